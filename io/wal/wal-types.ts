@@ -1,0 +1,70 @@
+/**
+ * The words that the write-ahead log and its callers share: what is submitted, what is
+ * acknowledged, what recovery finds. Plain values only, so that they cross threads unchanged.
+ */
+
+/** A contiguous stretch of entries of one term: `bytes` holds `count` entries as in codec/entry.ts. */
+export interface PersistRun {
+  readonly term: number;
+  readonly first: number;
+  readonly count: number;
+  readonly bytes: Uint8Array;
+}
+
+/** One group's submission: everything in it becomes durable together, in submission order. */
+export interface PersistRequest {
+  readonly group: number;
+  /** Group-local submission number, grows by one; acknowledgements name it. */
+  readonly seq: number;
+  /** Truncation generation *after* this request; grows by one at each truncation. */
+  readonly generation: number;
+  /** The submitter's term, captured before the sync and returned in the acknowledgement. */
+  readonly term: number;
+  /** Term and vote when they changed: synced before the acknowledgement in every sync mode. */
+  readonly hardState?: { readonly term: number; readonly vote: number };
+  /** Entries after this index are dropped before the runs are added. */
+  readonly truncateAfter?: number;
+  readonly runs: readonly PersistRun[];
+  /** The newest configuration entry among the runs, opaque here; repeated in checkpoints. */
+  readonly configuration?: { readonly index: number; readonly bytes: Uint8Array };
+}
+
+/** What is durable (or, in the relaxed modes, written) after a group commit. */
+export interface PersistAck {
+  readonly group: number;
+  readonly seq: number;
+  readonly generation: number;
+  readonly term: number;
+  /** Last log index of the group after this request. */
+  readonly lastIndex: number;
+  /** Where the block lies that holds the request's runs: segment number and byte offset. */
+  readonly segment: number;
+  readonly offset: number;
+}
+
+/** First index of a block's runs for one group, with where the block lies: the sparse log index. */
+export interface BlockLocation {
+  readonly first: number;
+  readonly segment: number;
+  readonly offset: number;
+}
+
+/** One group's part of a recovered log. */
+export interface RecoveredGroup {
+  readonly group: number;
+  readonly term: number;
+  readonly vote: number;
+  readonly generation: number;
+  /** First index present in the log (1 until compaction exists) and last; last < first when empty. */
+  readonly first: number;
+  readonly last: number;
+  /** Ascending: `{ first, term }` means entries from `first` on carry `term` until the next run. */
+  readonly termRuns: readonly { readonly first: number; readonly term: number }[];
+  /** Ascending, one per block: last index, and entry bytes of the group up to it from `first`. */
+  readonly extents: readonly { readonly last: number; readonly bytes: number }[];
+  readonly locations: readonly BlockLocation[];
+  /** Configuration entries found, ascending by index: payload bytes. */
+  readonly configurations: readonly { readonly index: number; readonly bytes: Uint8Array }[];
+  /** A recognisable torn block of this group was cut: something may have been acknowledged in it. */
+  readonly inDoubt: boolean;
+}
