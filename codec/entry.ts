@@ -89,7 +89,12 @@ export function stampEntryTime(view: DataView, offset: number, timeMs: number): 
  * Checks that `[start, end)` is a whole number of well-formed entries and returns how many, or -1.
  * Everything that arrives from a peer or a disk passes through here before it enters an arena.
  */
-export function countEntries(view: DataView, start: number, end: number, payloadMax: number): number {
+export function countEntries(
+  view: DataView,
+  start: number,
+  end: number,
+  payloadMax: number,
+): number {
   let count = 0;
   let at = start;
   while (at < end) {

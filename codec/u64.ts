@@ -11,7 +11,8 @@ const HIGH_MAX = 0x20_0000;
 /** Reads the u64 at `offset`. Throws when the value does not fit a safe integer. */
 export function readU64(view: DataView, offset: number): number {
   const high = view.getUint32(offset + 4, true);
-  if (high >= HIGH_MAX) throw new RangeError(`u64 at byte ${offset} exceeds 2^53 (high word ${high})`);
+  if (high >= HIGH_MAX)
+    throw new RangeError(`u64 at byte ${offset} exceeds 2^53 (high word ${high})`);
   return high * TWO_32 + view.getUint32(offset, true);
 }
 
