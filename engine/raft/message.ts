@@ -80,10 +80,10 @@ export interface AppendReply extends Envelope {
   readonly match: LogIndex;
   /** Refused: the prevIndex that did not match. */
   readonly refusedIndex: LogIndex;
-  /** Refused: term of the conflicting entry (0: the log is shorter) … */
-  readonly conflictTerm: Term;
-  /** … and the first index of that term, or one past the end of the log. */
+  /** Refused: the largest index here, ≤ refusedIndex, whose term is ≤ the request's prevTerm … */
   readonly conflictIndex: LogIndex;
+  /** … and its term: the leader skips every entry that cannot match by whole terms. */
+  readonly conflictTerm: Term;
   readonly round: number;
 }
 

@@ -18,7 +18,10 @@ import type {
   Term,
 } from './types.js';
 
-/** An entry that the core itself made: the performer encodes it into the log before anything else. */
+/**
+ * An entry that the core itself made. The performer collects them (`takeCreated`) after every single
+ * step, before it places any other entry, so that the log is filled in index order.
+ */
 export interface CoreEntry {
   readonly index: LogIndex;
   /** Null: a no-op. */
@@ -53,12 +56,23 @@ export interface ReadGrant {
   readonly index: LogIndex;
 }
 
+/** What became of a proposal: the first index it got, or why it was not taken. */
+export type Proposed =
+  | { readonly first: LogIndex; readonly term: Term }
+  | { readonly refused: 'notLeader' | 'stopped'; readonly leader: NodeId };
+
+/** Where the entries of a received append go: `from` is the first index that is new here. */
+export interface Placement {
+  readonly from: LogIndex;
+  readonly last: LogIndex;
+  /** Entries after this index were truncated first; null when none were. */
+  readonly truncateAfter: LogIndex | null;
+}
+
 export interface Ready {
-  /** First: entries made by the core, to be placed at exactly these indexes (which are new). */
-  readonly created: readonly CoreEntry[];
-  /** Second: hand to storage, then step `stored` with the acknowledgement. Null: nothing to write. */
+  /** First: hand to storage, then step `stored` with the acknowledgement. Null: nothing to write. */
   readonly persist: Persist | null;
-  /** Third: may leave at once, in parallel with the disk write. */
+  /** Second: may leave at once, in parallel with the disk write. */
   readonly messages: readonly Message[];
   /** May be applied at once, even ahead of the local disk; never snapshot past what is durable. */
   readonly committed: IndexRange | null;

@@ -1,0 +1,135 @@
+/**
+ * What a leader knows about one peer, and how much it may have in flight to it.
+ *
+ *   probe ──(accepted)──▶ replicate          one append at a time until the logs are known to match,
+ *     ▲                      │               then a window of appends without waiting
+ *     └──(refused, reset)────┘
+ *
+ * Deep windows compete with batching: the fewer messages in flight, the more each one carries.
+ * Snapshots add a third state later; nothing here sends anything.
+ */
+
+import { assert, type Incarnation, type LogIndex, NO_INDEX, type NodeId } from './types.js';
+
+export const ProgressState = { probe: 'probe', replicate: 'replicate' } as const;
+export type ProgressState = (typeof ProgressState)[keyof typeof ProgressState];
+
+/** Sent and not yet acknowledged appends, oldest first. */
+export class Inflight {
+  readonly #lasts: number[] = [];
+  readonly #bytes: number[] = [];
+  #totalBytes = 0;
+
+  get count(): number {
+    return this.#lasts.length;
+  }
+
+  get bytes(): number {
+    return this.#totalBytes;
+  }
+
+  add(last: LogIndex, bytes: number): void {
+    assert(last > (this.#lasts[this.#lasts.length - 1] ?? 0), 'the window moves forwards');
+    this.#lasts.push(last);
+    this.#bytes.push(bytes);
+    this.#totalBytes += bytes;
+  }
+
+  /** Everything up to `index` has arrived. */
+  free(index: LogIndex): void {
+    while (this.#lasts.length > 0 && (this.#lasts[0] as number) <= index) this.freeFirst();
+  }
+
+  freeFirst(): void {
+    this.#lasts.shift();
+    this.#totalBytes -= this.#bytes.shift() ?? 0;
+  }
+
+  clear(): void {
+    this.#lasts.length = 0;
+    this.#bytes.length = 0;
+    this.#totalBytes = 0;
+  }
+}
+
+export class Progress {
+  readonly id: NodeId;
+  state: ProgressState = ProgressState.probe;
+  /** Highest index known to be durable on the peer and equal to ours. */
+  match: LogIndex = NO_INDEX;
+  /** Next index to send. */
+  next: LogIndex;
+  /** In probe: an append is out and its answer is awaited until the next heartbeat answer. */
+  probeSent = false;
+  readonly inflight = new Inflight();
+  /** When the peer last answered in this term, on the leader's clock. */
+  heardAt: number;
+  /** The newest read round that the peer has answered. */
+  round = 0;
+  /** Incarnation that the peer's connection proved; its word counts only if it is the recorded one. */
+  incarnation: Incarnation;
+  applied: LogIndex = NO_INDEX;
+
+  constructor(id: NodeId, next: LogIndex, heardAt: number, incarnation: Incarnation) {
+    this.id = id;
+    this.next = next;
+    this.heardAt = heardAt;
+    this.incarnation = incarnation;
+  }
+
+  /** Starts over from what is known to match. */
+  becomeProbe(): void {
+    this.#toProbe((this.match + 1) as LogIndex);
+  }
+
+  #toProbe(next: LogIndex): void {
+    this.state = ProgressState.probe;
+    this.probeSent = false;
+    this.inflight.clear();
+    this.next = next;
+  }
+
+  #toReplicate(): void {
+    this.state = ProgressState.replicate;
+    this.probeSent = false;
+    this.inflight.clear();
+    this.next = (this.match + 1) as LogIndex;
+  }
+
+  /** The peer may have forgotten what it acknowledged: nothing is known to match. */
+  restarted(): void {
+    this.match = NO_INDEX;
+    this.state = ProgressState.probe;
+    this.probeSent = false;
+    this.inflight.clear();
+  }
+
+  /** The peer holds everything up to `match`; true when that is news. */
+  accepted(match: LogIndex): boolean {
+    const news = match > this.match;
+    if (news) this.match = match;
+    this.inflight.free(match);
+    this.next = Math.max(this.next, match + 1) as LogIndex;
+    if (this.state === ProgressState.probe) this.#toReplicate();
+    return news;
+  }
+
+  /**
+   * The peer refused an append after `refusedIndex` and its log agrees at most up to `hint`.
+   * False when the refusal is older than what is known since.
+   */
+  refused(refusedIndex: LogIndex, hint: LogIndex): boolean {
+    if (this.state === ProgressState.replicate) {
+      if (refusedIndex <= this.match) return false;
+    } else if (refusedIndex !== this.next - 1) {
+      return false;
+    }
+    this.#toProbe(Math.max(Math.min(refusedIndex, hint + 1), this.match + 1) as LogIndex);
+    return true;
+  }
+
+  isPaused(messagesMax: number, bytesMax: number): boolean {
+    if (this.state === ProgressState.probe) return this.probeSent;
+    return this.inflight.count >= messagesMax || this.inflight.bytes >= bytesMax;
+  }
+}

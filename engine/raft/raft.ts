@@ -1,0 +1,289 @@
+/**
+ * One replica of one group: the pure function (state, input, time) → Ready.
+ *
+ * Every input is a method that takes the current time; outputs pile up until `take` hands them out.
+ * No clock, no randomness but the seeded one, no bytes, no promise: whoever drives this class, a
+ * worker thread or the simulator, decides when and in which order things happen.
+ * The only `switch` on message kinds for all roles is here; what a role does is in its own file.
+ */
+
+import {
+  becomeCandidate,
+  campaign,
+  onOwnVoteDurable,
+  onVoteReply,
+  onVoteRequest,
+} from './candidate.js';
+import { advanceCommit, takeCommitted } from './commit.js';
+import { mayCampaign } from './election.js';
+import {
+  askReadIndex,
+  becomeFollower,
+  finishFollowerTurn,
+  onAppend,
+  onHeartbeat,
+  onReadIndexReply,
+} from './follower.js';
+import {
+  finishLeaderTurn,
+  notifyCommit,
+  onAppendReply,
+  onHeartbeatReply,
+  onReadIndex,
+  proposeAsLeader,
+  tickLeader,
+} from './leader.js';
+import { type Message, MessageKind, VoteGrant } from './message.js';
+import { ReaderReads } from './read-index.js';
+import type { CoreEntry, Placement, Proposed, Ready, StorageAck } from './ready.js';
+import { CoreState, type RaftOptions, type Recovered, type Standing } from './state.js';
+import {
+  assert,
+  type Configuration,
+  type Incarnation,
+  type LogIndex,
+  NO_TERM,
+  NOBODY,
+  type NodeId,
+  Role,
+  type Term,
+} from './types.js';
+
+export class Raft {
+  /** Read by invariants.ts, describe.ts and tests; changed only by steps. */
+  readonly state: CoreState;
+
+  constructor(options: RaftOptions, recovered: Recovered, now: number) {
+    // Contexts of different lives of a replica must differ: late answers to an earlier one are stale.
+    const reads = new ReaderReads((options.seed % 0x100000) * 0x100000);
+    this.state = new CoreState(options, recovered, reads, now);
+    this.state.resetElectionTimer();
+  }
+
+  get id(): NodeId {
+    return this.state.id;
+  }
+  get role(): Role {
+    return this.state.role;
+  }
+  get term(): Term {
+    return this.state.term;
+  }
+  get leader(): NodeId {
+    return this.state.leader;
+  }
+  get commitIndex(): LogIndex {
+    return this.state.log.committed;
+  }
+  get lastIndex(): LogIndex {
+    return this.state.log.last;
+  }
+  get durableIndex(): LogIndex {
+    return this.state.log.durable;
+  }
+  get configuration(): Configuration {
+    return this.state.configuration;
+  }
+  get standing(): Standing {
+    return this.state.standing;
+  }
+
+  /** Term of the entry at `index`, undefined past the end. */
+  termAt(index: LogIndex): Term | undefined {
+    return this.state.log.termAt(index);
+  }
+
+  /** When `tick` must be called at the latest; Infinity when time alone changes nothing. */
+  get deadline(): number {
+    const { state } = this;
+    if (state.role === Role.leader) return state.heartbeatDue;
+    const retry = this.#readIsAsked ? state.readRetryAt : Number.POSITIVE_INFINITY;
+    return mayCampaign(state) ? Math.min(state.electionDeadline, retry) : retry;
+  }
+
+  get #readIsAsked(): boolean {
+    return this.state.leader !== NOBODY && this.state.reads.outstanding !== null;
+  }
+
+  /** Time passed. Drain what has arrived first: a pause must not look like everybody's silence. */
+  tick(now: number): void {
+    const { state } = this;
+    this.#advance(now);
+    if (state.role === Role.leader) {
+      tickLeader(state);
+      return;
+    }
+    if (now >= state.electionDeadline) campaign(state);
+    const context = state.reads.outstanding;
+    if (this.#readIsAsked && context !== null && now >= state.readRetryAt) {
+      askReadIndex(state, context);
+    }
+  }
+
+  #advance(now: number): void {
+    assert(now >= this.state.now, 'time never runs backwards');
+    this.state.now = now;
+  }
+
+  /**
+   * A message from a peer whose connection proved `incarnation`. For an append, the returned
+   * placement says which of its entries the caller must keep, and where.
+   */
+  receive(message: Message, incarnation: Incarnation, now: number): Placement | null {
+    const { state } = this;
+    this.#advance(now);
+    assert(message.to === state.id, 'a message reaches the replica it names');
+    if (message.kind === MessageKind.preVote || message.kind === MessageKind.vote) {
+      onVoteRequest(state, message);
+      return null;
+    }
+    const isPreGrant =
+      message.kind === MessageKind.preVoteReply && message.grant !== VoteGrant.refused;
+    if (message.term > state.term && !isPreGrant) {
+      becomeFollower(state, message.term, NOBODY);
+    }
+    if (message.term < state.term) {
+      this.#answerStale(message);
+      return null;
+    }
+    return this.#dispatch(message, incarnation);
+  }
+
+  /** A leader of an earlier term learns ours, or it would lead a minority for ever. */
+  #answerStale(message: Message): void {
+    if (message.kind !== MessageKind.append && message.kind !== MessageKind.heartbeat) return;
+    const { state } = this;
+    state.sendDurably({
+      kind: MessageKind.appendReply,
+      from: state.id,
+      to: message.from,
+      term: state.term,
+      accepted: false,
+      match: 0 as LogIndex,
+      refusedIndex: 0 as LogIndex,
+      conflictIndex: 0 as LogIndex,
+      conflictTerm: NO_TERM,
+      round: 0,
+    });
+  }
+
+  #dispatch(message: Message, incarnation: Incarnation): Placement | null {
+    const { state } = this;
+    switch (message.kind) {
+      case MessageKind.append:
+        return onAppend(state, message);
+      case MessageKind.heartbeat:
+        onHeartbeat(state, message);
+        return null;
+      case MessageKind.appendReply:
+        if (state.role === Role.leader) onAppendReply(state, message, incarnation);
+        return null;
+      case MessageKind.heartbeatReply:
+        if (state.role === Role.leader) onHeartbeatReply(state, message, incarnation);
+        return null;
+      case MessageKind.preVoteReply:
+      case MessageKind.voteReply:
+        onVoteReply(state, message, incarnation);
+        return null;
+      case MessageKind.readIndex:
+        if (state.role === Role.leader) onReadIndex(state, message);
+        return null;
+      case MessageKind.readIndexReply:
+        if (state.role !== Role.leader) onReadIndexReply(state, message);
+        return null;
+      case MessageKind.timeoutNow:
+        if (message.from === state.leader && mayCampaign(state)) becomeCandidate(state, true);
+        return null;
+      default:
+        return null;
+    }
+  }
+
+  /** Proposes `count` entries of `bytes` bytes in all; the caller places them where told. */
+  propose(count: number, bytes: number, now: number): Proposed {
+    const { state } = this;
+    this.#advance(now);
+    if (state.role !== Role.leader) return { refused: 'notLeader', leader: state.leader };
+    return proposeAsLeader(state, count, bytes);
+  }
+
+  /** Linearizable reads: each id is granted once, with the index to wait for. */
+  read(ids: readonly number[], now: number): void {
+    this.#advance(now);
+    if (this.state.role === Role.leader) this.state.leaderReads.add({ local: ids });
+    else this.state.reads.add(ids);
+  }
+
+  /** A submission is durable, with everything before it. */
+  stored(ack: StorageAck, now: number): void {
+    const { state } = this;
+    this.#advance(now);
+    for (const message of state.releaseHeld(ack.seq)) state.send(message);
+    // An acknowledgement of entries that were truncated meanwhile says nothing about their successors.
+    if (ack.generation === state.log.generation && ack.lastIndex > state.log.durable) {
+      assert(ack.lastIndex <= state.log.last, 'storage holds no more than the log');
+      state.log.durable = ack.lastIndex;
+      state.acknowledgeDue = state.role !== Role.leader;
+    }
+    this.#settleDoubt();
+    onOwnVoteDurable(state);
+    if (state.role === Role.leader) advanceCommit(state);
+  }
+
+  /** Doubt ends once an entry of a leader elected since is durable here. */
+  #settleDoubt(): void {
+    const { state } = this;
+    if (!state.inDoubt) return;
+    const durableTerm = state.log.termAt(state.log.durable);
+    if (durableTerm !== undefined && durableTerm > state.doubtTerm) state.inDoubt = false;
+  }
+
+  /** Entries up to `index` are applied to the state machine. */
+  applied(index: LogIndex): void {
+    assert(index >= this.state.log.applied, 'the applied index never shrinks');
+    assert(index <= this.state.log.committed, 'only committed entries are applied');
+    this.state.log.applied = index;
+  }
+
+  /** A connection to a peer was proved; `restarted` when its boot id is not the one seen before. */
+  connected(peer: NodeId, incarnation: Incarnation, restarted: boolean): void {
+    this.state.incarnations.set(peer, incarnation);
+    const progress = this.state.progress.get(peer);
+    if (progress === undefined) return;
+    progress.incarnation = incarnation;
+    if (restarted) progress.restarted();
+    else progress.becomeProbe();
+  }
+
+  /** Sends a peer the commit index in this turn instead of at the next heartbeat. */
+  notifyCommit(peer: NodeId): void {
+    if (this.state.role === Role.leader) notifyCommit(this.state, peer);
+  }
+
+  /** Entries the core made in the last step; to be placed before anything else is. */
+  takeCreated(): readonly CoreEntry[] {
+    return this.state.created.splice(0);
+  }
+
+  /** Everything that must now be done, in the order that Ready's fields state. */
+  take(): Ready {
+    const { state } = this;
+    assert(state.created.length === 0, 'created entries are placed before a turn ends');
+    if (state.role === Role.leader) finishLeaderTurn(state);
+    else finishFollowerTurn(state);
+    const soft = state.softChanged
+      ? { role: state.role, term: state.term, leader: state.leader }
+      : null;
+    const configuration = state.configurationChanged ? state.membership.entry : null;
+    state.softChanged = false;
+    state.configurationChanged = false;
+    return {
+      persist: state.takePersist(),
+      messages: state.outbox.splice(0),
+      committed: takeCommitted(state),
+      reads: state.grants.splice(0),
+      soft,
+      configuration,
+    };
+  }
+}

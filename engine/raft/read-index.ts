@@ -1,0 +1,120 @@
+/**
+ * ReadIndex (thesis §6.4): linearizable reads that cost one quorum round for a whole batch, no disk.
+ *
+ * The leader side collects reads, starts a numbered round with the next heartbeats, and confirms all
+ * of its reads when a quorum has answered that round or a later one. The reader side (every role)
+ * batches what was asked here into one context at a time and asks the leader again until answered.
+ * Neither side knows what a read asks for; serving it after `index` is applied is the caller's part.
+ */
+
+import type { LogIndex, NodeId } from './types.js';
+
+/** A read the leader must confirm: one of its own batch, or a whole context of a follower. */
+export type PendingRead =
+  | { readonly local: readonly number[] }
+  | { readonly reader: NodeId; readonly context: number };
+
+export class LeaderReads {
+  /** The newest round started; carried by every heartbeat and append. */
+  round = 0;
+  #inRound: PendingRead[] = [];
+  #roundIndex: LogIndex = 0 as LogIndex;
+  #waiting: PendingRead[] = [];
+
+  add(read: PendingRead): void {
+    if ('reader' in read && this.#holds(read.reader, read.context)) return;
+    this.#waiting.push(read);
+  }
+
+  #holds(reader: NodeId, context: number): boolean {
+    const same = (read: PendingRead): boolean =>
+      'reader' in read && read.reader === reader && read.context === context;
+    return this.#waiting.some(same) || this.#inRound.some(same);
+  }
+
+  /** True when reads wait and no round is out: `start` one. */
+  get wantsRound(): boolean {
+    return this.#waiting.length > 0 && this.#inRound.length === 0;
+  }
+
+  get hasRound(): boolean {
+    return this.#inRound.length > 0;
+  }
+
+  /** Puts everything that waits into a new round, to be served at `commit` or later. */
+  start(commit: LogIndex): void {
+    this.round += 1;
+    this.#roundIndex = commit;
+    this.#inRound = this.#waiting;
+    this.#waiting = [];
+  }
+
+  /** A quorum has answered `round`: the reads it confirms, and the index they may be served at. */
+  confirm(round: number): { index: LogIndex; reads: readonly PendingRead[] } | null {
+    if (this.#inRound.length === 0 || round < this.round) return null;
+    const reads = this.#inRound;
+    this.#inRound = [];
+    return { index: this.#roundIndex, reads };
+  }
+
+  /** Leadership ended: the leader's own reads go back to its reader side. */
+  drain(): number[] {
+    const all = [...this.#inRound, ...this.#waiting];
+    this.#inRound = [];
+    this.#waiting = [];
+    return all.flatMap((read) => ('local' in read ? read.local : []));
+  }
+}
+
+export class ReaderReads {
+  #context = 0;
+  #asked: readonly number[] = [];
+  #waiting: number[] = [];
+
+  constructor(firstContext: number) {
+    this.#context = firstContext;
+  }
+
+  add(ids: readonly number[]): void {
+    for (const id of ids) this.#waiting.push(id);
+  }
+
+  /** The context whose answer is awaited, or null. */
+  get outstanding(): number | null {
+    return this.#asked.length > 0 ? this.#context : null;
+  }
+
+  get isWaiting(): boolean {
+    return this.#waiting.length > 0;
+  }
+
+  /** Opens a context over everything that waits; only when none is outstanding. */
+  open(): number {
+    this.#context += 1;
+    this.#asked = this.#waiting;
+    this.#waiting = [];
+    return this.#context;
+  }
+
+  /** The leader answered `context`: the reads it covers, empty when the answer is stale. */
+  answer(context: number): readonly number[] {
+    if (context !== this.#context) return [];
+    const ids = this.#asked;
+    this.#asked = [];
+    return ids;
+  }
+
+  /** The leader changed: what was asked must be asked again. */
+  restart(): void {
+    this.#waiting = [...this.#asked, ...this.#waiting];
+    this.#asked = [];
+  }
+
+  /** This replica became leader: it confirms everything itself. */
+  takeAll(): number[] {
+    this.restart();
+    const ids = this.#waiting;
+    this.#waiting = [];
+    return ids;
+  }
+}

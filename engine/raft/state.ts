@@ -1,0 +1,286 @@
+/**
+ * The state of one replica's core and the few primitives every role uses to change it.
+ *
+ * Role files decide; they change state only through what is here, in log.ts, progress.ts and
+ * membership.ts. This file must never look at a message kind or at a role's rules.
+ */
+
+import { RaftLog, type RecoveredLog } from './log.js';
+import { isVoter, Membership, recordedIncarnation } from './membership.js';
+import type { Message } from './message.js';
+import { Prng } from './prng.js';
+import type { Progress } from './progress.js';
+import { LeaderReads, type ReaderReads } from './read-index.js';
+import type { CoreEntry, Persist, ReadGrant } from './ready.js';
+import {
+  assert,
+  type Configuration,
+  type ConfigurationEntry,
+  type HardState,
+  type Incarnation,
+  type IndexRange,
+  type LogIndex,
+  NO_INCARNATION,
+  NO_INDEX,
+  NOBODY,
+  type NodeId,
+  Role,
+  type Term,
+} from './types.js';
+
+/** Timing in milliseconds, windows in messages, entries and bytes. Validated by engine/config.ts. */
+export interface RaftOptions {
+  readonly id: NodeId;
+  readonly incarnation: Incarnation;
+  readonly seed: number;
+  readonly electionTimeoutMin: number;
+  readonly electionTimeoutMax: number;
+  readonly heartbeatInterval: number;
+  readonly preVote: boolean;
+  /** Appends in flight to one peer. */
+  readonly windowMessagesMax: number;
+  readonly windowBytesMax: number;
+  /** Entries and bytes of one append. */
+  readonly appendEntriesMax: number;
+  readonly appendBytesMax: number;
+  /** A leader whose disk has acknowledged nothing for this long gives up leadership. */
+  readonly diskStallMax: number;
+}
+
+/** What a restart found on disk. */
+export interface Recovered {
+  readonly hardState: HardState;
+  readonly log: RecoveredLog;
+  readonly bootstrap: Configuration;
+  readonly configurations: readonly ConfigurationEntry[];
+  /** A torn block was cut that may have been acknowledged (see the log's recovery rules). */
+  readonly inDoubt: boolean;
+}
+
+/** How far this replica's own vote can be trusted. */
+export const Standing = {
+  /** Holds all it ever acknowledged. */
+  full: 'full',
+  /** Has never held an entry: a first start, or a wiped replica that does not know it. */
+  fresh: 'fresh',
+  /** A cut tail may have been acknowledged. */
+  inDoubt: 'inDoubt',
+  /** The log records another life of this replica: it lost its data and stays aside. */
+  aside: 'aside',
+  /** Not a voter of the configuration in force. */
+  nonVoter: 'nonVoter',
+} as const;
+export type Standing = (typeof Standing)[keyof typeof Standing];
+
+/** A message that may leave once the submission `seq` is durable, if the term is still the same. */
+interface Held {
+  readonly seq: number;
+  readonly message: Message;
+}
+
+export class CoreState {
+  readonly options: RaftOptions;
+  readonly prng: Prng;
+  readonly log: RaftLog;
+  readonly membership: Membership;
+  now: number;
+
+  role: Role = Role.follower;
+  term: Term;
+  vote: NodeId;
+  leader: NodeId = NOBODY;
+  inDoubt: boolean;
+  /** The term in which doubt arose: an entry of a later one settles it. */
+  readonly doubtTerm: Term;
+
+  electionDeadline = 0;
+  heartbeatDue = 0;
+  /** Last time the leader of this term was heard; the start counts as a hearing (lease safety). */
+  leaderHeardAt: number;
+
+  /** Answers to the vote or pre-vote of this replica; the boolean says whether it is a full vote. */
+  readonly votes = new Map<NodeId, 'full' | 'unanimous' | 'refused'>();
+  /** Incarnations proved by the voters' connections. */
+  readonly incarnations = new Map<NodeId, Incarnation>();
+  readonly progress = new Map<NodeId, Progress>();
+  /** First index of the leader's own term: reads wait until it is committed. */
+  termStart: LogIndex = NO_INDEX;
+  leaderReads: LeaderReads;
+  readonly reads: ReaderReads;
+
+  readonly outbox: Message[] = [];
+  readonly created: CoreEntry[] = [];
+  readonly grants: ReadGrant[] = [];
+  softChanged = true;
+  configurationChanged = true;
+  /** Committed entries up to here were handed out for applying. */
+  handedOut: LogIndex = NO_INDEX;
+  /** A follower owes its leader an acknowledgement of what is durable. */
+  acknowledgeDue = false;
+  /** Up to here this log is known to equal the log of the leader of this term. */
+  equalUpTo: LogIndex = NO_INDEX;
+  /** The newest read round of this term's leader that was heard. */
+  roundSeen = 0;
+  /** When an unanswered read context is asked again. */
+  readRetryAt = 0;
+
+  #held: Held[] = [];
+  #hardStateDirty = false;
+  #truncateAfter: LogIndex | null = null;
+  #runs: { term: Term; range: IndexRange }[] = [];
+  #newConfiguration: ConfigurationEntry | null = null;
+  /** Sequence of the last submission taken, and of the last acknowledged one. */
+  submittedSeq = 0;
+  storedSeq = 0;
+  /** The submission that makes the current hard state durable. */
+  #hardStateSeq = 0;
+  /** Since when storage has owed an acknowledgement. */
+  storageOwedSince: number | null = null;
+
+  constructor(options: RaftOptions, recovered: Recovered, reads: ReaderReads, now: number) {
+    this.options = options;
+    this.prng = new Prng(options.seed);
+    this.log = new RaftLog(recovered.log);
+    this.membership = new Membership(recovered.bootstrap, recovered.configurations);
+    this.term = recovered.hardState.term;
+    this.vote = recovered.hardState.vote;
+    this.inDoubt = recovered.inDoubt;
+    this.doubtTerm = recovered.hardState.term;
+    this.reads = reads;
+    this.leaderReads = new LeaderReads();
+    this.now = now;
+    this.leaderHeardAt = now;
+    assert(this.term >= this.log.lastTerm, 'the recovered term covers the recovered log');
+  }
+
+  get id(): NodeId {
+    return this.options.id;
+  }
+
+  get configuration(): Configuration {
+    return this.membership.current;
+  }
+
+  get standing(): Standing {
+    const recorded = recordedIncarnation(this.configuration, this.id);
+    if (recorded !== NO_INCARNATION && recorded !== this.options.incarnation) {
+      return Standing.aside;
+    }
+    if (!isVoter(this.configuration, this.id)) return Standing.nonVoter;
+    if (recorded === NO_INCARNATION) return Standing.fresh;
+    return this.inDoubt ? Standing.inDoubt : Standing.full;
+  }
+
+  /** Whether what `id` says over its connection counts: it lives the life that is recorded. */
+  isIntact(id: NodeId, proved: Incarnation): boolean {
+    return proved !== NO_INCARNATION && recordedIncarnation(this.configuration, id) === proved;
+  }
+
+  setHardState(term: Term, vote: NodeId): void {
+    assert(term >= this.term, 'the term never shrinks');
+    assert(
+      term > this.term || this.vote === NOBODY || this.vote === vote,
+      'the vote is set at most once within a term',
+    );
+    if (term === this.term && vote === this.vote) return;
+    this.term = term;
+    this.vote = vote;
+    this.#hardStateDirty = true;
+    this.#hardStateSeq = this.submittedSeq + 1;
+  }
+
+  setRole(role: Role, leader: NodeId): void {
+    this.softChanged ||= this.role !== role || this.leader !== leader;
+    this.role = role;
+    this.leader = leader;
+  }
+
+  /** Sends at once. */
+  send(message: Message): void {
+    assert(message.to !== this.id, 'a replica sends nothing to itself');
+    this.outbox.push(message);
+  }
+
+  /** Sends once the current term and vote are durable here. */
+  sendDurably(message: Message): void {
+    if (this.#hardStateSeq <= this.storedSeq) this.outbox.push(message);
+    else this.#held.push({ seq: this.#hardStateSeq, message });
+  }
+
+  get hardStateDurable(): boolean {
+    return this.#hardStateSeq <= this.storedSeq;
+  }
+
+  /** Appends to the log and to the next submission. */
+  append(count: number, term: Term, bytes: number): LogIndex {
+    const first = this.log.append(count, term, bytes);
+    const newest = this.#runs[this.#runs.length - 1];
+    const last = this.log.last;
+    if (newest !== undefined && newest.term === term && newest.range.last === first - 1) {
+      newest.range = { first: newest.range.first, last };
+    } else {
+      this.#runs.push({ term, range: { first, last } });
+    }
+    return first;
+  }
+
+  appendConfiguration(entry: ConfigurationEntry): void {
+    this.membership.append(entry);
+    this.#newConfiguration = entry;
+    this.configurationChanged = true;
+  }
+
+  truncateAfter(index: LogIndex): void {
+    this.log.truncateAfter(index);
+    this.equalUpTo = Math.min(this.equalUpTo, index) as LogIndex;
+    if (this.membership.truncateAfter(index)) this.configurationChanged = true;
+    this.#truncateAfter = Math.min(this.#truncateAfter ?? index, index) as LogIndex;
+    this.#runs = this.#runs
+      .filter((run) => run.range.first <= index)
+      .map(({ term, range }) => ({
+        term,
+        range: { first: range.first, last: Math.min(range.last, index) as LogIndex },
+      }));
+    if ((this.#newConfiguration?.index ?? 0) > index) this.#newConfiguration = null;
+  }
+
+  /** Everything that waits for the disk, as one submission; null when nothing does. */
+  takePersist(): Persist | null {
+    if (!this.#hardStateDirty && this.#truncateAfter === null && this.#runs.length === 0) {
+      return null;
+    }
+    this.submittedSeq += 1;
+    this.storageOwedSince ??= this.now;
+    const persist: Persist = {
+      seq: this.submittedSeq,
+      generation: this.log.generation,
+      term: this.term,
+      hardState: this.#hardStateDirty ? { term: this.term, vote: this.vote } : null,
+      truncateAfter: this.#truncateAfter,
+      runs: this.#runs,
+      configuration: this.#newConfiguration,
+    };
+    this.#hardStateDirty = false;
+    this.#truncateAfter = null;
+    this.#runs = [];
+    this.#newConfiguration = null;
+    return persist;
+  }
+
+  /** Submission `seq` is durable: messages that waited for it leave unless the term moved on. */
+  releaseHeld(seq: number): Message[] {
+    assert(seq > this.storedSeq, 'acknowledgements arrive in order');
+    assert(seq <= this.submittedSeq, 'only what was submitted is acknowledged');
+    this.storedSeq = seq;
+    this.storageOwedSince = seq === this.submittedSeq ? null : this.now;
+    const due = this.#held.filter((held) => held.seq <= seq);
+    this.#held = this.#held.filter((held) => held.seq > seq);
+    return due.map((held) => held.message).filter((message) => message.term >= this.term);
+  }
+
+  resetElectionTimer(): void {
+    const { electionTimeoutMin, electionTimeoutMax } = this.options;
+    const spread = electionTimeoutMax - electionTimeoutMin;
+    this.electionDeadline = this.now + electionTimeoutMin + this.prng.below(spread + 1);
+  }
+}
