@@ -13,21 +13,24 @@ export function majority(count: number): number {
 }
 
 /** The largest value that a majority of `voters` has reached; Infinity for an empty set. */
-function majorityValue(voters: readonly NodeId[], valueOf: (id: NodeId) => number): number {
+function majorityValue(voters: readonly NodeId[], valueFor: (id: NodeId) => number): number {
   if (voters.length === 0) return Number.POSITIVE_INFINITY;
-  const values = voters.map(valueOf).sort((a, b) => b - a);
+  const values = voters.map(valueFor).sort((a, b) => b - a);
   return values[majority(voters.length) - 1] as number;
 }
 
 /**
- * The largest value that a quorum has reached: the commit index when `valueOf` is the match index,
+ * The largest value that a quorum has reached: the commit index when `valueFor` is the match index,
  * the confirmed read round when it is the acknowledged round, the last time a quorum was heard when
  * it is the time each voter was heard.
  */
-export function quorumValue(configuration: Configuration, valueOf: (id: NodeId) => number): number {
+export function quorumValue(
+  configuration: Configuration,
+  valueFor: (id: NodeId) => number,
+): number {
   return Math.min(
-    majorityValue(configuration.voters, valueOf),
-    majorityValue(configuration.outgoing, valueOf),
+    majorityValue(configuration.voters, valueFor),
+    majorityValue(configuration.outgoing, valueFor),
   );
 }
 
