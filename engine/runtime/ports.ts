@@ -1,0 +1,113 @@
+/**
+ * The four doors of a group's runtime: storage, network, completions, old log. A worker wires them
+ * to rings, the simulator to virtual devices; the runtime knows nothing else of its surroundings.
+ *
+ * A port never blocks and never throws for load: what does not fit now is the port's own state, and
+ * a message to a peer may be lost, as on any network.
+ */
+
+import type { ErrorNumber } from '../errors.js';
+import type { AppendRequest, Message } from '../raft/message.js';
+import type { NodeId, Role, Term, TermRun } from '../raft/types.js';
+import type { LogPiece } from './log-index.js';
+
+/** A run of entries of one term that lies contiguously in the arena. */
+export interface ArenaRun {
+  readonly term: number;
+  readonly first: number;
+  readonly count: number;
+  readonly position: number;
+  readonly bytes: number;
+}
+
+/** One submission to stable storage: see `Persist` in raft/ready.ts for what its fields promise. */
+export interface Submission {
+  readonly seq: number;
+  readonly generation: number;
+  readonly term: number;
+  readonly hardState: { readonly term: number; readonly vote: number } | null;
+  readonly truncateAfter: number | null;
+  readonly runs: readonly ArenaRun[];
+  readonly configuration: { readonly index: number; readonly bytes: Uint8Array } | null;
+}
+
+export interface StoragePort {
+  /** The arena regions of `runs` stay untouched until the submission is acknowledged. */
+  submit(submission: Submission): void;
+}
+
+/** The leader's answer to forwarded proposals. */
+export interface ForwardReply {
+  readonly forwardId: number;
+  /** 0: appended at `first` in `term`; otherwise why not, surely not executed. */
+  readonly code: ErrorNumber | 0;
+  readonly first: number;
+  readonly count: number;
+  readonly term: number;
+  readonly leader: NodeId;
+}
+
+export interface NetworkPort {
+  send(message: Message): void;
+  /** The arena regions of `pieces` stay untouched until `isConsumed(mark())` of this moment. */
+  sendAppend(message: AppendRequest, pieces: readonly LogPiece[]): void;
+  /** Entries that were read back from disk: copied before the call returns. */
+  sendLoaded(message: AppendRequest, slab: Uint8Array): void;
+  /** Entries proposed here, for the leader to append: copied before the call returns. */
+  sendForward(to: NodeId, forwardId: number, count: number, slab: Uint8Array): void;
+  sendForwardReply(to: NodeId, reply: ForwardReply): void;
+  /** A mark after everything sent so far; marks grow. */
+  mark(): number;
+  /** Whether everything sent before the mark has been taken out of the arena. */
+  isConsumed(mark: number): boolean;
+}
+
+export type RuntimeEvent =
+  | { readonly kind: 'role'; readonly role: Role; readonly term: Term; readonly leader: NodeId }
+  | { readonly kind: 'configuration'; readonly index: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'failed'; readonly code: ErrorNumber; readonly text: string };
+
+export interface CompletionPort {
+  /** Results of entries `[offset, offset + count)` of a batch (codec/results.ts): copied. */
+  results(batch: number, offset: number, count: number, bytes: Uint8Array): void;
+  /** Entries of a batch that end with an error. */
+  refused(batch: number, offset: number, count: number, code: ErrorNumber, leader: NodeId): void;
+  readResults(batch: number, count: number, bytes: Uint8Array): void;
+  readRefused(batch: number, count: number, code: ErrorNumber, leader: NodeId): void;
+  event(event: RuntimeEvent): void;
+}
+
+/** Asks for entries that left memory. */
+export interface LoadRequest {
+  readonly id: number;
+  readonly segment: number;
+  readonly offset: number;
+  readonly first: number;
+  readonly last: number;
+  readonly bytesMax: number;
+  /** The terms that the wanted entries carry: versions that were truncated are skipped by them. */
+  readonly termRuns: readonly TermRun[];
+}
+
+/** Entries read back: contiguous from `first`, one slab. */
+export interface LoadedEntries {
+  readonly id: number;
+  readonly first: number;
+  readonly count: number;
+  readonly slab: Buffer;
+}
+
+export interface LogReaderPort {
+  load(request: LoadRequest): void;
+}
+
+export interface RuntimePorts {
+  readonly storage: StoragePort;
+  readonly network: NetworkPort;
+  readonly completions: CompletionPort;
+  readonly oldLog: LogReaderPort;
+  /** Milliseconds of the wall clock: stamped into entries, monotone by max, never used for timing. */
+  readonly wallClock: () => number;
+  /** Milliseconds of a monotonic clock: only to bound how long one turn applies entries. */
+  readonly stopwatch: () => number;
+}
