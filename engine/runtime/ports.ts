@@ -8,7 +8,7 @@
 
 import type { ErrorNumber } from '../errors.js';
 import type { AppendRequest, Message } from '../raft/message.js';
-import type { NodeId, Role, Term, TermRun } from '../raft/types.js';
+import type { NodeId, Role, Term } from '../raft/types.js';
 import type { LogPiece } from './log-index.js';
 
 /** A run of entries of one term that lies contiguously in the arena. */
@@ -85,11 +85,11 @@ export interface LoadRequest {
   readonly first: number;
   readonly last: number;
   readonly bytesMax: number;
-  /** The terms that the wanted entries carry: versions that were truncated are skipped by them. */
-  readonly termRuns: readonly TermRun[];
+  /** The one term that the wanted entries carry: versions that were truncated are skipped by it. */
+  readonly term: number;
 }
 
-/** Entries read back: contiguous from `first`, one slab. */
+/** Entries read back: contiguous from `first`, one slab; `count` 0 when they cannot be read. */
 export interface LoadedEntries {
   readonly id: number;
   readonly first: number;

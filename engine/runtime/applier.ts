@@ -1,0 +1,133 @@
+/**
+ * Applies committed entries in order, exactly once, in slices: from the arena, or read back from disk
+ * after a restart.
+ *
+ * One slab is with the machine at a time. A machine that falls behind makes entries pile up in the
+ * arena, which refuses proposals as busy; it never costs the leadership.
+ */
+
+import type { Raft } from '../raft/raft.js';
+import { assert, type LogIndex, NO_INDEX, type Term } from '../raft/types.js';
+import type { EntrySlab } from './apply-cursor.js';
+import type { GroupLog } from './group-log.js';
+import type { MachineHost } from './machine-host.js';
+import type { OldLog } from './old-log.js';
+import type { BatchPart, PendingWrites } from './pending-writes.js';
+import type { LoadedEntries } from './ports.js';
+
+const SLICE_BYTES_MAX = 128 * 1024;
+const LOAD_BYTES_MAX = 512 * 1024;
+
+export class Applier {
+  readonly #raft: Raft;
+  readonly #log: GroupLog;
+  readonly #oldLog: OldLog;
+  readonly #host: MachineHost;
+  readonly #writes: PendingWrites;
+  readonly #lost: (part: BatchPart) => void;
+  readonly #unreadable: (index: LogIndex) => void;
+  #target: LogIndex = NO_INDEX;
+  #applied: LogIndex = NO_INDEX;
+  #atHost = false;
+  #loading = false;
+  #loaded: LoadedEntries | null = null;
+
+  constructor(parts: {
+    raft: Raft;
+    log: GroupLog;
+    oldLog: OldLog;
+    host: MachineHost;
+    writes: PendingWrites;
+    /** Entries of a batch were replaced by another leader's. */
+    lost: (part: BatchPart) => void;
+    /** A committed entry cannot be read back from disk. */
+    unreadable: (index: LogIndex) => void;
+  }) {
+    this.#raft = parts.raft;
+    this.#log = parts.log;
+    this.#oldLog = parts.oldLog;
+    this.#host = parts.host;
+    this.#writes = parts.writes;
+    this.#lost = parts.lost;
+    this.#unreadable = parts.unreadable;
+  }
+
+  get applied(): LogIndex {
+    return this.#applied;
+  }
+
+  /** Entries are committed that could be applied right now. */
+  get hasWork(): boolean {
+    return this.#applied < this.#target && !this.#atHost && !this.#loading;
+  }
+
+  commit(target: LogIndex): void {
+    assert(target >= this.#target, 'the commit index never shrinks');
+    this.#target = target;
+  }
+
+  /** Applies one slice; returns how many bytes of entries it took, 0 when there is nothing to do. */
+  step(): number {
+    if (!this.hasWork) return 0;
+    const first = (this.#applied + 1) as LogIndex;
+    if (this.#log.has(first)) return this.#applyFromMemory(first);
+    const loaded = this.#loaded;
+    if (loaded === null) {
+      this.#load(first);
+      return 0;
+    }
+    this.#loaded = null;
+    assert(loaded.first === first, 'loads follow the applied index');
+    const last = (first + loaded.count - 1) as LogIndex;
+    const buffer = loaded.slab;
+    const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
+    this.#apply(first, last, buffer, view, 0, buffer.length);
+    return buffer.length;
+  }
+
+  #applyFromMemory(first: LogIndex): number {
+    const { map, arena } = this.#log;
+    const bound = Math.min(this.#target, this.#raft.state.log.endOfTerm(first)) as LogIndex;
+    const last = map.pieceLast(first, bound, SLICE_BYTES_MAX);
+    const start = arena.offsetOf(map.positionOf(first));
+    const bytes = (map.endPositionOf(last) - map.positionOf(first)) >>> 0;
+    this.#apply(first, last, arena.bytes, arena.view, start, start + bytes);
+    return bytes;
+  }
+
+  #apply(
+    first: LogIndex,
+    last: LogIndex,
+    buffer: Buffer,
+    view: DataView,
+    start: number,
+    end: number,
+  ): void {
+    const term = this.#raft.termAt(first) as Term;
+    const slab: EntrySlab = { buffer, view, start, end, first, term };
+    const claims = this.#writes.claim(first, last, term);
+    for (const part of claims.lost) this.#lost(part);
+    this.#atHost = true;
+    this.#host.apply(slab, last, claims.wanted);
+  }
+
+  /** The host is done with the slab that ends at `last`. */
+  onApplied(last: LogIndex): void {
+    assert(this.#atHost, 'a host answers what it was given');
+    this.#atHost = false;
+    this.#applied = last;
+    this.#raft.applied(last);
+  }
+
+  #load(first: LogIndex): void {
+    this.#loading = true;
+    const { log } = this.#raft.state;
+    const inMemory = this.#log.map.firstInMemory;
+    const last = Math.min(this.#target, log.endOfTerm(first), inMemory - 1) as LogIndex;
+    this.#oldLog.load(first, last, log.termAt(first) as Term, LOAD_BYTES_MAX, (loaded) => {
+      this.#loading = false;
+      if (loaded.count === 0) this.#unreadable(first);
+      else this.#loaded = loaded;
+    });
+  }
+}

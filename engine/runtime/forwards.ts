@@ -1,0 +1,103 @@
+/**
+ * Proposals that this node cannot append itself: held while no leader is known, forwarded when one
+ * is, bound when the leader says where it appended them.
+ *
+ * What was never sent ends with a definite error; what was sent and not answered ends as outcome
+ * unknown. Nothing here is ever sent twice.
+ */
+
+import type { NodeId } from '../raft/types.js';
+
+export interface HeldBatch {
+  readonly id: number;
+  readonly count: number;
+  /** Entry bytes, a copy owned by the batch. */
+  readonly slab: Buffer;
+  readonly deadline: number;
+  readonly mayForward: boolean;
+}
+
+/** Held bytes beyond this are refused as busy. */
+const HELD_BYTES_MAX = 8 * 1024 * 1024;
+
+export class Forwards {
+  #held: HeldBatch[] = [];
+  #heldBytes = 0;
+  readonly #sent = new Map<number, { readonly batch: HeldBatch; readonly to: NodeId }>();
+
+  get heldCount(): number {
+    return this.#held.length;
+  }
+
+  get sentCount(): number {
+    return this.#sent.size;
+  }
+
+  /** Ids of batches, held or sent, whose index is not known yet. */
+  get unanswered(): Set<number> {
+    const ids = new Set(this.#sent.keys());
+    for (const batch of this.#held) ids.add(batch.id);
+    return ids;
+  }
+
+  /** False when too much is held already. */
+  hold(batch: HeldBatch): boolean {
+    if (this.#heldBytes + batch.slab.length > HELD_BYTES_MAX) return false;
+    this.#held.push(batch);
+    this.#heldBytes += batch.slab.length;
+    return true;
+  }
+
+  takeHeld(): HeldBatch[] {
+    const held = this.#held;
+    this.#held = [];
+    this.#heldBytes = 0;
+    return held;
+  }
+
+  takeExpiredHeld(now: number): HeldBatch[] {
+    const expired = this.#held.filter((batch) => batch.deadline <= now);
+    if (expired.length === 0) return expired;
+    this.#held = this.#held.filter((batch) => batch.deadline > now);
+    for (const batch of expired) this.#heldBytes -= batch.slab.length;
+    return expired;
+  }
+
+  sent(batch: HeldBatch, to: NodeId): void {
+    this.#sent.set(batch.id, { batch, to });
+  }
+
+  /** The leader's answer arrived: the batch, once; null for one that is not awaited. */
+  answered(id: number, from: NodeId): HeldBatch | null {
+    const sent = this.#sent.get(id);
+    if (sent === undefined || sent.to !== from) return null;
+    this.#sent.delete(id);
+    return sent.batch;
+  }
+
+  /** The connection to `peer` ended: what it was sent may or may not be appended. */
+  lostPeer(peer: NodeId): HeldBatch[] {
+    const lost: HeldBatch[] = [];
+    for (const [id, sent] of this.#sent) {
+      if (sent.to !== peer) continue;
+      lost.push(sent.batch);
+      this.#sent.delete(id);
+    }
+    return lost;
+  }
+
+  /** Sent and unanswered past its deadline: nobody waits for it any more. */
+  takeExpiredSent(now: number): HeldBatch[] {
+    const expired: HeldBatch[] = [];
+    for (const [id, sent] of this.#sent) {
+      if (sent.batch.deadline > now) continue;
+      expired.push(sent.batch);
+      this.#sent.delete(id);
+    }
+    return expired;
+  }
+
+  drainSent(): HeldBatch[] {
+    return this.takeExpiredSent(Number.POSITIVE_INFINITY);
+  }
+}

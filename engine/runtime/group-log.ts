@@ -1,0 +1,158 @@
+/**
+ * One group's log in memory: entry bytes in the arena, index → position, and what may leave.
+ *
+ * Entries come from proposals, from peers and from the core itself; all are copied in exactly once,
+ * here. They leave, oldest first, once durable, applied and sent; what left is read back from disk.
+ * This file never decides an index or a term: those are the core's.
+ */
+
+import {
+  ENTRY_HEADER_BYTES,
+  type EntryKind,
+  entryBytes,
+  entryKind,
+  entryPayloadBytes,
+  entryTimeMs,
+  stampEntryTime,
+  writeEntryHeader,
+} from '../../codec/entry.js';
+import { assert, type LogIndex, logIndex } from '../raft/types.js';
+import { ARENA_FULL, Arena, type ArenaOptions } from './arena.js';
+import { LogIndexMap, type LogPiece } from './log-index.js';
+
+/** When the arena is full, at least this part of it is freed at once. */
+const EVICT_PARTS = 8;
+/** Entries whose index is in memory at most; small entries hit this before the arena's bytes. */
+const ENTRIES_IN_MEMORY_MAX = 1 << 20;
+/** A part of the arena that only followers' and the core's own entries may fill. */
+const PROPOSAL_PARTS_FREE = 4;
+/** A part of the arena that only the core's own entries may fill: a new leader must never be stuck. */
+const OWN_PARTS_FREE = 64;
+
+/** What may leave memory at this moment. */
+export interface EvictionLimits {
+  /** Entries up to here are durable and applied. */
+  readonly upTo: LogIndex;
+  /** Entries from here on are referenced by messages that were not sent yet. */
+  readonly referencedFrom: LogIndex;
+}
+
+export class GroupLog {
+  readonly arena: Arena;
+  readonly map: LogIndexMap;
+  /** The newest leader's time in the log: entry times never decrease. */
+  #lastTimeMs = 0;
+  /** No region is released before this submission is durable: it may write truncated entries. */
+  #guardSeq = 0;
+
+  constructor(memory: SharedArrayBuffer, last: LogIndex, options: ArenaOptions = {}) {
+    this.arena = new Arena(memory, options);
+    this.map = new LogIndexMap(memory.byteLength, ENTRIES_IN_MEMORY_MAX, logIndex(last + 1));
+  }
+
+  has(index: LogIndex): boolean {
+    return this.map.has(index);
+  }
+
+  /** Whether `bytes` of entries (`count` of them) fit now, after evicting what may leave. */
+  makeRoom(bytes: number, count: number, limits: EvictionLimits, storedSeq: number): boolean {
+    if (bytes > this.arena.reserveBytesMax) return false;
+    if (this.#fits(bytes, count)) return true;
+    if (storedSeq >= this.#guardSeq) this.#evict(bytes, count, limits);
+    return this.#fits(bytes, count);
+  }
+
+  /** Proposals leave room: a full arena must still take what a leader or the core must append. */
+  hasRoomForProposals(bytes: number): boolean {
+    return this.arena.freeBytes - bytes >= this.arena.capacity / PROPOSAL_PARTS_FREE;
+  }
+
+  #fits(bytes: number, count: number): boolean {
+    // A reservation that would wrap skips what is left before the end: count it twice, to be sure.
+    const reserve = this.arena.capacity / OWN_PARTS_FREE;
+    return this.arena.freeBytes >= bytes * 2 + reserve && this.map.room >= count + 64;
+  }
+
+  #evict(bytes: number, count: number, limits: EvictionLimits): void {
+    const { map, arena } = this;
+    const target = bytes * 2 + arena.capacity / EVICT_PARTS;
+    const end = Math.min(limits.upTo + 1, limits.referencedFrom, map.last + 1);
+    let at: number = map.firstInMemory;
+    let freed = arena.freeBytes;
+    let room = map.room;
+    while (at < end && (freed < target || room < count)) {
+      const last = map.pieceLast(logIndex(at), logIndex(end - 1), target);
+      freed += (map.endPositionOf(last) - map.positionOf(logIndex(at))) >>> 0;
+      room += last - at + 1;
+      at = last + 1;
+    }
+    if (at <= map.firstInMemory) return;
+    const position = at <= map.last ? map.positionOf(logIndex(at)) : arena.next;
+    map.evictBefore(logIndex(at));
+    arena.release(position);
+  }
+
+  /**
+   * Copies `count` well-formed entries of `slab[start, end)` behind the last one. With `timeMs` they
+   * are this leader's own and are stamped; without, they keep the time they came with.
+   * `makeRoom` has said yes.
+   */
+  append(slab: Buffer, start: number, end: number, first: LogIndex, timeMs: number | null): number {
+    const { arena, map } = this;
+    const bytes = end - start;
+    const position = arena.reserve(bytes);
+    assert(position !== ARENA_FULL, 'room was made for the entries');
+    assert(first === map.last + 1, 'entries are placed in index order');
+    const base = arena.offsetOf(position);
+    slab.copy(arena.bytes, base, start, end);
+    const { view } = arena;
+    const stamp = timeMs === null ? 0 : Math.max(timeMs, this.#lastTimeMs);
+    let offset = 0;
+    let lastAt = base;
+    while (offset < bytes) {
+      lastAt = base + offset;
+      const size = entryBytes(entryPayloadBytes(view, lastAt));
+      if (timeMs !== null) stampEntryTime(view, lastAt, stamp);
+      map.append((position + offset) >>> 0, size);
+      offset += size;
+    }
+    assert(offset === bytes, 'a slab holds whole entries');
+    this.#lastTimeMs = Math.max(this.#lastTimeMs, entryTimeMs(view, lastAt));
+    return position;
+  }
+
+  /** Encodes an entry of the core's own: a no-op or a configuration. */
+  appendOwn(kind: EntryKind, payload: Uint8Array, timeMs: number): void {
+    const { arena, map } = this;
+    const bytes = entryBytes(payload.length);
+    const position = arena.reserve(bytes);
+    assert(position !== ARENA_FULL, 'the arena keeps room for the entries of the core');
+    const base = arena.offsetOf(position);
+    this.#lastTimeMs = Math.max(this.#lastTimeMs, timeMs);
+    const at = writeEntryHeader(arena.view, base, kind, payload.length, this.#lastTimeMs);
+    arena.bytes.set(payload, at);
+    map.append(position, bytes);
+  }
+
+  /** Drops entries after `index`; their bytes stay until submission `seq` has been written. */
+  truncateAfter(index: LogIndex, seq: number): void {
+    this.map.truncateAfter(index);
+    this.#guardSeq = seq;
+  }
+
+  /** Payload bytes of an entry in memory: a view, valid until it leaves. */
+  payload(index: LogIndex): Buffer {
+    const at = this.arena.offsetOf(this.map.positionOf(index));
+    const length = entryPayloadBytes(this.arena.view, at);
+    const start = at + ENTRY_HEADER_BYTES;
+    return this.arena.bytes.subarray(start, start + length);
+  }
+
+  kind(index: LogIndex): number {
+    return entryKind(this.arena.view, this.arena.offsetOf(this.map.positionOf(index)));
+  }
+
+  pieces(first: LogIndex, last: LogIndex, bytesMax?: number): LogPiece[] {
+    return this.map.pieces(first, last, bytesMax);
+  }
+}

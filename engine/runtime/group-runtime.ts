@@ -1,0 +1,339 @@
+/**
+ * One group on one node, without threads: the core, its log in memory, the state machine, and who
+ * waits for what. Inputs are methods; outputs go through the four ports; `turn` does the work.
+ *
+ * A worker thread and the simulator drive the same class. It must never read a clock but through its
+ * ports, wait, or touch a socket or a file. Proposals are in proposals.ts, reads in reads.ts.
+ */
+
+import { encodeConfiguration } from '../../codec/configuration.js';
+import { EntryKind } from '../../codec/entry.js';
+import { ErrorNumber } from '../errors.js';
+import type { AppendRequest, Message } from '../raft/message.js';
+import { Raft } from '../raft/raft.js';
+import type { Persist, Ready } from '../raft/ready.js';
+import type { RaftOptions, Recovered } from '../raft/state.js';
+import { type Incarnation, type LogIndex, NOBODY, type NodeId, type Term } from '../raft/types.js';
+import { Applier } from './applier.js';
+import type { ArenaOptions } from './arena.js';
+import { BlockIndex, type BlockLocation } from './block-index.js';
+import { GroupLog } from './group-log.js';
+import type { HostEvents, MachineHost } from './machine-host.js';
+import { OldLog } from './old-log.js';
+import { PeerSender } from './peer-sender.js';
+import type { ArenaRun, ForwardReply, LoadedEntries, RuntimePorts } from './ports.js';
+import { type ProposalBatch, Proposals } from './proposals.js';
+import { type ReadRequest, Reads } from './reads.js';
+import { configurationsIn, isWholeSlab, skipEntries } from './slab.js';
+
+const NO_BYTES = new Uint8Array(0);
+/** How long one turn applies entries before it looks at messages again. */
+const APPLY_MS_MAX = 1;
+
+export interface GroupRuntimeOptions {
+  readonly raft: RaftOptions;
+  readonly recovered: Recovered;
+  readonly locations: readonly BlockLocation[];
+  readonly arenaMemory: SharedArrayBuffer;
+  readonly arena?: ArenaOptions;
+  readonly entryBytesMax: number;
+  readonly host: MachineHost;
+}
+
+/** A storage acknowledgement, with where the submission's block lies. */
+export interface StoredAck {
+  readonly seq: number;
+  readonly generation: number;
+  readonly term: number;
+  readonly lastIndex: number;
+  readonly segment: number;
+  readonly offset: number;
+}
+
+interface SubmittedEntries {
+  readonly seq: number;
+  readonly generation: number;
+  readonly first: number;
+  readonly bytes: number;
+}
+
+export class GroupRuntime {
+  readonly raft: Raft;
+  readonly log: GroupLog;
+  readonly #options: GroupRuntimeOptions;
+  readonly #ports: RuntimePorts;
+  readonly #oldLog: OldLog;
+  readonly #sender: PeerSender;
+  readonly #applier: Applier;
+  readonly #proposals: Proposals;
+  readonly #reads: Reads;
+  #submitted: SubmittedEntries[] = [];
+  #leading = false;
+  #failed = false;
+
+  constructor(options: GroupRuntimeOptions, ports: RuntimePorts, now: number) {
+    this.#options = options;
+    this.#ports = ports;
+    this.raft = new Raft(options.raft, options.recovered, now);
+    this.log = new GroupLog(options.arenaMemory, options.recovered.log.last, options.arena);
+    this.#oldLog = new OldLog(new BlockIndex(options.locations), ports.oldLog);
+    this.#sender = new PeerSender(this.raft, this.log, this.#oldLog, ports.network);
+    this.#proposals = new Proposals({
+      raft: this.raft,
+      log: this.log,
+      ports,
+      makeRoom: (bytes, count) => this.#makeRoom(bytes, count),
+      appliedIndex: () => this.#applier.applied,
+      forwardSettled: (id, last) => this.#reads.forwardSettled(id, last),
+      entryBytesMax: options.entryBytesMax,
+    });
+    this.#applier = new Applier({
+      raft: this.raft,
+      log: this.log,
+      oldLog: this.#oldLog,
+      host: options.host,
+      writes: this.#proposals.writes,
+      lost: (part) => this.#proposals.lost(part),
+      unreadable: (index) =>
+        this.#fail(ErrorNumber.storage, `entry ${index} cannot be read back from the log on disk`),
+    });
+    this.#reads = new Reads(this.raft, ports.completions, options.host, this.#proposals);
+    options.host.attach(this.#hostEvents());
+  }
+
+  #hostEvents(): HostEvents {
+    return {
+      applied: (last) => this.#applier.onApplied(last as LogIndex),
+      partDone: (batch, offset, count, results) =>
+        this.#ports.completions.results(batch, offset, count, results),
+      queried: (batch, results) =>
+        this.#ports.completions.readResults(batch.id, batch.count, results),
+      failed: (index, cause) => {
+        const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+        this.#fail(ErrorNumber.stateMachine, `apply of entry ${index} threw: ${text}`);
+      },
+    };
+  }
+
+  get appliedIndex(): LogIndex {
+    return this.#applier.applied;
+  }
+
+  /** The group stopped on this node: its state machine threw or its log cannot be read. */
+  get failed(): boolean {
+    return this.#failed;
+  }
+
+  /** When `tick` must be called at the latest. */
+  get deadline(): number {
+    if (this.#failed) return Number.POSITIVE_INFINITY;
+    return Math.min(this.raft.deadline, this.#proposals.deadline, this.#reads.deadline);
+  }
+
+  tick(now: number): void {
+    if (this.#failed) return;
+    if (now >= this.raft.deadline) {
+      this.raft.tick(now);
+      this.#placeCreated();
+    }
+    this.#proposals.tick(now);
+    this.#reads.tick(now);
+  }
+
+  /** A message of a peer whose connection proved `incarnation`, without entries. */
+  onMessage(message: Message, incarnation: Incarnation, now: number): void {
+    if (this.#failed) return;
+    this.raft.receive(message, incarnation, now);
+    this.#placeCreated();
+  }
+
+  /** An append with its entries at `slab[start, end)`. One that is not what it says is dropped. */
+  onAppend(
+    message: AppendRequest,
+    incarnation: Incarnation,
+    slab: Buffer,
+    start: number,
+    end: number,
+    now: number,
+  ): boolean {
+    if (this.#failed) return true;
+    const count = message.lastIndex - message.prevIndex;
+    const bytes = end - start;
+    if (!isWholeSlab(slab, start, end, count, this.#options.entryBytesMax)) return false;
+    const first = (message.prevIndex + 1) as LogIndex;
+    const configurations = configurationsIn(slab, start, end, first);
+    if (configurations === null) return false;
+    // No room is a lost message: the leader asks again, the entries wait there.
+    if (count > 0 && !this.#makeRoom(bytes, count)) return true;
+    const request = { ...message, bytes, configurations };
+    const placement = this.raft.receive(request, incarnation, now);
+    if (placement === null) return true;
+    if (placement.truncateAfter !== null) this.#truncateAfter(placement.truncateAfter);
+    const from = skipEntries(slab, start, placement.from - first);
+    this.log.append(slab, from, end, placement.from, null);
+    return true;
+  }
+
+  #truncateAfter(index: LogIndex): void {
+    // The next submission carries the truncation, and with it what still refers to the dropped bytes.
+    this.log.truncateAfter(index, this.raft.state.submittedSeq + 1);
+    this.#oldLog.blocks.truncateAfter(index);
+    this.#reads.truncateAfter(index);
+  }
+
+  onForward(
+    from: NodeId,
+    forwardId: number,
+    count: number,
+    slab: Buffer,
+    start: number,
+    end: number,
+    now: number,
+  ): boolean {
+    if (this.#failed) return true;
+    return this.#proposals.onForward(from, forwardId, count, slab, start, end, now);
+  }
+
+  onForwardReply(from: NodeId, reply: ForwardReply, now: number): void {
+    if (!this.#failed) this.#proposals.onForwardReply(from, reply, now);
+  }
+
+  /** A peer proved itself on a new connection; `restarted` when its boot id is new. */
+  onPeerUp(peer: NodeId, incarnation: Incarnation, restarted: boolean): void {
+    if (this.#failed) return;
+    this.raft.connected(peer, incarnation, restarted);
+    this.#placeCreated();
+  }
+
+  onPeerDown(peer: NodeId): void {
+    if (!this.#failed) this.#proposals.onPeerDown(peer);
+  }
+
+  onProposals(batch: ProposalBatch, now: number): void {
+    if (this.#failed) this.#proposals.refuse(batch.id, batch.count, ErrorNumber.stateMachine);
+    else this.#proposals.propose(batch, now);
+  }
+
+  onReads(request: ReadRequest, now: number): void {
+    if (this.#failed) this.#reads.refuse(request, ErrorNumber.stateMachine);
+    else this.#reads.ask(request, now);
+  }
+
+  onStored(ack: StoredAck, now: number): void {
+    if (this.#failed) return;
+    while (this.#submitted.length > 0 && this.#submitted[0]!.seq <= ack.seq) {
+      const { first, bytes, generation } = this.#submitted.shift()!;
+      if (generation !== this.raft.state.log.generation) continue;
+      this.#oldLog.blocks.add(first, bytes, ack.segment, ack.offset);
+    }
+    const { seq, generation, term, lastIndex } = ack;
+    this.raft.stored(
+      { seq, generation, term: term as Term, lastIndex: lastIndex as LogIndex },
+      now,
+    );
+    this.#placeCreated();
+  }
+
+  onLoaded(entries: LoadedEntries): void {
+    if (!this.#failed) this.#oldLog.loaded(entries);
+  }
+
+  /** Makes room in the arena by evicting what is durable, applied and sent. */
+  #makeRoom(bytes: number, count: number): boolean {
+    const { log, storedSeq } = this.raft.state;
+    const limits = {
+      upTo: Math.min(log.durable, this.#applier.applied) as LogIndex,
+      referencedFrom: this.#sender.referencedFrom,
+    };
+    return this.log.makeRoom(bytes, count, limits, storedSeq);
+  }
+
+  /** Entries of the core's own go into the log before anything else does. */
+  #placeCreated(): void {
+    for (const { configuration } of this.raft.takeCreated()) {
+      const payload = configuration === null ? NO_BYTES : encodeConfiguration(configuration);
+      const kind = configuration === null ? EntryKind.noop : EntryKind.configuration;
+      this.#makeRoom(payload.length + 64, 1);
+      this.log.appendOwn(kind, payload, this.#ports.wallClock());
+    }
+  }
+
+  /** Performs what the core decided and applies a slice; true when there is more to do at once. */
+  turn(now: number): boolean {
+    if (this.#failed) return false;
+    this.#proposals.announceCommits();
+    this.#perform(this.raft.take(), now);
+    const begun = this.#ports.stopwatch();
+    while (!this.#failed && this.#applier.step() > 0) {
+      if (this.#ports.stopwatch() - begun >= APPLY_MS_MAX) break;
+    }
+    if (this.#failed) return false;
+    this.#reads.serve(this.#applier.applied);
+    return this.#applier.hasWork;
+  }
+
+  #perform(ready: Ready, now: number): void {
+    if (ready.soft !== null) {
+      const isLeading = ready.soft.leader === this.raft.id;
+      if (this.#leading && !isLeading) this.#sender.forget();
+      this.#leading = isLeading;
+      this.#ports.completions.event({ kind: 'role', ...ready.soft });
+    }
+    if (ready.configuration !== null) {
+      const { index, configuration } = ready.configuration;
+      const bytes = encodeConfiguration(configuration);
+      this.#ports.completions.event({ kind: 'configuration', index, bytes });
+    }
+    if (ready.persist !== null) this.#submit(ready.persist);
+    for (const message of ready.messages) this.#sender.send(message);
+    if (ready.committed !== null) this.#applier.commit(ready.committed.last);
+    for (const grant of ready.reads) this.#reads.grant(grant.id, grant.index);
+    if (ready.soft !== null && ready.soft.leader !== NOBODY) this.#proposals.onLeaderKnown(now);
+  }
+
+  #submit(persist: Persist): void {
+    const runs: ArenaRun[] = [];
+    for (const { term, range } of persist.runs) {
+      for (const piece of this.log.pieces(range.first, range.last)) {
+        const { first, last, position, bytes } = piece;
+        runs.push({ term, first, count: last - first + 1, position, bytes });
+      }
+    }
+    const configured = persist.configuration;
+    const configuration =
+      configured === null
+        ? null
+        : { index: configured.index, bytes: encodeConfiguration(configured.configuration) };
+    if (runs.length > 0) {
+      const bytes = runs.reduce((total, run) => total + run.bytes, 0);
+      const { seq, generation } = persist;
+      this.#submitted.push({ seq, generation, first: runs[0]!.first, bytes });
+    }
+    this.#ports.storage.submit({ ...persist, runs, configuration });
+  }
+
+  #fail(code: ErrorNumber, text: string): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#proposals.drain(code);
+    this.#reads.drain(code);
+    this.#oldLog.forget();
+    this.#ports.completions.event({ kind: 'failed', code, text });
+  }
+
+  /** Ends the group: everything that still waits gets an answer. */
+  close(): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#proposals.drain(ErrorNumber.closed);
+    this.#reads.drain(ErrorNumber.closed);
+  }
+
+  get leader(): NodeId {
+    return this.raft.leader;
+  }
+
+  get isLeader(): boolean {
+    return this.raft.leader === this.raft.id;
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * Read batches of this node on their way: confirmed by the core, then applied far enough, then
+ * answered by the state machine.
+ *
+ * A batch waits for its read index and for the writes that were queued before it on its connections
+ * (program order). It ends by its deadline whatever happens. Queries are opaque bytes.
+ */
+
+import type { LogIndex } from '../raft/types.js';
+
+export interface ReadBatch {
+  readonly id: number;
+  readonly count: number;
+  /** Queries back to back, each u32 length + bytes; a copy owned by the batch. */
+  readonly queries: Buffer;
+  /** On the monotonic clock that `tick` is given. */
+  readonly deadline: number;
+}
+
+interface Waiting {
+  readonly batch: ReadBatch;
+  /** The write index it must also see; lowered when those writes are truncated. */
+  behind: number;
+  /** Null until the core granted it. */
+  granted: number | null;
+  /** Forwarded batches whose index is not known yet, all of which it must see. */
+  readonly forwards: Set<number> | null;
+}
+
+export class PendingReads {
+  readonly #waiting = new Map<number, Waiting>();
+
+  get count(): number {
+    return this.#waiting.size;
+  }
+
+  add(batch: ReadBatch, behind: number, forwards: Set<number> | null, granted: boolean): void {
+    this.#waiting.set(batch.id, { batch, behind, forwards, granted: granted ? 0 : null });
+  }
+
+  grant(id: number, index: LogIndex): void {
+    const waiting = this.#waiting.get(id);
+    if (waiting !== undefined) waiting.granted = index;
+  }
+
+  /** A forwarded batch got its last index (0: it was refused). */
+  forwardSettled(forwardId: number, lastIndex: number): void {
+    for (const waiting of this.#waiting.values()) {
+      if (waiting.forwards?.delete(forwardId)) {
+        waiting.behind = Math.max(waiting.behind, lastIndex);
+      }
+    }
+  }
+
+  /** Entries after `index` were truncated: nobody waits for writes that no longer exist. */
+  truncateAfter(index: LogIndex): void {
+    for (const waiting of this.#waiting.values()) {
+      waiting.behind = Math.min(waiting.behind, index);
+    }
+  }
+
+  /** Batches that may be answered with the state at `applied`, each once. */
+  takeServable(applied: LogIndex): ReadBatch[] {
+    const ready: ReadBatch[] = [];
+    for (const [id, waiting] of this.#waiting) {
+      if (waiting.granted === null || waiting.granted > applied) continue;
+      if (waiting.behind > applied || (waiting.forwards?.size ?? 0) > 0) continue;
+      ready.push(waiting.batch);
+      this.#waiting.delete(id);
+    }
+    return ready;
+  }
+
+  takeExpired(now: number): ReadBatch[] {
+    const expired: ReadBatch[] = [];
+    for (const [id, waiting] of this.#waiting) {
+      if (waiting.batch.deadline > now) continue;
+      expired.push(waiting.batch);
+      this.#waiting.delete(id);
+    }
+    return expired;
+  }
+
+  drain(): ReadBatch[] {
+    return this.takeExpired(Number.POSITIVE_INFINITY);
+  }
+}

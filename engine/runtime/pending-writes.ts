@@ -1,0 +1,82 @@
+/**
+ * Who waits for which log index on this node: batches of proposals, in order of index.
+ *
+ * A batch is bound to (first index, term) when a leader appended it. When an index is applied with
+ * that term the result is the batch's; with another term the entry was replaced and the command was
+ * certainly not executed. Nothing here knows how a result is delivered.
+ */
+
+interface BoundBatch {
+  readonly batch: number;
+  readonly first: number;
+  readonly last: number;
+  readonly term: number;
+}
+
+/** A part of a batch: entries `[offset, offset + count)` of it lie at `[first, last]` of the log. */
+export interface BatchPart {
+  readonly batch: number;
+  readonly offset: number;
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface Claims {
+  /** Parts whose entries are applied now, ascending and disjoint. */
+  readonly wanted: readonly BatchPart[];
+  /** Parts whose entries were replaced by another leader's. */
+  readonly lost: readonly BatchPart[];
+}
+
+const NOTHING: Claims = { wanted: [], lost: [] };
+
+export class PendingWrites {
+  /** Ascending by first index; ranges overlap only where leaders replaced each other's entries. */
+  readonly #bound: BoundBatch[] = [];
+  /** Entries of batches up to here were claimed. */
+  #claimedUpTo = 0;
+
+  /** The highest index that anybody here waits for; 0 when nobody waits. */
+  get lastIndex(): number {
+    return this.#bound.reduce((last, bound) => Math.max(last, bound.last), 0);
+  }
+
+  /** A leader appended the batch's `count` entries at `first` in `term`. */
+  bind(batch: number, first: number, count: number, term: number): void {
+    let at = this.#bound.length;
+    while (at > 0 && (this.#bound[at - 1] as BoundBatch).first > first) at -= 1;
+    this.#bound.splice(at, 0, { batch, first, last: first + count - 1, term });
+  }
+
+  /** Entries `[first, last]`, all of `term`, are applied now: who wanted them, who lost them. */
+  claim(first: number, last: number, term: number): Claims {
+    const head = this.#bound[0];
+    this.#claimedUpTo = last;
+    if (head === undefined || head.first > last) return NOTHING;
+    const wanted: BatchPart[] = [];
+    const lost: BatchPart[] = [];
+    for (const bound of this.#bound) {
+      if (bound.first > last) break;
+      const from = Math.max(bound.first, first);
+      const to = Math.min(bound.last, last);
+      if (from > to) continue;
+      const part = { batch: bound.batch, offset: from - bound.first, first: from, last: to };
+      (bound.term === term ? wanted : lost).push(part);
+    }
+    let done = 0;
+    while (done < this.#bound.length && (this.#bound[done] as BoundBatch).first <= last) {
+      if ((this.#bound[done] as BoundBatch).last > last) break;
+      done += 1;
+    }
+    this.#bound.splice(0, done);
+    return { wanted, lost };
+  }
+
+  /** Everything that still waits, when the group ends. */
+  drain(): BatchPart[] {
+    return this.#bound.splice(0).map((bound) => {
+      const first = Math.max(bound.first, this.#claimedUpTo + 1);
+      return { batch: bound.batch, offset: first - bound.first, first, last: bound.last };
+    });
+  }
+}

@@ -1,0 +1,231 @@
+/**
+ * Proposals made on this node, and those that followers forward to it.
+ *
+ * The leader appends at once and answers when the entry is applied here; a follower forwards, is told
+ * index and term, and answers when *it* applies them, so the result comes from its own machine.
+ * An error says truthfully whether the command can still be executed.
+ */
+
+import { ErrorNumber } from '../errors.js';
+import type { Raft } from '../raft/raft.js';
+import { type LogIndex, NOBODY, type NodeId, Role } from '../raft/types.js';
+import { Forwards, type HeldBatch } from './forwards.js';
+import type { GroupLog } from './group-log.js';
+import { type BatchPart, PendingWrites } from './pending-writes.js';
+import type { ForwardReply, RuntimePorts } from './ports.js';
+import { isWholeSlab } from './slab.js';
+
+/** How often waiting batches are looked at: expiry is not exact to the millisecond. */
+const SWEEP_MS = 25;
+
+/** A batch as it lies in the inbox: `slab[start, end)` is only lent for the call. */
+export interface ProposalBatch {
+  readonly id: number;
+  readonly count: number;
+  readonly slab: Buffer;
+  readonly start: number;
+  readonly end: number;
+  /** On the monotonic clock that `tick` is given. */
+  readonly deadline: number;
+  /** False: a follower refuses with the leader's id instead of forwarding. */
+  readonly mayForward: boolean;
+}
+
+interface ProposalsParts {
+  readonly raft: Raft;
+  readonly log: GroupLog;
+  readonly ports: RuntimePorts;
+  readonly makeRoom: (bytes: number, count: number) => boolean;
+  readonly appliedIndex: () => LogIndex;
+  readonly forwardSettled: (id: number, lastIndex: number) => void;
+  readonly entryBytesMax: number;
+}
+
+export class Proposals {
+  readonly writes = new PendingWrites();
+  readonly #parts: ProposalsParts;
+  readonly #forwards = new Forwards();
+  /** Highest index appended for each forwarding peer: it is told at once when that commits. */
+  readonly #forwardedUpTo = new Map<NodeId, number>();
+  #announced = 0;
+  #sweepAt = Number.POSITIVE_INFINITY;
+
+  constructor(parts: ProposalsParts) {
+    this.#parts = parts;
+  }
+
+  get deadline(): number {
+    return this.#sweepAt;
+  }
+
+  /** Ids of held or forwarded batches whose index is still unknown. */
+  get unansweredForwards(): Set<number> {
+    return this.#forwards.unanswered;
+  }
+
+  propose(batch: ProposalBatch, now: number): void {
+    const { raft } = this.#parts;
+    if (raft.role === Role.leader) {
+      const { slab, start, end } = batch;
+      const appended = this.#append(batch.count, slab, start, end, now);
+      if (appended === null) this.refuse(batch.id, batch.count, ErrorNumber.busy);
+      else this.writes.bind(batch.id, appended.first, batch.count, appended.term);
+      return;
+    }
+    if (raft.leader !== NOBODY && !batch.mayForward) {
+      this.refuse(batch.id, batch.count, ErrorNumber.notLeader);
+      return;
+    }
+    const { id, count, deadline, mayForward } = batch;
+    const slab = Buffer.from(batch.slab.subarray(batch.start, batch.end));
+    const held = { id, count, slab, deadline, mayForward };
+    if (raft.leader === NOBODY) this.#hold(held, now);
+    else this.#forward(held, now);
+  }
+
+  /** As leader: appends whole entries; null when there is no room now. */
+  #append(
+    count: number,
+    slab: Buffer,
+    start: number,
+    end: number,
+    now: number,
+  ): { first: number; term: number } | null {
+    const { raft, log, ports } = this.#parts;
+    const bytes = end - start;
+    if (!this.#parts.makeRoom(bytes, count) || !log.hasRoomForProposals(bytes)) return null;
+    const proposed = raft.propose(count, bytes, now);
+    if ('refused' in proposed) return null;
+    log.append(slab, start, end, proposed.first, ports.wallClock());
+    return proposed;
+  }
+
+  #hold(batch: HeldBatch, now: number): void {
+    if (!this.#forwards.hold(batch)) this.refuse(batch.id, batch.count, ErrorNumber.busy);
+    this.#sweepAt = Math.min(this.#sweepAt, now + SWEEP_MS);
+  }
+
+  #forward(batch: HeldBatch, now: number): void {
+    const { raft, ports } = this.#parts;
+    ports.network.sendForward(raft.leader, batch.id, batch.count, batch.slab);
+    this.#forwards.sent(batch, raft.leader);
+    this.#sweepAt = Math.min(this.#sweepAt, now + SWEEP_MS);
+  }
+
+  /** A leader is known (again): what was held goes there, or is refused with its id. */
+  onLeaderKnown(now: number): void {
+    for (const batch of this.#forwards.takeHeld()) {
+      this.propose({ ...batch, start: 0, end: batch.slab.length }, now);
+      // Appended here, or refused: reads behind it wait for its index, or for nothing.
+      const { leader, id } = this.#parts.raft;
+      if (leader === id || !batch.mayForward) {
+        this.#parts.forwardSettled(batch.id, leader === id ? this.writes.lastIndex : 0);
+      }
+    }
+  }
+
+  /** A follower's proposals; false when the frame is not what it says. */
+  onForward(
+    from: NodeId,
+    forwardId: number,
+    count: number,
+    slab: Buffer,
+    start: number,
+    end: number,
+    now: number,
+  ): boolean {
+    const { raft, ports, entryBytesMax } = this.#parts;
+    if (count < 1 || !isWholeSlab(slab, start, end, count, entryBytesMax)) return false;
+    const reply = { forwardId, count, leader: raft.leader, first: 0, term: 0 };
+    if (raft.role !== Role.leader) {
+      ports.network.sendForwardReply(from, { ...reply, code: ErrorNumber.notLeader });
+      return true;
+    }
+    const appended = this.#append(count, slab, start, end, now);
+    if (appended === null) {
+      ports.network.sendForwardReply(from, { ...reply, code: ErrorNumber.busy });
+      return true;
+    }
+    this.#forwardedUpTo.set(from, appended.first + count - 1);
+    ports.network.sendForwardReply(from, { ...reply, ...appended, code: 0 });
+    return true;
+  }
+
+  onForwardReply(from: NodeId, reply: ForwardReply, now: number): void {
+    const batch = this.#forwards.answered(reply.forwardId, from);
+    if (batch === null) return;
+    if (reply.code === 0) {
+      const last = reply.first + batch.count - 1;
+      const tooLate = reply.first <= this.#parts.appliedIndex();
+      // Applied before the answer came: the results are gone, the commands are executed.
+      if (tooLate) this.refuse(batch.id, batch.count, ErrorNumber.outcomeUnknown);
+      else this.writes.bind(batch.id, reply.first, batch.count, reply.term);
+      this.#parts.forwardSettled(batch.id, last);
+      return;
+    }
+    // Certainly not executed: it may go to whoever leads now.
+    if (reply.code === ErrorNumber.notLeader && batch.deadline > now) {
+      this.#hold(batch, now);
+      return;
+    }
+    this.#parts.forwardSettled(batch.id, 0);
+    this.refuse(batch.id, batch.count, reply.code);
+  }
+
+  onPeerDown(peer: NodeId): void {
+    for (const batch of this.#forwards.lostPeer(peer)) {
+      this.refuse(batch.id, batch.count, ErrorNumber.outcomeUnknown);
+      this.#parts.forwardSettled(batch.id, 0);
+    }
+  }
+
+  /** Followers that wait for an index learn at once that it is committed. */
+  announceCommits(): void {
+    const { raft } = this.#parts;
+    if (this.#forwardedUpTo.size === 0 || raft.commitIndex === this.#announced) return;
+    this.#announced = raft.commitIndex;
+    for (const [peer, last] of this.#forwardedUpTo) {
+      raft.notifyCommit(peer);
+      if (last <= raft.commitIndex) this.#forwardedUpTo.delete(peer);
+    }
+  }
+
+  tick(now: number): void {
+    if (now < this.#sweepAt) return;
+    for (const batch of this.#forwards.takeExpiredHeld(now)) {
+      this.refuse(batch.id, batch.count, ErrorNumber.noLeader);
+      this.#parts.forwardSettled(batch.id, 0);
+    }
+    for (const batch of this.#forwards.takeExpiredSent(now)) {
+      this.refuse(batch.id, batch.count, ErrorNumber.outcomeUnknown);
+      this.#parts.forwardSettled(batch.id, 0);
+    }
+    if (this.#parts.raft.leader !== NOBODY) this.onLeaderKnown(now);
+    const waits = this.#forwards.heldCount > 0 || this.#forwards.sentCount > 0;
+    this.#sweepAt = waits ? now + SWEEP_MS : Number.POSITIVE_INFINITY;
+  }
+
+  lost(part: BatchPart): void {
+    const { ports, raft } = this.#parts;
+    const count = part.last - part.first + 1;
+    const { notLeader } = ErrorNumber;
+    ports.completions.refused(part.batch, part.offset, count, notLeader, raft.leader);
+  }
+
+  refuse(batch: number, count: number, code: ErrorNumber): void {
+    const { ports, raft } = this.#parts;
+    ports.completions.refused(batch, 0, count, code, raft.leader);
+  }
+
+  /** The group ends: what was appended or sent is unknown, what was held is `code`. */
+  drain(code: ErrorNumber): void {
+    const { completions } = this.#parts.ports;
+    const { leader } = this.#parts.raft;
+    const unknown = ErrorNumber.outcomeUnknown;
+    for (const { batch, offset, first, last } of this.writes.drain()) {
+      completions.refused(batch, offset, last - first + 1, unknown, leader);
+    }
+    for (const batch of this.#forwards.drainSent()) this.refuse(batch.id, batch.count, unknown);
+    for (const batch of this.#forwards.takeHeld()) this.refuse(batch.id, batch.count, code);
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * Entry slabs that come from a peer: checked before anything else looks at them.
+ *
+ * A slab that is not a whole number of well-formed entries of the promised count never reaches the
+ * core or the arena.
+ */
+
+import { decodeConfiguration } from '../../codec/configuration.js';
+import {
+  countEntries,
+  ENTRY_HEADER_BYTES,
+  EntryKind,
+  entryBytes,
+  entryKind,
+  entryPayloadBytes,
+} from '../../codec/entry.js';
+import type { ConfigurationEntry, LogIndex } from '../raft/types.js';
+
+/** Whether `[start, end)` holds exactly `count` well-formed entries. */
+export function isWholeSlab(
+  slab: Buffer,
+  start: number,
+  end: number,
+  count: number,
+  payloadMax: number,
+): boolean {
+  const view = new DataView(slab.buffer, slab.byteOffset, slab.length);
+  return countEntries(view, start, end, payloadMax) === count;
+}
+
+/** Configuration entries of a checked slab whose first entry has index `first`; null if one is broken. */
+export function configurationsIn(
+  slab: Buffer,
+  start: number,
+  end: number,
+  first: LogIndex,
+): ConfigurationEntry[] | null {
+  const view = new DataView(slab.buffer, slab.byteOffset, slab.length);
+  const found: ConfigurationEntry[] = [];
+  let index: number = first;
+  for (let at = start; at < end; index += 1) {
+    const length = entryPayloadBytes(view, at);
+    if (entryKind(view, at) === EntryKind.configuration) {
+      const payload = slab.subarray(at + ENTRY_HEADER_BYTES, at + ENTRY_HEADER_BYTES + length);
+      try {
+        found.push({ index: index as LogIndex, configuration: decodeConfiguration(payload) });
+      } catch {
+        return null;
+      }
+    }
+    at += entryBytes(length);
+  }
+  return found;
+}
+
+/** Where the entry `skip` places after the one at `start` begins. */
+export function skipEntries(slab: Buffer, start: number, skip: number): number {
+  const view = new DataView(slab.buffer, slab.byteOffset, slab.length);
+  let at = start;
+  for (let i = 0; i < skip; i += 1) at += entryBytes(entryPayloadBytes(view, at));
+  return at;
+}
