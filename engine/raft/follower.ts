@@ -9,7 +9,7 @@ import { acknowledge, followCommit, matchesLog, placeEntries, refuseAppend } fro
 import { type AppendRequest, type Heartbeat, MessageKind, type ReadIndexReply } from './message.js';
 import type { Placement } from './ready.js';
 import type { CoreState } from './state.js';
-import { assert, NO_INDEX, NOBODY, type NodeId, Role, type Term } from './types.js';
+import { assert, NOBODY, type NodeId, Role, type Term } from './types.js';
 
 /** Joins `term` under `leader` (NOBODY when unknown), leaving whatever role was held. */
 export function becomeFollower(state: CoreState, term: Term, leader: NodeId): void {
@@ -21,11 +21,7 @@ export function becomeFollower(state: CoreState, term: Term, leader: NodeId): vo
   state.votes.clear();
   state.progress.clear();
   state.resetElectionTimer();
-  if (sameLeader) return;
-  state.equalUpTo = NO_INDEX;
-  state.roundSeen = 0;
-  state.acknowledgeDue = false;
-  state.reads.restart();
+  if (!sameLeader) state.reads.restart();
 }
 
 /** A valid message of this term's leader: follow it and let its silence be timed anew. */

@@ -183,10 +183,21 @@ export class CoreState {
       'the vote is set at most once within a term',
     );
     if (term === this.term && vote === this.vote) return;
+    if (term > this.term) this.#forgetLeader();
     this.term = term;
     this.vote = vote;
     this.#hardStateDirty = true;
     this.#hardStateSeq = this.submittedSeq + 1;
+  }
+
+  /**
+   * What is known of a leader's log is known of a term, which has one leader: it outlives losing
+   * sight of that leader and finding it again, but never the term.
+   */
+  #forgetLeader(): void {
+    this.equalUpTo = NO_INDEX;
+    this.roundSeen = 0;
+    this.acknowledgeDue = false;
   }
 
   setRole(role: Role, leader: NodeId): void {
