@@ -235,7 +235,7 @@ export class Raft {
     const { state } = this;
     if (!state.inDoubt) return;
     const durableTerm = state.log.termAt(state.log.durable);
-    if (durableTerm !== undefined && durableTerm > state.doubtTerm) state.inDoubt = false;
+    if (durableTerm !== undefined && durableTerm > state.doubtTerm) state.endDoubt();
   }
 
   /** Entries up to `index` are applied to the state machine. */

@@ -40,6 +40,8 @@ export interface Persist {
   readonly runs: readonly { readonly term: Term; readonly range: IndexRange }[];
   /** The newest configuration among the new entries. */
   readonly configuration: ConfigurationEntry | null;
+  /** An entry of a leader elected since is durable here: the doubt of a cut tail ends for good. */
+  readonly clearsDoubt: boolean;
 }
 
 /** Captured before the sync and returned unchanged after it: a stale one is recognised and ignored. */

@@ -129,6 +129,7 @@ export class CoreState {
   #truncateAfter: LogIndex | null = null;
   #runs: { term: Term; range: IndexRange }[] = [];
   #newConfiguration: ConfigurationEntry | null = null;
+  #clearsDoubt = false;
   /** Sequence of the last submission taken, and of the last acknowledged one. */
   submittedSeq = 0;
   storedSeq = 0;
@@ -255,11 +256,20 @@ export class CoreState {
     if ((this.#newConfiguration?.index ?? 0) > index) this.#newConfiguration = null;
   }
 
+  /** Doubt about a cut tail is settled: this replica's vote counts fully again. */
+  endDoubt(): void {
+    this.inDoubt = false;
+    this.#clearsDoubt = true;
+  }
+
+  get #hasToPersist(): boolean {
+    if (this.#hardStateDirty || this.#clearsDoubt) return true;
+    return this.#truncateAfter !== null || this.#runs.length > 0;
+  }
+
   /** Everything that waits for the disk, as one submission; null when nothing does. */
   takePersist(): Persist | null {
-    if (!this.#hardStateDirty && this.#truncateAfter === null && this.#runs.length === 0) {
-      return null;
-    }
+    if (!this.#hasToPersist) return null;
     this.submittedSeq += 1;
     this.storageOwedSince ??= this.now;
     const persist: Persist = {
@@ -270,7 +280,9 @@ export class CoreState {
       truncateAfter: this.#truncateAfter,
       runs: this.#runs,
       configuration: this.#newConfiguration,
+      clearsDoubt: this.#clearsDoubt,
     };
+    this.#clearsDoubt = false;
     this.#hardStateDirty = false;
     this.#truncateAfter = null;
     this.#runs = [];

@@ -106,8 +106,8 @@ export class GroupRuntime {
       applied: (last) => this.#applier.onApplied(last as LogIndex),
       partDone: (batch, offset, count, results) =>
         this.#ports.completions.results(batch, offset, count, results),
-      queried: (batch, results) =>
-        this.#ports.completions.readResults(batch.id, batch.count, results),
+      queried: (batch, offset, count, results) =>
+        this.#ports.completions.readResults(batch.id, offset, count, results),
       failed: (index, cause) => {
         const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
         this.#fail(ErrorNumber.stateMachine, `apply of entry ${index} threw: ${text}`);

@@ -12,11 +12,15 @@ import { ApplyCursor, type EntrySlab, type PartDone } from './apply-cursor.js';
 import type { ReadBatch } from './pending-reads.js';
 import type { BatchPart } from './pending-writes.js';
 
+/** Answers are handed on before they grow past this by more than one answer. */
+const ANSWER_BYTES_MAX = 256 * 1024;
+
 export interface HostEvents {
   /** Entries up to `last` are applied and their results handed on. */
   applied(last: number): void;
   readonly partDone: PartDone;
-  queried(batch: ReadBatch, results: Uint8Array): void;
+  /** Answers to queries `[offset, offset + count)` of a batch. */
+  queried(batch: ReadBatch, offset: number, count: number, results: Uint8Array): void;
   /** `apply` threw: the group cannot go on here. */
   failed(index: number, cause: unknown): void;
 }
@@ -57,22 +61,29 @@ export class InWorkerHost implements MachineHost {
   }
 
   query(batch: ReadBatch): void {
-    const { queries } = batch;
-    this.#answers.clear();
+    const { queries, count } = batch;
     let at = 0;
-    for (let i = 0; i < batch.count; i += 1) {
+    for (let i = 0; i < count; i += 1) {
       const length = queries.readUInt32LE(at);
-      const query = queries.subarray(at + 4, at + 4 + length);
+      this.#answer(queries.subarray(at + 4, at + 4 + length));
       at += 4 + length;
-      try {
-        this.#answers.add(this.#machine.query(query), false);
-      } catch (cause) {
-        this.#answers.add(
-          Buffer.from(cause instanceof Error ? cause.message : String(cause)),
-          true,
-        );
-      }
+      if (this.#answers.length >= ANSWER_BYTES_MAX || i === count - 1) this.#handOn(batch, i + 1);
     }
-    (this.#events as HostEvents).queried(batch, this.#answers.bytes);
+  }
+
+  #answer(query: Uint8Array): void {
+    try {
+      this.#answers.add(this.#machine.query(query), false);
+    } catch (cause) {
+      const text = cause instanceof Error ? cause.message : String(cause);
+      this.#answers.add(Buffer.from(text), true);
+    }
+  }
+
+  /** Answers up to query `end` are complete. */
+  #handOn(batch: ReadBatch, end: number): void {
+    const { count, bytes } = this.#answers;
+    (this.#events as HostEvents).queried(batch, end - count, count, bytes);
+    this.#answers.clear();
   }
 }

@@ -29,6 +29,7 @@ export interface Submission {
   readonly truncateAfter: number | null;
   readonly runs: readonly ArenaRun[];
   readonly configuration: { readonly index: number; readonly bytes: Uint8Array } | null;
+  readonly clearsDoubt: boolean;
 }
 
 export interface StoragePort {
@@ -72,7 +73,8 @@ export interface CompletionPort {
   results(batch: number, offset: number, count: number, bytes: Uint8Array): void;
   /** Entries of a batch that end with an error. */
   refused(batch: number, offset: number, count: number, code: ErrorNumber, leader: NodeId): void;
-  readResults(batch: number, count: number, bytes: Uint8Array): void;
+  /** Answers to queries `[offset, offset + count)` of a read batch: copied. */
+  readResults(batch: number, offset: number, count: number, bytes: Uint8Array): void;
   readRefused(batch: number, count: number, code: ErrorNumber, leader: NodeId): void;
   event(event: RuntimeEvent): void;
 }

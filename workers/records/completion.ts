@@ -1,0 +1,57 @@
+/**
+ * Records of the completion ring: what a consensus worker tells the main thread.
+ *
+ *   RESULTS, READ_RESULTS │ batch u32 │ offset u32 │ count u32 │ 0 u32    │ results (codec/results.ts)
+ *   REFUSED, READ_REFUSED │ batch u32 │ offset u32 │ count u32 │ code u32 │ leader f64
+ *   EVENT                 │ JSON, UTF-8
+ *
+ * Events are rare (role changes, failures) and may be JSON; nothing per operation is.
+ */
+
+export const CompletionKind = {
+  results: 1,
+  refused: 2,
+  readResults: 3,
+  readRefused: 4,
+  event: 5,
+} as const;
+
+const OFFSET_BATCH = 0;
+const OFFSET_FIRST = OFFSET_BATCH + 4;
+const OFFSET_COUNT = OFFSET_FIRST + 4;
+const OFFSET_CODE = OFFSET_COUNT + 4;
+export const COMPLETION_HEADER_BYTES = OFFSET_CODE + 4;
+const OFFSET_LEADER = COMPLETION_HEADER_BYTES;
+export const REFUSED_BYTES = OFFSET_LEADER + 8;
+
+export interface CompletionHeader {
+  readonly batch: number;
+  /** Position within the batch of the first entry or query that this is about. */
+  readonly offset: number;
+  readonly count: number;
+  readonly code: number;
+}
+
+export function writeCompletionHeader(view: DataView, at: number, header: CompletionHeader): void {
+  view.setUint32(at + OFFSET_BATCH, header.batch, true);
+  view.setUint32(at + OFFSET_FIRST, header.offset, true);
+  view.setUint32(at + OFFSET_COUNT, header.count, true);
+  view.setUint32(at + OFFSET_CODE, header.code, true);
+}
+
+export function writeLeader(view: DataView, at: number, leader: number): void {
+  view.setFloat64(at + OFFSET_LEADER, leader, true);
+}
+
+export function readCompletionHeader(view: DataView, at: number): CompletionHeader {
+  return {
+    batch: view.getUint32(at + OFFSET_BATCH, true),
+    offset: view.getUint32(at + OFFSET_FIRST, true),
+    count: view.getUint32(at + OFFSET_COUNT, true),
+    code: view.getUint32(at + OFFSET_CODE, true),
+  };
+}
+
+export function readLeader(view: DataView, at: number): number {
+  return view.getFloat64(at + OFFSET_LEADER, true);
+}

@@ -1,0 +1,82 @@
+/**
+ * Records of the inbox ring: what the main thread hands to a group's consensus worker.
+ *
+ *   PROPOSE  │ batch u32 │ count u32 │ deadline f64 │ mayForward u32 │ 0 u32 │ entry slab …
+ *   READ     │ batch u32 │ count u32 │ deadline f64 │ consistency u32│ behind u32 │ queries …
+ *
+ * The slab is entries as in codec/entry.ts; queries are u32 length + bytes, back to back. Deadlines
+ * are on the monotonic clock. No other file holds an offset into these records.
+ */
+
+import type { ProposalBatch } from '../../engine/runtime/proposals.js';
+import type { Consistency, ReadRequest } from '../../engine/runtime/reads.js';
+
+export const InboxKind = { propose: 1, read: 2 } as const;
+
+const OFFSET_BATCH = 0;
+const OFFSET_COUNT = OFFSET_BATCH + 4;
+const OFFSET_DEADLINE = OFFSET_COUNT + 4;
+const OFFSET_OPTION = OFFSET_DEADLINE + 8;
+const OFFSET_BEHIND = OFFSET_OPTION + 4;
+export const INBOX_HEADER_BYTES = OFFSET_BEHIND + 4;
+
+export function writeProposeHeader(
+  view: DataView,
+  at: number,
+  batch: number,
+  count: number,
+  deadline: number,
+  mayForward: boolean,
+): void {
+  view.setUint32(at + OFFSET_BATCH, batch, true);
+  view.setUint32(at + OFFSET_COUNT, count, true);
+  view.setFloat64(at + OFFSET_DEADLINE, deadline, true);
+  view.setUint32(at + OFFSET_OPTION, mayForward ? 1 : 0, true);
+  view.setUint32(at + OFFSET_BEHIND, 0, true);
+}
+
+export function writeReadHeader(
+  view: DataView,
+  at: number,
+  batch: number,
+  count: number,
+  deadline: number,
+  consistency: Consistency,
+  behindWrites: boolean,
+): void {
+  view.setUint32(at + OFFSET_BATCH, batch, true);
+  view.setUint32(at + OFFSET_COUNT, count, true);
+  view.setFloat64(at + OFFSET_DEADLINE, deadline, true);
+  view.setUint32(at + OFFSET_OPTION, consistency, true);
+  view.setUint32(at + OFFSET_BEHIND, behindWrites ? 1 : 0, true);
+}
+
+export function readPropose(
+  slab: Buffer,
+  view: DataView,
+  at: number,
+  bytes: number,
+): ProposalBatch {
+  return {
+    id: view.getUint32(at + OFFSET_BATCH, true),
+    count: view.getUint32(at + OFFSET_COUNT, true),
+    deadline: view.getFloat64(at + OFFSET_DEADLINE, true),
+    mayForward: view.getUint32(at + OFFSET_OPTION, true) === 1,
+    slab,
+    start: at + INBOX_HEADER_BYTES,
+    end: at + bytes,
+  };
+}
+
+export function readRead(buffer: Buffer, view: DataView, at: number, bytes: number): ReadRequest {
+  return {
+    id: view.getUint32(at + OFFSET_BATCH, true),
+    count: view.getUint32(at + OFFSET_COUNT, true),
+    deadline: view.getFloat64(at + OFFSET_DEADLINE, true),
+    consistency: view.getUint32(at + OFFSET_OPTION, true) as Consistency,
+    behindWrites: view.getUint32(at + OFFSET_BEHIND, true) === 1,
+    buffer,
+    start: at + INBOX_HEADER_BYTES,
+    end: at + bytes,
+  };
+}

@@ -1,0 +1,122 @@
+/**
+ * Records between a consensus worker and the io thread.
+ *
+ *   PERSIST │ seq │ generation │ term │ hs term │ hs vote │ truncateAfter │ configuration index │
+ *           │ clears doubt (eight f64; −1: absent)                                              │
+ *           │ runs u32 │ configuration bytes u32 │
+ *           │ per run: term f64 │ first f64 │ count u32 │ position u32 │ bytes u32 │ 0 u32      │
+ *           │ configuration bytes                                                               │
+ *   STORED  │ seq │ generation │ term │ lastIndex │ segment │ offset │  (six f64)
+ *
+ * A run is a place in the group's arena: the bytes themselves never pass through the ring.
+ */
+
+import type { StoredAck } from '../../engine/runtime/group-runtime.js';
+import type { Submission } from '../../engine/runtime/ports.js';
+import type { PersistAck, PersistRequest } from '../../io/wal/wal-types.js';
+
+export const StorageKind = { persist: 1, stored: 2 } as const;
+
+const NUMBER_BYTES = 8;
+const ABSENT = -1;
+const NUMBERS = 8;
+const OFFSET_RUNS = NUMBERS * NUMBER_BYTES;
+const OFFSET_CONFIGURATION_BYTES = OFFSET_RUNS + 4;
+const PERSIST_HEADER_BYTES = OFFSET_CONFIGURATION_BYTES + 4;
+const RUN_TERM = 0;
+const RUN_FIRST = RUN_TERM + NUMBER_BYTES;
+const RUN_COUNT = RUN_FIRST + NUMBER_BYTES;
+const RUN_POSITION = RUN_COUNT + 4;
+const RUN_LENGTH = RUN_POSITION + 4;
+const RUN_BYTES = RUN_LENGTH + 8;
+export const STORED_BYTES = 6 * NUMBER_BYTES;
+
+export function persistBytes(submission: Submission): number {
+  const configuration = submission.configuration?.bytes.length ?? 0;
+  return PERSIST_HEADER_BYTES + submission.runs.length * RUN_BYTES + configuration;
+}
+
+export function writePersist(bytes: Buffer, view: DataView, at: number, from: Submission): void {
+  const numbers = [
+    from.seq,
+    from.generation,
+    from.term,
+    from.hardState?.term ?? ABSENT,
+    from.hardState?.vote ?? ABSENT,
+    from.truncateAfter ?? ABSENT,
+    from.configuration?.index ?? ABSENT,
+    from.clearsDoubt ? 1 : 0,
+  ];
+  for (const [i, value] of numbers.entries()) view.setFloat64(at + i * NUMBER_BYTES, value, true);
+  view.setUint32(at + OFFSET_RUNS, from.runs.length, true);
+  view.setUint32(at + OFFSET_CONFIGURATION_BYTES, from.configuration?.bytes.length ?? 0, true);
+  let run = at + PERSIST_HEADER_BYTES;
+  for (const { term, first, count, position, bytes: length } of from.runs) {
+    view.setFloat64(run + RUN_TERM, term, true);
+    view.setFloat64(run + RUN_FIRST, first, true);
+    view.setUint32(run + RUN_COUNT, count, true);
+    view.setUint32(run + RUN_POSITION, position, true);
+    view.setUint32(run + RUN_LENGTH, length, true);
+    run += RUN_BYTES;
+  }
+  if (from.configuration !== null) bytes.set(from.configuration.bytes, run);
+}
+
+/** The request a record describes; `region` finds the bytes of a run in the group's arena. */
+export function readPersist(
+  group: number,
+  bytes: Buffer,
+  view: DataView,
+  at: number,
+  region: (position: number, length: number) => Uint8Array,
+): PersistRequest {
+  const number = (which: number): number => view.getFloat64(at + which * NUMBER_BYTES, true);
+  const runs = [];
+  let run = at + PERSIST_HEADER_BYTES;
+  const count = view.getUint32(at + OFFSET_RUNS, true);
+  for (let i = 0; i < count; i += 1, run += RUN_BYTES) {
+    const position = view.getUint32(run + RUN_POSITION, true);
+    runs.push({
+      term: view.getFloat64(run + RUN_TERM, true),
+      first: view.getFloat64(run + RUN_FIRST, true),
+      count: view.getUint32(run + RUN_COUNT, true),
+      bytes: region(position, view.getUint32(run + RUN_LENGTH, true)),
+    });
+  }
+  const configured = view.getUint32(at + OFFSET_CONFIGURATION_BYTES, true);
+  return {
+    group,
+    seq: number(0),
+    generation: number(1),
+    term: number(2),
+    ...(number(3) === ABSENT ? {} : { hardState: { term: number(3), vote: number(4) } }),
+    ...(number(5) === ABSENT ? {} : { truncateAfter: number(5) }),
+    ...(number(6) === ABSENT
+      ? {}
+      : {
+          configuration: {
+            index: number(6),
+            bytes: Uint8Array.from(bytes.subarray(run, run + configured)),
+          },
+        }),
+    clearsDoubt: number(7) === 1,
+    runs,
+  };
+}
+
+export function writeStored(view: DataView, at: number, ack: PersistAck): void {
+  const numbers = [ack.seq, ack.generation, ack.term, ack.lastIndex, ack.segment, ack.offset];
+  for (const [i, value] of numbers.entries()) view.setFloat64(at + i * NUMBER_BYTES, value, true);
+}
+
+export function readStored(view: DataView, at: number): StoredAck {
+  const number = (which: number): number => view.getFloat64(at + which * NUMBER_BYTES, true);
+  return {
+    seq: number(0),
+    generation: number(1),
+    term: number(2),
+    lastIndex: number(3),
+    segment: number(4),
+    offset: number(5),
+  };
+}

@@ -1,0 +1,96 @@
+/**
+ * Every thread and every ring of a node: who writes, who reads, how large, what happens when full.
+ *
+ *                 main ══ inbox ═════════▶ consensus ══ persist ══▶ io
+ *                   ▲ ◀══ completions ════ (one per    ◀═ stored ═══
+ *                   │                       group, or  ══ toPeers ═▶ transport ◀──▶ peers
+ *                   │                       several)   ◀═ fromPeers
+ *                   └─ sockets of clients              ══ loads ═══▶ bulk
+ *                                                      ◀═ loaded ═══
+ *
+ *   ring         full means
+ *   inbox        the router refuses as busy
+ *   completions  the worker keeps results in its own memory; the router's limits bound them
+ *   persist      submissions wait in the worker, in order
+ *   stored       the io thread keeps the newest acknowledgements and tries again
+ *   toPeers      the message is lost, as on any network; heartbeats have a reserved share
+ *   fromPeers    the transport drops the frame; Raft asks again
+ *   loads        loads wait in the worker
+ *   loaded       the bulk thread keeps the answer and tries again
+ *
+ * All memory is made here, before any thread starts. This file must never know what a record holds.
+ */
+
+import { createArena } from '../engine/runtime/arena.js';
+import { createFatalWord } from './fatal.js';
+import { createDoorbells, createRing } from './ring/layout.js';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** Numbers of the doorbells: one per sleeping thread. */
+export const Bell = { main: 0, io: 1, bulk: 2, transport: 3, consensus: 4 } as const;
+
+/** Record bytes beyond one entry that a record of entries may need. */
+const RECORD_OVERHEAD_BYTES = 64 * KIB;
+const RECORDS_PER_RING_MIN = 8;
+const ENTRIES_PER_ARENA_MIN = 16;
+
+/** The memory of one group: its arena and its eight rings. */
+export interface GroupMemory {
+  readonly arena: SharedArrayBuffer;
+  readonly inbox: SharedArrayBuffer;
+  readonly completions: SharedArrayBuffer;
+  readonly fromPeers: SharedArrayBuffer;
+  readonly toPeers: SharedArrayBuffer;
+  readonly persist: SharedArrayBuffer;
+  readonly stored: SharedArrayBuffer;
+  readonly loads: SharedArrayBuffer;
+  readonly loaded: SharedArrayBuffer;
+}
+
+export interface NodeMemory {
+  readonly doorbells: SharedArrayBuffer;
+  readonly fatal: SharedArrayBuffer;
+  /** Int32: the stage of the shutdown, see `StopStage`. */
+  readonly stop: SharedArrayBuffer;
+  readonly groups: readonly GroupMemory[];
+}
+
+/** Threads stop in this order, each when the word has reached its stage. */
+export const StopStage = { running: 0, consensus: 1, disk: 2, transport: 3 } as const;
+
+/** The smallest power of two that is at least `bytes`. */
+export function powerOfTwo(bytes: number): number {
+  return 2 ** Math.ceil(Math.log2(bytes));
+}
+
+export function createGroupMemory(entryBytesMax: number, arenaBytesMin: number): GroupMemory {
+  const record = entryBytesMax + RECORD_OVERHEAD_BYTES;
+  const entries = powerOfTwo(Math.max(record * RECORDS_PER_RING_MIN, MIB));
+  const arena = powerOfTwo(Math.max(entryBytesMax * ENTRIES_PER_ARENA_MIN, arenaBytesMin));
+  return {
+    arena: createArena(arena),
+    inbox: createRing(entries),
+    completions: createRing(entries),
+    fromPeers: createRing(entries),
+    // Entries forwarded or read back from disk travel inside the record.
+    toPeers: createRing(entries),
+    persist: createRing(MIB),
+    stored: createRing(256 * KIB),
+    loads: createRing(64 * KIB),
+    loaded: createRing(entries),
+  };
+}
+
+export function createNodeMemory(
+  groups: readonly { readonly entryBytesMax: number; readonly arenaBytesMin: number }[],
+  consensusThreads: number,
+): NodeMemory {
+  return {
+    doorbells: createDoorbells(Bell.consensus + consensusThreads),
+    fatal: createFatalWord(),
+    stop: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT),
+    groups: groups.map((group) => createGroupMemory(group.entryBytesMax, group.arenaBytesMin)),
+  };
+}
