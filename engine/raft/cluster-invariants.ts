@@ -1,0 +1,156 @@
+/**
+ * The five safety properties of Raft (Figure 3) over all replicas of one group.
+ *
+ * Told of a replica after each of its steps, it looks only at what that step added and keeps the
+ * facts it has seen: who led each term, where each term began in a log, which term each committed
+ * index has. It may outlive crashes of replicas; it must never change a state.
+ */
+
+import { EMPTY_LOG, RaftLog } from './log.js';
+import type { CoreState } from './state.js';
+import { type LogIndex, NO_INDEX, type NodeId, Role, type Term } from './types.js';
+
+/** What was already looked at in one life of a replica. */
+interface Seen {
+  readonly state: CoreState;
+  runs: number;
+  generation: number;
+  committed: LogIndex;
+  ledTerm: Term;
+}
+
+/** Where the entries of a term begin, and the term of the entry before them. */
+interface TermOrigin {
+  readonly first: LogIndex;
+  readonly before: Term;
+}
+
+export class ClusterInvariants {
+  readonly #seen = new Map<NodeId, Seen>();
+  readonly #leaders = new Map<Term, NodeId>();
+  readonly #origins = new Map<Term, TermOrigin>();
+  /** The terms of all entries known to be committed, as a log of its own. */
+  readonly #committed = new RaftLog(EMPTY_LOG);
+
+  /** The highest index that any replica has known to be committed. */
+  get committed(): LogIndex {
+    return this.#committed.last;
+  }
+
+  /** Term of the entry committed at `index`; undefined while none is. */
+  committedTermAt(index: LogIndex): Term | undefined {
+    return this.#committed.termAt(index);
+  }
+
+  /** Who led `term`, as far as it was seen. */
+  leaderOf(term: Term): NodeId | undefined {
+    return this.#leaders.get(term);
+  }
+
+  /** A replica has crashed: its state says no more what it does. */
+  forget(id: NodeId): void {
+    this.#seen.delete(id);
+  }
+
+  /** What the last step of this replica broke; empty when nothing. */
+  observe(state: CoreState): string[] {
+    const seen = this.#seenOf(state);
+    return [
+      ...this.#checkLogMatching(state, seen),
+      ...this.#checkElection(state, seen),
+      ...this.#checkCommitted(state, seen),
+    ];
+  }
+
+  #seenOf(state: CoreState): Seen {
+    const known = this.#seen.get(state.id);
+    if (known !== undefined && known.state === state) return known;
+    const { generation } = state.log;
+    const seen = { state, runs: 0, generation, committed: NO_INDEX, ledTerm: 0 as Term };
+    this.#seen.set(state.id, seen);
+    return seen;
+  }
+
+  /**
+   * Log matching: two logs with an entry of the same index and term are equal up to it. As terms
+   * only grow along a log, it holds if every log enters a term at the same index, from the same term.
+   */
+  #checkLogMatching({ log }: CoreState, seen: Seen): string[] {
+    const broken: string[] = [];
+    let at = log.generation === seen.generation ? seen.runs : 0;
+    for (; at < log.termRuns.length; at += 1) {
+      const { first, term } = log.termRuns[at]!;
+      const before = log.termAt((first - 1) as LogIndex) as Term;
+      const origin = this.#origins.get(term);
+      if (origin === undefined) this.#origins.set(term, { first, before });
+      else if (origin.first !== first || origin.before !== before) {
+        broken.push('Log matching: logs that share an entry are equal up to it.');
+      }
+    }
+    seen.runs = at;
+    seen.generation = log.generation;
+    return broken;
+  }
+
+  /** Election safety and leader completeness, once for each term that a replica leads. */
+  #checkElection(state: CoreState, seen: Seen): string[] {
+    if (state.role !== Role.leader || seen.ledTerm === state.term) return [];
+    seen.ledTerm = state.term;
+    const broken: string[] = [];
+    const known = this.#leaders.get(state.term);
+    if (known === undefined) this.#leaders.set(state.term, state.id);
+    else if (known !== state.id) {
+      broken.push('Election safety: a term has at most one leader.');
+    }
+    broken.push(...this.#checkComplete(state, NO_INDEX));
+    return broken;
+  }
+
+  /** Leader completeness: a leader holds every entry committed before it, here after `from`. */
+  #checkComplete({ log }: CoreState, from: LogIndex): string[] {
+    for (let at = (from + 1) as LogIndex; at <= this.committed; ) {
+      const last = this.#committed.endOfTerm(at);
+      if (log.termAt(at) !== this.#committed.termAt(at) || log.termAt(last) !== log.termAt(at)) {
+        return ['Leader completeness: a leader holds every entry committed in earlier terms.'];
+      }
+      at = (last + 1) as LogIndex;
+    }
+    return [];
+  }
+
+  /** State machine safety: an index is committed with one term only, on every replica. */
+  #checkCommitted(state: CoreState, seen: Seen): string[] {
+    const { log } = state;
+    const known = this.committed;
+    for (let at = (seen.committed + 1) as LogIndex; at <= log.committed; ) {
+      const term = log.termAt(at);
+      const end = Math.min(log.endOfTerm(at), log.committed);
+      const last = (at > known ? end : Math.min(end, this.#committed.endOfTerm(at))) as LogIndex;
+      const isWrong =
+        at > known ? !this.#learn(at, last, term) : this.#committed.termAt(at) !== term;
+      if (isWrong) {
+        return ['State machine safety: an index is committed with one entry only.'];
+      }
+      at = (last + 1) as LogIndex;
+    }
+    seen.committed = log.committed;
+    return this.committed > known ? this.#checkLaterLeaders(state.term, known) : [];
+  }
+
+  /** Books `[first, last]` as committed in `term`; false when that cannot follow what is known. */
+  #learn(first: LogIndex, last: LogIndex, term: Term | undefined): boolean {
+    if (term === undefined || term < this.#committed.lastTerm) return false;
+    this.#committed.append(last - first + 1, term, 0);
+    return true;
+  }
+
+  /** Leader completeness for leaders that were already elected when the entry was committed. */
+  #checkLaterLeaders(term: Term, from: LogIndex): string[] {
+    for (const { state } of this.#seen.values()) {
+      if (state.role !== Role.leader || state.term <= term) continue;
+      const broken = this.#checkComplete(state, from);
+      if (broken.length > 0) return broken;
+    }
+    return [];
+  }
+}

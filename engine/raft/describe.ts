@@ -1,0 +1,265 @@
+/**
+ * Every core value as one short line of text, the same in scenarios, simulator traces and logs.
+ *
+ * A position in the log is written term/index, a range [first..last]@term, a configuration as
+ * (voters)&&(outgoing). Only reads; nothing may ever parse these lines to decide something.
+ */
+
+import {
+  type AppendReply,
+  type AppendRequest,
+  type Message,
+  MessageKind,
+  VoteGrant,
+  type VoteRequest,
+} from './message.js';
+import type { Progress } from './progress.js';
+import { quorumValue } from './quorum.js';
+import type { Persist, Placement, Proposed, Ready } from './ready.js';
+import type { CoreState } from './state.js';
+import {
+  type Configuration,
+  type ConfigurationEntry,
+  type HardState,
+  type IndexRange,
+  type LogIndex,
+  NO_INCARNATION,
+  NO_INDEX,
+  NOBODY,
+  type NodeId,
+  type Term,
+  type TermRun,
+  unreachable,
+} from './types.js';
+
+const MESSAGE_NAMES = {
+  [MessageKind.preVote]: 'pre-vote',
+  [MessageKind.preVoteReply]: 'pre-vote-reply',
+  [MessageKind.vote]: 'vote',
+  [MessageKind.voteReply]: 'vote-reply',
+  [MessageKind.append]: 'append',
+  [MessageKind.appendReply]: 'append-reply',
+  [MessageKind.heartbeat]: 'heartbeat',
+  [MessageKind.heartbeatReply]: 'heartbeat-reply',
+  [MessageKind.readIndex]: 'read-index',
+  [MessageKind.readIndexReply]: 'read-index-reply',
+  [MessageKind.timeoutNow]: 'timeout-now',
+} as const satisfies Record<MessageKind, string>;
+
+const GRANT_NAMES = {
+  [VoteGrant.refused]: 'refused',
+  [VoteGrant.full]: 'granted',
+  [VoteGrant.unanimous]: 'granted-if-unanimous',
+} as const satisfies Record<VoteGrant, string>;
+
+/** `vote`, `append-reply`, …: how scenarios and traces name a kind. */
+export function messageName(kind: MessageKind): string {
+  return MESSAGE_NAMES[kind];
+}
+
+export function describeNode(id: NodeId): string {
+  return id === NOBODY ? 'nobody' : String(id);
+}
+
+/** `2/7`: term 2, index 7. */
+export function describePosition(term: Term | undefined, index: LogIndex): string {
+  return `${term ?? '?'}/${index}`;
+}
+
+/** `[8..11]`, or `[]` when empty. */
+export function describeRange(range: IndexRange): string {
+  return range.last < range.first ? '[]' : `[${range.first}..${range.last}]`;
+}
+
+function describeIds(ids: readonly NodeId[]): string {
+  return `(${ids.join(' ')})`;
+}
+
+/** `(1 2 3)`, joint `(1 2 3)&&(1 2)`, with learners `(1 2 3) learners=(4) next=(2)`. */
+export function describeConfiguration(configuration: Configuration): string {
+  const { voters, outgoing, learners, learnersNext, members } = configuration;
+  const parts = [describeIds(voters)];
+  if (outgoing.length > 0) parts[0] += `&&${describeIds(outgoing)}`;
+  if (learners.length > 0) parts.push(`learners=${describeIds(learners)}`);
+  if (learnersNext.length > 0) parts.push(`next=${describeIds(learnersNext)}`);
+  const unrecorded = members.filter((member) => member.incarnation === NO_INCARNATION);
+  if (unrecorded.length > 0) {
+    parts.push(`unrecorded=${describeIds(unrecorded.map((member) => member.id))}`);
+  }
+  return parts.join(' ');
+}
+
+/** `@5 (1 2 3)`: the configuration that the entry at index 5 holds. */
+export function describeConfigurationEntry(entry: ConfigurationEntry): string {
+  return `@${entry.index} ${describeConfiguration(entry.configuration)}`;
+}
+
+export function describeHardState(hardState: HardState): string {
+  return `term=${hardState.term} vote=${describeNode(hardState.vote)}`;
+}
+
+/** What follows `from->to name term=n` on a message's line; empty for kinds that carry no more. */
+function describeBody(message: Message): string {
+  switch (message.kind) {
+    case MessageKind.preVote:
+    case MessageKind.vote:
+      return describeVote(message);
+    case MessageKind.preVoteReply:
+    case MessageKind.voteReply:
+      return GRANT_NAMES[message.grant];
+    case MessageKind.append:
+      return describeAppend(message);
+    case MessageKind.appendReply:
+      return describeAppendReply(message);
+    case MessageKind.heartbeat:
+      return `commit=${message.commit}${describeRound(message.round)}`;
+    case MessageKind.heartbeatReply: {
+      const round = describeRound(message.round);
+      return `durable=${message.durable} applied=${message.applied}${round}`;
+    }
+    case MessageKind.readIndex:
+      return `context=${message.context}`;
+    case MessageKind.readIndexReply:
+      return `context=${message.context} index=${message.index}`;
+    case MessageKind.timeoutNow:
+      return '';
+    default:
+      return unreachable(message);
+  }
+}
+
+function describeRound(round: number): string {
+  return round === 0 ? '' : ` round=${round}`;
+}
+
+function describeVote(request: VoteRequest): string {
+  const recorded = request.recorded === NO_INCARNATION ? ' unrecorded' : '';
+  const transfer = request.transfer ? ' transfer' : '';
+  return `last=${describePosition(request.lastTerm, request.lastIndex)}${recorded}${transfer}`;
+}
+
+function describeAppend(request: AppendRequest): string {
+  const first = (request.prevIndex + 1) as LogIndex;
+  const range = describeRange({ first, last: request.lastIndex });
+  const entries = request.lastIndex < first ? '' : ` entries=${range}@${request.entriesTerm}`;
+  const configurations = request.configurations.map(
+    (entry) => ` configuration=${describeConfigurationEntry(entry)}`,
+  );
+  const prev = describePosition(request.prevTerm, request.prevIndex);
+  const tail = `commit=${request.commit}${describeRound(request.round)}${configurations.join('')}`;
+  return `prev=${prev}${entries} ${tail}`;
+}
+
+function describeAppendReply(reply: AppendReply): string {
+  if (reply.accepted) return `match=${reply.match}${describeRound(reply.round)}`;
+  const hint = describePosition(reply.conflictTerm, reply.conflictIndex);
+  return `refused=${reply.refusedIndex} hint=${hint}${describeRound(reply.round)}`;
+}
+
+/** `1->3 append term=2 prev=2/7 entries=[8..11]@2 commit=7`. */
+export function describeMessage(message: Message): string {
+  const head = `${message.from}->${message.to} ${messageName(message.kind)} term=${message.term}`;
+  const body = describeBody(message);
+  return body === '' ? head : `${head} ${body}`;
+}
+
+/** `#3 term=2 vote=1 truncate>5 [6..9]@2 [10..10]@3 configuration=@10 (1 2 3)`. */
+export function describePersist(persist: Persist): string {
+  const parts = [`#${persist.seq}`];
+  if (persist.hardState !== null) parts.push(describeHardState(persist.hardState));
+  if (persist.truncateAfter !== null) parts.push(`truncate>${persist.truncateAfter}`);
+  for (const run of persist.runs) parts.push(`${describeRange(run.range)}@${run.term}`);
+  if (persist.configuration !== null) {
+    parts.push(`configuration=${describeConfigurationEntry(persist.configuration)}`);
+  }
+  return parts.join(' ');
+}
+
+/** `leader of term 2`, `follower in term 2 of 1`, `candidate in term 3`. */
+export function describeSoft(soft: NonNullable<Ready['soft']>): string {
+  if (soft.role === 'leader') return `leader of term ${soft.term}`;
+  const of = soft.leader === NOBODY ? '' : ` of ${soft.leader}`;
+  return `${soft.role} in term ${soft.term}${of}`;
+}
+
+/** The whole turn in the order it is performed, messages only counted; `nothing` when empty. */
+export function describeReady(ready: Ready): string {
+  const parts: string[] = [];
+  if (ready.soft !== null) parts.push(describeSoft(ready.soft));
+  if (ready.configuration !== null) {
+    parts.push(`configuration ${describeConfigurationEntry(ready.configuration)}`);
+  }
+  if (ready.persist !== null) parts.push(`persist ${describePersist(ready.persist)}`);
+  if (ready.messages.length > 0) parts.push(`send ${ready.messages.length}`);
+  if (ready.committed !== null) parts.push(`apply ${describeRange(ready.committed)}`);
+  for (const grant of ready.reads) parts.push(`read ${grant.id} at ${grant.index}`);
+  return parts.length === 0 ? 'nothing' : parts.join('; ');
+}
+
+export function describeProposed(proposed: Proposed): string {
+  if ('first' in proposed) return `at ${describePosition(proposed.term, proposed.first)}`;
+  return `refused: ${proposed.refused}, leader ${describeNode(proposed.leader)}`;
+}
+
+export function describePlacement(placement: Placement): string {
+  const range = describeRange({ first: placement.from, last: placement.last });
+  return placement.truncateAfter === null
+    ? `place ${range}`
+    : `truncate>${placement.truncateAfter} place ${range}`;
+}
+
+/** `2: replicate match=7 next=9 inflight=1/128B`; a probe that waits for its answer is `paused`. */
+export function describeProgress(progress: Progress): string {
+  const { id, state, match, next, inflight } = progress;
+  const waits = progress.probeSent ? ' paused' : '';
+  const flight = inflight.count === 0 ? '' : ` inflight=${inflight.count}/${inflight.bytes}B`;
+  return `${id}: ${state}${waits} match=${match} next=${next}${flight}`;
+}
+
+/** `[1..3]@1 [4..9]@2`: a log as its runs of equal terms, `empty` when there is none. */
+export function describeRuns(runs: readonly TermRun[], last: LogIndex): string {
+  if (last === NO_INDEX) return 'empty';
+  const ranges = runs.map(({ first, term }, at) => {
+    const end = runs[at + 1]?.first;
+    return `[${first}..${end === undefined ? last : end - 1}]@${term}`;
+  });
+  return ranges.join(' ');
+}
+
+/** `1: leader term=2 vote=1 last=2/9 committed=8 applied=8 durable=9 full`. */
+export function describeState(state: CoreState): string {
+  const { log } = state;
+  const follows = state.role === 'follower' ? ` of ${describeNode(state.leader)}` : '';
+  const role = `${state.id}: ${state.role}${follows}`;
+  const hard = describeHardState({ term: state.term, vote: state.vote });
+  const last = `last=${describePosition(log.lastTerm, log.last)}`;
+  const pointers = `committed=${log.committed} applied=${log.applied} durable=${log.durable}`;
+  return `${role} ${hard} ${last} ${pointers} ${state.standing}`;
+}
+
+/** The columns a bar of `describeQuorum` may take. */
+const BAR_COLUMNS_MAX = 40;
+
+/**
+ * A quorum as a picture, one line for each voter, and what the quorum has reached:
+ *
+ *   1 ====>    5
+ *   2 ==>      3
+ *   quorum     3
+ */
+export function describeQuorum(
+  configuration: Configuration,
+  valueFor: (id: NodeId) => number,
+): string[] {
+  const ids = [...new Set([...configuration.voters, ...configuration.outgoing])];
+  const values = ids.map((id) => ({ id, value: valueFor(id) }));
+  const finite = values.map(({ value }) => value).filter((value) => Number.isFinite(value));
+  const scale = Math.min(1, BAR_COLUMNS_MAX / Math.max(1, ...finite));
+  const width = Math.ceil(Math.max(6, ...finite.map((value) => value * scale))) + 2;
+  const lines = values.map(({ id, value }) => {
+    const bar = `${'='.repeat(Math.max(0, Math.round(Math.min(value * scale, width - 2))))}>`;
+    return `${id} ${bar.padEnd(width)} ${value}`;
+  });
+  const reached = quorumValue(configuration, valueFor);
+  return [...lines, `${'quorum'.padEnd(width + 2)} ${reached}`];
+}

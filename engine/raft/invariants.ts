@@ -1,0 +1,242 @@
+/**
+ * What must be true of one replica, in a state and from one state to the next: one sentence a check.
+ *
+ * Run after every step in tests and simulation; each check costs the same however long the log is.
+ * Nothing here may change a state. What must hold across replicas is in cluster-invariants.ts.
+ */
+
+import { isVoter } from './membership.js';
+import { type Progress, ProgressState } from './progress.js';
+import { type CoreState, Standing } from './state.js';
+import { type LogIndex, NO_INDEX, NOBODY, type NodeId, Role, type Term } from './types.js';
+
+export { ClusterInvariants } from './cluster-invariants.js';
+
+/** A rule and whether a subject keeps it. */
+type Rule<T> = readonly [text: string, holds: (subject: T) => boolean];
+
+const isSeekingVotes = ({ role }: CoreState): boolean =>
+  role === Role.candidate || role === Role.preCandidate;
+
+const STATE_RULES: readonly Rule<CoreState>[] = [
+  ['Only committed entries are applied.', ({ log }) => log.applied <= log.committed],
+  ['Only handed out entries are applied.', ({ log, handedOut }) => log.applied <= handedOut],
+  ['Only committed entries are handed out.', ({ log, handedOut }) => handedOut <= log.committed],
+  ['The commit index lies within the log.', ({ log }) => log.committed <= log.last],
+  ['Nothing is durable that is not in the log.', ({ log }) => log.durable <= log.last],
+  ['No entry is of a later term than the replica.', ({ log, term }) => log.lastTerm <= term],
+  ['Indexes and terms grow along the log.', runsGrow],
+  ['Storage acknowledges only what was submitted.', (s) => s.storedSeq <= s.submittedSeq],
+  ['A log is equal to a leader’s only as far as it goes.', (s) => s.equalUpTo <= s.log.last],
+  ['A vote belongs to a term.', (s) => s.term > 0 || s.vote === NOBODY],
+  ['Whoever is leader, and nobody else, names itself.', namesItself],
+  ['A leader voted for itself.', (s) => s.role !== Role.leader || s.vote === s.id],
+  ['A leader’s vote is durable.', (s) => s.role !== Role.leader || s.hardStateDurable],
+  ['A leader’s term has an entry of its own.', opensItsTerm],
+  ['A candidate voted for itself.', (s) => s.role !== Role.candidate || s.vote === s.id],
+  ['Whoever seeks votes knows no leader.', (s) => !isSeekingVotes(s) || s.leader === NOBODY],
+  ['Only an intact voter seeks votes.', seeksRightfully],
+  ['Only a replica that seeks votes counts them.', (s) => isSeekingVotes(s) || s.votes.size === 0],
+  ['Only a leader tracks progress.', (s) => s.role === Role.leader || s.progress.size === 0],
+  ['Only a leader confirms reads.', (s) => s.role === Role.leader || !s.leaderReads.hasRound],
+  ['A leader tracks every other member.', tracksMembers],
+  ['The configuration in force is in the log.', (s) => s.membership.entry.index <= s.log.last],
+  ['Every voter and learner is a member, and no learner votes.', membersAddUp],
+];
+
+function runsGrow({ log }: CoreState): boolean {
+  const newest = log.termRuns[log.termRuns.length - 1];
+  const before = log.termRuns[log.termRuns.length - 2];
+  if (newest === undefined) return log.last === NO_INDEX;
+  if (newest.first > log.last) return false;
+  if (before === undefined) return newest.first === 1;
+  return before.first < newest.first && before.term < newest.term;
+}
+
+function namesItself(state: CoreState): boolean {
+  return (state.role === Role.leader) === (state.leader === state.id);
+}
+
+function opensItsTerm({ role, log, term, termStart }: CoreState): boolean {
+  if (role !== Role.leader) return true;
+  return termStart > NO_INDEX && log.termAt(termStart) === term && log.lastTerm === term;
+}
+
+function seeksRightfully(state: CoreState): boolean {
+  if (!isSeekingVotes(state)) return true;
+  const { standing } = state;
+  return standing === Standing.full || (standing === Standing.fresh && state.log.last === NO_INDEX);
+}
+
+function tracksMembers(state: CoreState): boolean {
+  if (state.role !== Role.leader) return true;
+  if (state.progress.has(state.id)) return false;
+  const others = state.configuration.members.filter((member) => member.id !== state.id);
+  return others.every((member) => state.progress.has(member.id));
+}
+
+function membersAddUp({ configuration }: CoreState): boolean {
+  const { voters, outgoing, learners, learnersNext, members } = configuration;
+  if (voters.length === 0) return false;
+  const known = (id: NodeId): boolean => members.some((member) => member.id === id);
+  if (![...voters, ...outgoing, ...learners].every(known)) return false;
+  if (!learnersNext.every((id) => outgoing.includes(id))) return false;
+  return learners.every((id) => !isVoter(configuration, id));
+}
+
+/** A leader's view of one peer. */
+type PeerView = { readonly peer: Progress; readonly last: LogIndex };
+
+const PROGRESS_RULES: readonly Rule<PeerView>[] = [
+  ['A peer matches only what the leader has.', ({ peer, last }) => peer.match <= last],
+  ['What matches is not sent again.', ({ peer }) => peer.match < peer.next],
+  [
+    'What is sent next follows the log at most directly.',
+    ({ peer, last }) => peer.next <= last + 1,
+  ],
+  [
+    'A probed peer has no window in flight.',
+    ({ peer }) => peer.state !== ProgressState.probe || peer.inflight.count === 0,
+  ],
+  [
+    'Only a probed peer waits for a probe.',
+    ({ peer }) => peer.state === ProgressState.probe || !peer.probeSent,
+  ],
+  [
+    'An empty window weighs nothing.',
+    ({ peer }) => peer.inflight.count > 0 || peer.inflight.bytes === 0,
+  ],
+];
+
+/** What is wrong with this state; empty when nothing is. */
+export function checkState(state: CoreState): string[] {
+  const broken = brokenRules(STATE_RULES, state);
+  for (const peer of state.progress.values()) {
+    broken.push(...brokenRules(PROGRESS_RULES, { peer, last: state.log.last }));
+  }
+  return broken;
+}
+
+function brokenRules<T>(rules: readonly Rule<T>[], subject: T): string[] {
+  const broken: string[] = [];
+  for (const [text, holds] of rules) if (!holds(subject)) broken.push(text);
+  return broken;
+}
+
+/** What a transition is compared with: a few numbers of the state before it. */
+export interface Snapshot {
+  readonly now: number;
+  readonly role: Role;
+  readonly term: Term;
+  readonly vote: NodeId;
+  readonly leader: NodeId;
+  readonly last: LogIndex;
+  readonly lastTerm: Term;
+  readonly durable: LogIndex;
+  readonly committed: LogIndex;
+  readonly committedTerm: Term | undefined;
+  readonly applied: LogIndex;
+  readonly handedOut: LogIndex;
+  readonly generation: number;
+  readonly submittedSeq: number;
+  readonly storedSeq: number;
+}
+
+export function snapshotOf(state: CoreState): Snapshot {
+  const { log } = state;
+  return {
+    now: state.now,
+    role: state.role,
+    term: state.term,
+    vote: state.vote,
+    leader: state.leader,
+    last: log.last,
+    lastTerm: log.lastTerm,
+    durable: log.durable,
+    committed: log.committed,
+    committedTerm: log.termAt(log.committed),
+    applied: log.applied,
+    handedOut: state.handedOut,
+    generation: log.generation,
+    submittedSeq: state.submittedSeq,
+    storedSeq: state.storedSeq,
+  };
+}
+
+interface Transition {
+  readonly before: Snapshot;
+  readonly after: CoreState;
+}
+
+const sameTerm = ({ before, after }: Transition): boolean => before.term === after.term;
+const untruncated = ({ before, after }: Transition): boolean =>
+  before.generation === after.log.generation;
+const staysLeader = (step: Transition): boolean =>
+  sameTerm(step) && step.before.role === Role.leader && step.after.role === Role.leader;
+
+const TRANSITION_RULES: readonly Rule<Transition>[] = [
+  ['Time never runs backwards.', ({ before, after }) => after.now >= before.now],
+  ['The term never shrinks.', ({ before, after }) => after.term >= before.term],
+  ['Within a term the vote is set at most once.', keepsVote],
+  ['Within a term the leader does not change.', keepsLeader],
+  ['A leader was a candidate of its term before.', wasCandidate],
+  ['A candidate’s term is new.', campaignsInNewTerm],
+  ['A leader only appends to its log.', (step) => !staysLeader(step) || onlyAppended(step)],
+  ['Without a truncation the log only grows.', (step) => !untruncated(step) || onlyAppended(step)],
+  ['The truncation generation never shrinks.', (step) => generationGrows(step)],
+  [
+    'The commit index never shrinks.',
+    ({ before, after }) => after.log.committed >= before.committed,
+  ],
+  ['A committed entry is never truncated.', keepsCommitted],
+  ['The applied index never shrinks.', ({ before, after }) => after.log.applied >= before.applied],
+  ['Entries are handed out once.', ({ before, after }) => after.handedOut >= before.handedOut],
+  ['Without a truncation what is durable stays durable.', keepsDurable],
+  ['Submissions are numbered upwards.', (step) => sequencesGrow(step)],
+];
+
+function keepsVote({ before, after }: Transition): boolean {
+  if (before.term !== after.term) return true;
+  return before.vote === NOBODY || before.vote === after.vote;
+}
+
+function keepsLeader({ before, after }: Transition): boolean {
+  if (before.term !== after.term) return true;
+  return before.leader === NOBODY || after.leader === NOBODY || before.leader === after.leader;
+}
+
+function wasCandidate({ before, after }: Transition): boolean {
+  if (after.role !== Role.leader) return true;
+  if (before.term !== after.term) return false;
+  return before.role === Role.leader || before.role === Role.candidate;
+}
+
+function campaignsInNewTerm({ before, after }: Transition): boolean {
+  if (after.role !== Role.candidate || before.role === Role.candidate) return true;
+  return after.term > before.term;
+}
+
+function onlyAppended({ before, after }: Transition): boolean {
+  return after.log.last >= before.last && after.log.termAt(before.last) === before.lastTerm;
+}
+
+function generationGrows({ before, after }: Transition): boolean {
+  return after.log.generation >= before.generation;
+}
+
+function keepsCommitted({ before, after }: Transition): boolean {
+  return after.log.termAt(before.committed) === before.committedTerm;
+}
+
+function keepsDurable(step: Transition): boolean {
+  return !untruncated(step) || step.after.log.durable >= step.before.durable;
+}
+
+function sequencesGrow({ before, after }: Transition): boolean {
+  return after.submittedSeq >= before.submittedSeq && after.storedSeq >= before.storedSeq;
+}
+
+/** What must not have happened between the two; both are of the same life of a replica. */
+export function checkTransition(before: Snapshot, after: CoreState): string[] {
+  return brokenRules(TRANSITION_RULES, { before, after });
+}

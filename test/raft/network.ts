@@ -1,0 +1,358 @@
+/**
+ * A small cluster of cores in one place: time, messages, disks and crashes move only by hand.
+ *
+ * After every step the invariants of the replica and of the cluster are checked, committed entries
+ * are looked for on a quorum's disks, and reads are compared with what was committed before them.
+ * It must never repair anything by itself: what is not delivered, stored or ticked does not happen.
+ */
+
+import assert from 'node:assert/strict';
+import { describeMessage } from '../../engine/raft/describe.js';
+import {
+  ClusterInvariants,
+  checkState,
+  checkTransition,
+  type Snapshot,
+  snapshotOf,
+} from '../../engine/raft/invariants.js';
+import { type Message, MessageKind } from '../../engine/raft/message.js';
+import { quorumValue } from '../../engine/raft/quorum.js';
+import type { Raft } from '../../engine/raft/raft.js';
+import type { Placement, Proposed, Ready, StorageAck } from '../../engine/raft/ready.js';
+import type { RaftOptions } from '../../engine/raft/state.js';
+import {
+  type Configuration,
+  type Incarnation,
+  type LogIndex,
+  logIndex,
+  type NodeId,
+  Role,
+} from '../../engine/raft/types.js';
+import { ENTRY_BYTES, type Entry, type Submission } from './disk.js';
+import { Replica } from './replica.js';
+
+export const DEFAULT_OPTIONS = {
+  electionTimeoutMin: 150,
+  electionTimeoutMax: 300,
+  heartbeatInterval: 50,
+  preVote: true,
+  windowMessagesMax: 4,
+  windowBytesMax: 1_000_000,
+  appendEntriesMax: 1000,
+  appendBytesMax: 100_000,
+  diskStallMax: 1000,
+} as const;
+
+/** A message under way over one connection, with the entries of its range. */
+export interface Parcel {
+  readonly number: number;
+  readonly message: Message;
+  readonly entries: readonly Entry[];
+  /** The lives of both ends: a restart of either end breaks the connection. */
+  readonly fromBoot: number;
+  readonly toBoot: number;
+  readonly incarnation: Incarnation;
+}
+
+/** What happened, as it happens; scenarios print it, random walks ignore it. */
+export interface Observer {
+  received?(parcel: Parcel, placement: Placement | null): void;
+  turned?(replica: Replica, ready: Ready): void;
+  stored?(replica: Replica, ack: StorageAck): void;
+}
+
+export class Cluster {
+  readonly replicas = new Map<NodeId, Replica>();
+  readonly invariants = new ClusterInvariants();
+  /** In flight, oldest first; reorder, copy or remove them at will. */
+  parcels: Parcel[] = [];
+  now = 0;
+  /** Take a turn after every step; off, inputs pile up until `turn` is called. */
+  autoTurn = true;
+  observer: Observer = {};
+  readonly #options: Partial<RaftOptions>;
+  readonly #seed: number;
+  readonly #cut = new Set<string>();
+  /** `index/term` → label: what an entry is, wherever it is. */
+  readonly #labels = new Map<string, string>();
+  #parcelNumber = 0;
+  #entryNumber = 0;
+
+  constructor(bootstrap: Configuration, seed: number, options: Partial<RaftOptions> = {}) {
+    this.#options = options;
+    this.#seed = seed;
+    for (const { id } of bootstrap.members) this.replicas.set(id, new Replica(id, bootstrap));
+  }
+
+  get ids(): NodeId[] {
+    return [...this.replicas.keys()];
+  }
+
+  get running(): Replica[] {
+    return [...this.replicas.values()].filter((replica) => replica.life !== null);
+  }
+
+  replica(id: number): Replica {
+    const replica = this.replicas.get(id as NodeId);
+    assert.ok(replica !== undefined, `replica ${id} exists`);
+    return replica;
+  }
+
+  raft(id: number): Raft {
+    return this.replica(id).raft;
+  }
+
+  /** Starts a replica from its records and connects it to all that run. */
+  start(id: number): void {
+    const replica = this.replica(id);
+    const seed = this.#seed * 1000 + replica.id * 37 + replica.boot;
+    const identity = { id: replica.id, incarnation: replica.incarnation, seed };
+    replica.start({ ...DEFAULT_OPTIONS, ...this.#options, ...identity }, this.now);
+    this.#check(replica, null);
+    for (const peer of this.running) {
+      if (peer.id === replica.id) continue;
+      this.step(peer.id, (raft) => raft.connected(replica.id, replica.incarnation, true));
+      this.step(replica.id, (raft) => raft.connected(peer.id, peer.incarnation, false));
+    }
+  }
+
+  startAll(): void {
+    for (const id of this.ids) this.start(id);
+  }
+
+  /** Breaks and renews the connection between two running replicas; nothing in flight survives. */
+  reconnect(a: number, b: number): void {
+    const between = ({ from, to }: Message): boolean =>
+      (from === a && to === b) || (from === b && to === a);
+    this.parcels = this.parcels.filter((parcel) => !between(parcel.message));
+    const [one, other] = [this.replica(a), this.replica(b)];
+    this.step(one.id, (raft) => raft.connected(other.id, other.incarnation, false));
+    this.step(other.id, (raft) => raft.connected(one.id, one.incarnation, false));
+  }
+
+  /** Ends a life; `survivors` pending submissions reach the disk although nobody hears of it. */
+  crash(id: number, survivors = 0): void {
+    const replica = this.replica(id);
+    replica.alive;
+    this.invariants.forget(replica.id);
+    replica.records.inDoubt = replica.raft.state.inDoubt;
+    replica.crash(survivors);
+  }
+
+  /** Crash with loss of what was acknowledged; messages that vouch for it are lost as well. */
+  crashAndTear(id: number, entries: number): void {
+    this.crash(id);
+    this.replica(id).tear(entries);
+    this.#dropFrom(id);
+  }
+
+  crashAndWipe(id: number): void {
+    if (this.replica(id).life !== null) this.crash(id);
+    this.replica(id).wipe();
+    this.#dropFrom(id);
+  }
+
+  #dropFrom(id: number): void {
+    this.parcels = this.parcels.filter(({ message }) => message.from !== id);
+  }
+
+  cut(from: number, to: number): void {
+    this.#cut.add(`${from}>${to}`);
+  }
+
+  isolate(id: number): void {
+    for (const other of this.ids) {
+      if (other === id) continue;
+      this.cut(id, other);
+      this.cut(other, id);
+    }
+  }
+
+  heal(): void {
+    this.#cut.clear();
+  }
+
+  /** One input to one replica; checked, and followed by its turn unless turns are manual. */
+  step<T>(id: number, input: (raft: Raft) => T): T {
+    const replica = this.replica(id);
+    const before = snapshotOf(replica.raft.state);
+    const result = input(replica.raft);
+    const created = replica.raft.takeCreated();
+    replica.placeCreated(created, replica.raft.term);
+    for (const entry of created) this.#checkLabels(replica, entry.index, entry.index);
+    this.#check(replica, before);
+    if (this.autoTurn) this.turn(id);
+    return result;
+  }
+
+  /** Performs one Ready: submits, sends, applies, grants. */
+  turn(id: number): void {
+    const replica = this.replica(id);
+    const before = snapshotOf(replica.raft.state);
+    const ready = replica.raft.take();
+    if (ready.persist !== null) replica.submit(ready.persist);
+    for (const message of ready.messages) this.post(replica, message);
+    if (ready.committed !== null) this.#apply(replica, ready.committed.last);
+    for (const grant of ready.reads) this.#grant(replica, grant.id, grant.index);
+    this.#check(replica, before);
+    this.observer.turned?.(replica, ready);
+    while (!replica.holdsStorage && replica.alive.pending.length > 0) this.store(id);
+  }
+
+  /** Puts a message under way, unless its link is cut or nobody is there. */
+  post(sender: Replica, message: Message): void {
+    const receiver = this.replicas.get(message.to);
+    if (receiver === undefined || receiver.life === null) return;
+    if (this.#cut.has(`${message.from}>${message.to}`)) return;
+    this.#parcelNumber += 1;
+    const entries =
+      message.kind === MessageKind.append
+        ? sender.slice({ first: logIndex(message.prevIndex + 1), last: message.lastIndex })
+        : [];
+    const { boot: fromBoot, incarnation } = sender;
+    const toBoot = receiver.boot;
+    const number = this.#parcelNumber;
+    this.parcels.push({ number, message, entries, fromBoot, toBoot, incarnation });
+  }
+
+  /** Takes a parcel off the wire and hands it over; false when its connection is gone. */
+  deliver(parcel: Parcel): boolean {
+    this.parcels = this.parcels.filter((each) => each !== parcel);
+    return this.deliverCopy(parcel);
+  }
+
+  /** Hands over a parcel and leaves it under way, as a duplicating network does. */
+  deliverCopy(parcel: Parcel): boolean {
+    const { message } = parcel;
+    const receiver = this.replica(message.to);
+    const sender = this.replica(message.from);
+    if (receiver.life === null || receiver.boot !== parcel.toBoot) return false;
+    if (sender.boot !== parcel.fromBoot || this.#cut.has(`${message.from}>${message.to}`)) {
+      return false;
+    }
+    this.step(message.to, (raft) => {
+      const placement = raft.receive(withConfigurations(parcel), parcel.incarnation, this.now);
+      if (placement !== null) this.#place(receiver, parcel, placement);
+      this.observer.received?.(parcel, placement);
+    });
+    return true;
+  }
+
+  #place(receiver: Replica, parcel: Parcel, placement: Placement): void {
+    assert.ok(parcel.message.kind === MessageKind.append, 'only appends carry entries');
+    const first = logIndex(parcel.message.prevIndex + 1);
+    receiver.placeReceived(placement, parcel.entries, first);
+    this.#checkLabels(receiver, placement.from, placement.last);
+  }
+
+  /** Makes the oldest pending submission durable and acknowledges it. */
+  store(id: number): void {
+    const replica = this.replica(id);
+    const submission = replica.alive.pending.shift() as Submission;
+    assert.ok(submission !== undefined, `replica ${id} waits for its disk`);
+    const ack = replica.records.write(submission);
+    this.observer.stored?.(replica, ack);
+    this.step(id, (raft) => raft.stored(ack, this.now));
+  }
+
+  tick(id: number): void {
+    this.step(id, (raft) => raft.tick(this.now));
+  }
+
+  propose(id: number, count: number, bytes = count * ENTRY_BYTES): Proposed {
+    const replica = this.replica(id);
+    return this.step(id, (raft) => {
+      const proposed = raft.propose(count, bytes, this.now);
+      if (!('first' in proposed)) return proposed;
+      const entries = Array.from({ length: count }, () => this.#newEntry(raft));
+      replica.place(proposed.first, entries);
+      this.#checkLabels(replica, proposed.first, raft.lastIndex);
+      return proposed;
+    });
+  }
+
+  #newEntry(raft: Raft): Entry {
+    this.#entryNumber += 1;
+    return { term: raft.term, label: `entry ${this.#entryNumber}`, configuration: null };
+  }
+
+  /** Asks for a linearizable read; its grant is compared with what is committed now. */
+  read(id: number, read: number): void {
+    const { reads } = this.replica(id).alive;
+    reads.set(read, { id: read, committedBefore: this.invariants.committed, grantedAt: null });
+    this.step(id, (raft) => raft.read([read], this.now));
+  }
+
+  /** The running leader of the highest term, if there is one. */
+  get leader(): Replica | undefined {
+    const leaders = this.running.filter((replica) => replica.raft.role === Role.leader);
+    return leaders.sort((a, b) => b.raft.term - a.raft.term)[0];
+  }
+
+  #apply(replica: Replica, last: LogIndex): void {
+    const { life } = replica;
+    assert.ok(life !== null, 'only a running replica applies');
+    assert.ok(last > life.applied, 'entries are applied in order, once');
+    life.applied = last;
+    replica.raft.applied(last);
+  }
+
+  #grant(replica: Replica, id: number, index: LogIndex): void {
+    const read = replica.alive.reads.get(id);
+    assert.ok(read !== undefined, 'only a read that was asked is granted');
+    assert.equal(read.grantedAt, null, 'a read is granted once');
+    assert.ok(
+      index >= read.committedBefore,
+      `read ${id} on ${replica.id} at ${index} misses ${read.committedBefore}, committed before it`,
+    );
+    read.grantedAt = index;
+  }
+
+  #check(replica: Replica, before: Snapshot | null): void {
+    const { state } = replica.raft;
+    const known = this.invariants.committed;
+    const broken = checkState(state);
+    if (before !== null) broken.push(...checkTransition(before, state));
+    broken.push(...this.invariants.observe(state));
+    assert.deepEqual(broken, [], `invariants of replica ${replica.id} at ${this.now} ms`);
+    assert.equal(replica.alive.entries.length, state.log.last, 'the log has its entries');
+    if (this.invariants.committed > known) this.#checkDurable(state.configuration);
+  }
+
+  /** A committed entry is on the disks of a quorum, whose data is the recorded one. */
+  #checkDurable(configuration: Configuration): void {
+    const index = this.invariants.committed;
+    const term = this.invariants.committedTermAt(index);
+    const held = quorumValue(configuration, (id) => {
+      const replica = this.replica(id);
+      return replica.hasLost || replica.records.termAt(index) === term ? 1 : 0;
+    });
+    assert.equal(held, 1, `entry ${index}, just committed, is durable on a quorum`);
+  }
+
+  #checkLabels(replica: Replica, first: LogIndex, last: LogIndex): void {
+    for (let at = first; at <= last; at = logIndex(at + 1)) {
+      const { term, label } = replica.alive.entries[at - 1] as Entry;
+      assert.equal(replica.raft.termAt(at), term, 'core and log agree on the term of an entry');
+      const key = `${at}/${term}`;
+      const known = this.#labels.get(key);
+      if (known === undefined) this.#labels.set(key, label);
+      else assert.equal(label, known, `one entry at index ${at} of term ${term}`);
+    }
+  }
+}
+
+/** A receiver finds the configurations of an append in the bytes that came with it. */
+function withConfigurations(parcel: Parcel): Message {
+  const { message, entries } = parcel;
+  if (message.kind !== MessageKind.append) return message;
+  const configurations = entries.flatMap(({ configuration }, at) =>
+    configuration === null ? [] : [{ index: logIndex(message.prevIndex + 1 + at), configuration }],
+  );
+  return { ...message, configurations };
+}
+
+/** `describeMessage` of what is under way. */
+export function describeParcel(parcel: Parcel): string {
+  return describeMessage(withConfigurations(parcel));
+}
