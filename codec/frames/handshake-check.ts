@@ -1,0 +1,118 @@
+/**
+ * Decides whether two nodes may talk: a pure comparison of who we are with what the other side says.
+ *
+ * What needs more than the two HELLOs (membership, an id that is already connected) is asked of the
+ * connection's owner afterwards. This file must never accept what it does not understand.
+ */
+
+import { type Incarnation, NOBODY, type NodeId } from '../../engine/raft/types.js';
+import {
+  type GroupDeclaration,
+  type Hello,
+  PROTOCOL_VERSION,
+  PROTOCOL_VERSION_MIN,
+  type Refusal,
+  RefuseCode,
+} from './handshake.js';
+
+/** Feature bits of the protocol; an unknown bit that the other side requires ends the handshake. */
+export const Feature = {
+  /** Followers hand proposals to the leader (FORWARD and FORWARDED frames). */
+  forwarding: 1,
+} as const;
+const FEATURES_KNOWN = Feature.forwarding;
+
+/** Who we are, as the handshake proves it. */
+export interface LocalIdentity {
+  readonly clusterId: number;
+  readonly nodeId: NodeId;
+  readonly incarnation: Incarnation;
+  readonly bootId: number;
+  /** Feature bits we do not talk without. */
+  readonly required: number;
+  /** Every feature bit we use when the other side has it too. */
+  readonly optional: number;
+}
+
+export type GroupTable = ReadonlyMap<number, GroupDeclaration>;
+
+/** Names of the set bits, for people: `forwarding, bit 7`. */
+export function featureNames(bits: number): string {
+  const names: string[] = [];
+  for (let bit = 0; bit < 32; bit += 1) {
+    const mask = (1 << bit) >>> 0;
+    if ((bits & mask) === 0) continue;
+    const known = Object.entries(Feature).find(([, value]) => value === mask);
+    names.push(known === undefined ? `bit ${bit}` : known[0]);
+  }
+  return names.join(', ');
+}
+
+/** The HELLO that we say to `target`. */
+export function helloTo(target: NodeId, local: LocalIdentity, groups: GroupTable): Hello {
+  return {
+    version: PROTOCOL_VERSION,
+    versionMin: PROTOCOL_VERSION_MIN,
+    required: local.required,
+    optional: (local.required | local.optional | FEATURES_KNOWN) >>> 0,
+    clusterId: local.clusterId,
+    from: local.nodeId,
+    target,
+    incarnation: local.incarnation,
+    bootId: local.bootId,
+    groups: [...groups.values()],
+  };
+}
+
+function checkFeatures(local: LocalIdentity, hello: Hello): Refusal | null {
+  const ours = local.required | local.optional | FEATURES_KNOWN;
+  const missingHere = (hello.required & ~ours) >>> 0;
+  if (missingHere !== 0) {
+    const text = `node ${hello.from} requires ${featureNames(missingHere)}, unknown here`;
+    return { code: RefuseCode.feature, text };
+  }
+  const missingThere = (local.required & ~(hello.required | hello.optional)) >>> 0;
+  if (missingThere === 0) return null;
+  const text = `node ${local.nodeId} requires ${featureNames(missingThere)}, unknown there`;
+  return { code: RefuseCode.feature, text };
+}
+
+/** Compares the groups that both sides have; one that only one side knows is no mismatch. */
+export function checkGroups(ours: GroupTable, theirs: readonly GroupDeclaration[]): Refusal | null {
+  for (const their of theirs) {
+    const our = ours.get(their.group);
+    if (our === undefined) continue;
+    for (const field of ['nameHash', 'entryBytesMax', 'configurationHash'] as const) {
+      if (our[field] === their[field]) continue;
+      const text = `group ${their.group}: ${field} ${their[field]} there, ${our[field]} here`;
+      return { code: RefuseCode.configMismatch, text };
+    }
+  }
+  return null;
+}
+
+/** Why this HELLO is refused, or null. `expected` is whom we dialled; nobody when they dialled us. */
+export function checkHello(
+  local: LocalIdentity,
+  groups: GroupTable,
+  hello: Hello,
+  expected: NodeId,
+): Refusal | null {
+  if (hello.clusterId !== local.clusterId) {
+    const text = `cluster id ${hello.clusterId} there, ${local.clusterId} here`;
+    return { code: RefuseCode.wrongCluster, text };
+  }
+  if (hello.from === local.nodeId) {
+    const text = `node id ${hello.from} is my own: two nodes have it, or an address is wrong`;
+    return { code: RefuseCode.ownId, text };
+  }
+  if (hello.target !== local.nodeId) {
+    const text = `node ${hello.target} was wanted, this is node ${local.nodeId}: check the address`;
+    return { code: RefuseCode.wrongTarget, text };
+  }
+  if (expected !== NOBODY && hello.from !== expected) {
+    const text = `dialled node ${expected}, node ${hello.from} answered: check the address`;
+    return { code: RefuseCode.wrongTarget, text };
+  }
+  return checkFeatures(local, hello) ?? checkGroups(groups, hello.groups);
+}

@@ -1,0 +1,362 @@
+/**
+ * The links of this node to all its peers: who dials whom, who is let in, when to try again, and
+ * which link a frame takes.
+ *
+ * There is one stream per pair of nodes, for all groups: the node with the larger id dials. Sending
+ * only queues; `flush`, at the end of a turn, makes one write per peer. Nothing here waits, and
+ * nothing is kept for a peer that is away: the caller gets a value and Raft sends again.
+ * A misbehaving connection costs itself alone. This file must never read an entry.
+ */
+
+import { FRAME_HEADER_BYTES, type FrameKind } from '../../codec/frames/frame-format.js';
+import {
+  type GroupDeclaration,
+  type Hello,
+  type Refusal,
+  RefuseCode,
+} from '../../codec/frames/handshake.js';
+import type { LocalIdentity } from '../../codec/frames/handshake-check.js';
+import { encodeMessageHeader, MESSAGE_HEADER_BYTES_MAX } from '../../codec/frames/message-codec.js';
+import type { Message } from '../../engine/raft/message.js';
+import { assert, NOBODY, type NodeId } from '../../engine/raft/types.js';
+import type { Adapter, Connection, Listener, Timer } from './adapter.js';
+import { backoffMs, type RandomSource } from './backoff.js';
+import type { CloseReason } from './close-reason.js';
+import { NetCounters } from './net-counters.js';
+import { type ChannelOwner, PeerChannel } from './peer-channel.js';
+import { type PeerAddress, type PeerHandlers, SendResult } from './peer-handlers.js';
+import { PEER_LIMITS, type PeerLimits, peerLimitProblems } from './peer-options.js';
+import { PeerSession } from './peer-session.js';
+
+export interface PeerLinksOptions {
+  readonly adapter: Adapter;
+  readonly identity: LocalIdentity;
+  readonly listenAddress: string;
+  readonly peers: readonly PeerAddress[];
+  readonly groups: readonly GroupDeclaration[];
+  readonly random: RandomSource;
+  readonly limits?: Partial<PeerLimits>;
+}
+
+interface Peer {
+  readonly id: NodeId;
+  address: string;
+  /** The stream that is open or being dialled. */
+  channel: PeerChannel | null;
+  redialAtMs: number;
+  /** Dials since the last link that lasted. */
+  attempts: number;
+  bootId: number;
+  /** The last failure that was logged: the same one again is only counted. */
+  lastFailure: string;
+}
+
+const NEVER = Number.POSITIVE_INFINITY;
+const TIMER_MS_MIN = 1;
+
+export class PeerLinks {
+  readonly counters = new NetCounters();
+  readonly #adapter: Adapter;
+  readonly #identity: LocalIdentity;
+  readonly #listenAddress: string;
+  readonly #groups: Map<number, GroupDeclaration>;
+  readonly #random: RandomSource;
+  readonly #limits: PeerLimits;
+  readonly #handlers: PeerHandlers;
+  readonly #peers = new Map<NodeId, Peer>();
+  /** Accepted and not greeted yet, oldest first. */
+  readonly #greeting = new Set<PeerChannel>();
+  readonly #timer: Timer;
+  readonly #header = new Uint8Array(MESSAGE_HEADER_BYTES_MAX);
+  readonly #headerView = new DataView(this.#header.buffer);
+  #listener: Listener | null = null;
+  #timerAtMs = NEVER;
+  #state: 'new' | 'running' | 'closed' = 'new';
+
+  constructor(options: PeerLinksOptions, handlers: PeerHandlers) {
+    this.#limits = { ...PEER_LIMITS, ...options.limits };
+    const problems = peerLimitProblems(this.#limits);
+    if (problems.length > 0) throw new RangeError(problems.join('; '));
+    this.#adapter = options.adapter;
+    this.#identity = options.identity;
+    this.#listenAddress = options.listenAddress;
+    this.#groups = new Map(options.groups.map((each) => [each.group, each]));
+    this.#random = options.random;
+    this.#handlers = handlers;
+    this.#timer = options.adapter.timerCreate(() => this.#onTimer());
+    assert(this.#identity.nodeId !== NOBODY, 'this node has an id');
+    this.setPeers(options.peers);
+  }
+
+  start(): void {
+    assert(this.#state === 'new', 'links are started once');
+    this.#state = 'running';
+    const address = this.#listenAddress;
+    this.#listener = this.#adapter.listen(address, {
+      onConnection: (connection) => this.#accept(connection),
+      onListening: (bound) => this.#handlers.listening(bound),
+      onListenFailed: (code) => this.#handlers.listenFailed(address, code),
+    });
+    this.#redialDue(this.#adapter.now());
+    this.#arm();
+  }
+
+  /** The peers from now on, this node left out; links to others end, new ones are made. */
+  setPeers(peers: readonly PeerAddress[]): void {
+    const wanted = new Map(peers.map((each) => [each.id, each.address]));
+    wanted.delete(this.#identity.nodeId);
+    for (const peer of [...this.#peers.values()]) {
+      if (wanted.has(peer.id)) continue;
+      this.#peers.delete(peer.id);
+      if (peer.channel !== null) this.#endRemoved(peer, peer.channel);
+    }
+    for (const [id, address] of wanted) this.#addPeer(id, address);
+    this.#arm();
+  }
+
+  #addPeer(id: NodeId, address: string): void {
+    const known = this.#peers.get(id);
+    if (known !== undefined) {
+      known.address = address;
+      return;
+    }
+    const redialAtMs = this.#dials(id) ? this.#adapter.now() : NEVER;
+    const fresh = { channel: null, attempts: 0, bootId: 0, lastFailure: '' };
+    this.#peers.set(id, { id, address, redialAtMs, ...fresh });
+  }
+
+  #endRemoved(peer: Peer, channel: PeerChannel): void {
+    const wasOpen = channel.isOpen;
+    peer.channel = null;
+    channel.session.end('removed', '');
+    if (wasOpen) this.#handlers.down(peer.id, 'removed');
+  }
+
+  /** A group that was made after the start: open links are told, later ones learn it in HELLO. */
+  declareGroup(group: GroupDeclaration): void {
+    this.#groups.set(group.group, group);
+    for (const peer of this.#peers.values()) peer.channel?.session.declare([group]);
+  }
+
+  isUp(peer: NodeId): boolean {
+    return this.#peers.get(peer)?.channel?.isOpen ?? false;
+  }
+
+  /** Entry bytes to this peer that wait or are with the socket. */
+  dataBytes(peer: NodeId): number {
+    return this.#peers.get(peer)?.channel?.dataBytes ?? 0;
+  }
+
+  /**
+   * Queues a frame. `body` (an encoded message header, or heartbeat records) is copied; the slabs of
+   * an append or forward are read until `token`, if not 0, comes back by `released`. When the
+   * result is not `queued`, nothing was taken and no token comes back.
+   */
+  send(
+    to: NodeId,
+    kind: FrameKind,
+    body: Uint8Array,
+    slabA: Uint8Array | null = null,
+    slabB: Uint8Array | null = null,
+    token = 0,
+  ): SendResult {
+    const bytes = FRAME_HEADER_BYTES + body.length + (slabA?.length ?? 0) + (slabB?.length ?? 0);
+    assert(bytes <= this.#limits.frameBytesMax, 'a frame is not larger than the limit');
+    const channel = this.#peers.get(to)?.channel;
+    if (channel === null || channel === undefined || !channel.isOpen) {
+      this.counters.values.droppedDown += 1;
+      return SendResult.notConnected;
+    }
+    if (channel.push(kind, body, slabA, slabB, token)) return SendResult.queued;
+    this.counters.values.droppedFull += 1;
+    return SendResult.queueFull;
+  }
+
+  /** `send` for a message that is still a value. */
+  sendMessage(
+    message: Message,
+    group: number,
+    slabA: Uint8Array | null = null,
+    slabB: Uint8Array | null = null,
+    token = 0,
+  ): SendResult {
+    const bytes = encodeMessageHeader(message, group, this.#headerView, 0);
+    const header = this.#header.subarray(0, bytes);
+    return this.send(message.to, message.kind, header, slabA, slabB, token);
+  }
+
+  /** End of a turn: what was queued leaves, one write per peer. */
+  flush(): void {
+    for (const peer of this.#peers.values()) peer.channel?.pump();
+  }
+
+  /** Ends a link whose frames make no sense to the caller; it is dialled again later. */
+  drop(peer: NodeId, reason: CloseReason, detail: string): void {
+    this.#peers.get(peer)?.channel?.session.end(reason, detail);
+  }
+
+  /** Closes everything; what was flushed before still leaves. */
+  close(): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#adapter.timerDestroy(this.#timer);
+    this.#listener?.close();
+    for (const channel of [...this.#greeting]) channel.session.end('shutdown', '');
+    for (const peer of this.#peers.values()) peer.channel?.session.end('shutdown', '');
+  }
+
+  /** Exactly one side of each pair dials. */
+  #dials(peer: NodeId): boolean {
+    return this.#identity.nodeId > peer;
+  }
+
+  #channel(peer: NodeId, connect: (channel: PeerChannel) => Connection): PeerChannel {
+    const channel = new PeerChannel(this.#adapter, this.#owner, this.counters, this.#limits, peer);
+    const now = this.#adapter.now();
+    const session = new PeerSession(this.#identity, this.#groups, this.#limits, peer, channel, now);
+    channel.attach(session, connect(channel));
+    return channel;
+  }
+
+  #dial(peer: Peer): void {
+    this.counters.values.dials += 1;
+    peer.attempts += 1;
+    peer.redialAtMs = NEVER;
+    peer.channel = this.#channel(peer.id, (channel) =>
+      this.#adapter.connect(peer.address, (failure) => {
+        if (failure !== null) channel.session.disconnected(failure);
+        else channel.session.connected(this.#adapter.now());
+      }),
+    );
+  }
+
+  #accept(connection: Connection): void {
+    this.counters.values.accepts += 1;
+    if (this.#state === 'closed') {
+      this.#adapter.close(connection, 'abort');
+      return;
+    }
+    this.#greeting.add(this.#channel(NOBODY, () => connection));
+    if (this.#greeting.size > this.#limits.greetingConnectionsMax) {
+      for (const oldest of this.#greeting) {
+        oldest.session.end('evicted', `${this.#limits.greetingConnectionsMax} are waiting`);
+        break;
+      }
+    }
+    this.#arm();
+  }
+
+  readonly #owner: ChannelOwner = {
+    admit: (channel, hello) => this.#admit(channel, hello),
+    opened: (channel, hello) => this.#opened(channel, hello),
+    frame: (channel, kind, bytes, view, offset, length) =>
+      this.#handlers.frame(channel.peer, kind, bytes, view, offset, length),
+    ended: (channel, reason, detail) => this.#ended(channel, reason, detail),
+    released: (token) => this.#handlers.released(token),
+  };
+
+  #admit(channel: PeerChannel, hello: Hello): Refusal | null {
+    const { nodeId } = this.#identity;
+    const peer = this.#peers.get(hello.from);
+    if (peer === undefined) {
+      const text = `node ${hello.from} is not a member that node ${nodeId} knows`;
+      return { code: RefuseCode.unknownNode, text };
+    }
+    if (peer.channel === channel) return null;
+    if (this.#dials(hello.from)) {
+      const text = `node ${nodeId} dials node ${hello.from}, not the other way round`;
+      return { code: RefuseCode.direction, text };
+    }
+    return this.#admitSecond(peer, hello);
+  }
+
+  /** The peer may have lost its old stream; but an old stream that is alive is another node's. */
+  #admitSecond(peer: Peer, hello: Hello): Refusal | null {
+    const old = peer.channel;
+    if (old === null || old.bootId === hello.bootId) return null;
+    const silentMs = this.#adapter.now() - old.session.heardAtMs;
+    if (silentMs >= this.#limits.duplicateMs) return null;
+    const text = `node id ${hello.from} is in use by ${old.remote}, heard ${Math.round(silentMs)} ms ago`;
+    return { code: RefuseCode.duplicateNode, text };
+  }
+
+  #opened(channel: PeerChannel, hello: Hello): void {
+    const peer = this.#peers.get(hello.from);
+    assert(peer !== undefined, 'an admitted peer is known');
+    this.#greeting.delete(channel);
+    if (peer.channel !== channel) peer.channel?.session.end('replaced', '');
+    peer.channel = channel;
+    peer.lastFailure = '';
+    const rebooted = peer.bootId !== 0 && peer.bootId !== hello.bootId;
+    peer.bootId = hello.bootId;
+    this.counters.values.handshakes += 1;
+    if (rebooted) this.counters.values.reboots += 1;
+    this.#arm();
+    this.#handlers.up(peer.id, hello, rebooted);
+  }
+
+  #ended(channel: PeerChannel, reason: CloseReason, detail: string): void {
+    this.counters.closes[reason] += 1;
+    this.#greeting.delete(channel);
+    const peer = this.#peers.get(channel.peer);
+    const event = { remote: channel.remote, peer: channel.peer, reason, detail };
+    if (peer === undefined || peer.channel !== channel) {
+      this.#handlers.event(event);
+      return;
+    }
+    const failure = `${reason} ${detail}`;
+    const wasOpen = channel.wasOpened;
+    if (wasOpen || failure !== peer.lastFailure) this.#handlers.event(event);
+    peer.lastFailure = failure;
+    peer.channel = null;
+    this.#scheduleRedial(peer, channel);
+    if (wasOpen) this.#handlers.down(peer.id, reason);
+  }
+
+  #scheduleRedial(peer: Peer, channel: PeerChannel): void {
+    if (!this.#dials(peer.id) || this.#state === 'closed') return;
+    const now = this.#adapter.now();
+    const { redialMsMin: minMs, redialMsMax: maxMs } = this.#limits;
+    if (channel.openedAtMs <= now - maxMs) peer.attempts = 1;
+    peer.redialAtMs = now + backoffMs(peer.attempts - 1, { minMs, maxMs }, this.#random);
+    this.#arm();
+  }
+
+  #redialDue(nowMs: number): void {
+    for (const peer of this.#peers.values()) {
+      if (peer.channel === null && peer.redialAtMs <= nowMs) this.#dial(peer);
+    }
+  }
+
+  #sessions(): PeerSession[] {
+    const channels = [...this.#greeting];
+    for (const { channel } of this.#peers.values()) if (channel !== null) channels.push(channel);
+    return channels.map((channel) => channel.session);
+  }
+
+  #onTimer(): void {
+    const now = this.#adapter.now();
+    const lateMs = now - this.#timerAtMs;
+    this.#timerAtMs = NEVER;
+    const sessions = this.#sessions();
+    if (lateMs > this.#limits.pingMs) for (const each of sessions) each.forgive(lateMs, now);
+    for (const each of sessions) each.tick(now);
+    this.#redialDue(now);
+    this.#arm();
+  }
+
+  /** Sets the one timer to the earliest deadline, unless it already fires by then. */
+  #arm(): void {
+    if (this.#state !== 'running') return;
+    let due = NEVER;
+    for (const session of this.#sessions()) due = Math.min(due, session.deadlineMs());
+    for (const peer of this.#peers.values()) {
+      if (peer.channel === null) due = Math.min(due, peer.redialAtMs);
+    }
+    if (due >= this.#timerAtMs) return;
+    const now = this.#adapter.now();
+    const delayMs = Math.max(TIMER_MS_MIN, Math.ceil(due - now));
+    this.#timerAtMs = now + delayMs;
+    this.#adapter.timerStart(this.#timer, delayMs, false);
+  }
+}

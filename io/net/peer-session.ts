@@ -1,0 +1,288 @@
+/**
+ * One connection to a peer as a state machine: connecting → greeting → open → ended.
+ *
+ * Pure: bytes and the time go in, calls on `PeerSessionOutput` come out, so that the simulator drives
+ * it like a socket does. Before the handshake is done nothing but HELLO and REFUSE is read, and no
+ * more than `GREETING_BYTES_MAX` is kept; whatever is wrong ends the session, once, with a reason.
+ *
+ *   who dials   HELLO →            ← HELLO (open)          or ← REFUSE
+ *   who accepts      → HELLO? checked, answered: HELLO (open), or REFUSE and the end
+ */
+
+import { isForwardLength } from '../../codec/frames/forward-codec.js';
+import { DecodeStatus, FrameDecoder } from '../../codec/frames/frame-decoder.js';
+import { FrameKind, GREETING_BYTES_MAX } from '../../codec/frames/frame-format.js';
+import {
+  decodeGroups,
+  decodeHello,
+  decodeRefuse,
+  encodeGroups,
+  encodeHello,
+  encodeRefuse,
+  GROUPS_FRAME_MAX,
+  type GroupDeclaration,
+  HELLO_GROUPS_MAX,
+  type Hello,
+  type Refusal,
+  RefuseCode,
+} from '../../codec/frames/handshake.js';
+import {
+  checkGroups,
+  checkHello,
+  type GroupTable,
+  helloTo,
+  type LocalIdentity,
+} from '../../codec/frames/handshake-check.js';
+import { isMessageKind, messageLengthFits } from '../../codec/frames/message-codec.js';
+import { NOBODY, type NodeId } from '../../engine/raft/types.js';
+import { type CloseReason, reasonOfRefusal } from './close-reason.js';
+
+export interface SessionLimits {
+  readonly dialTimeoutMs: number;
+  /** From the connection to a valid HELLO; bytes that trickle in do not extend it. */
+  readonly handshakeTimeoutMs: number;
+  /** An open session that heard nothing for so long ends. */
+  readonly idleMs: number;
+  /** An open session that sent nothing for so long says that it is alive. */
+  readonly pingMs: number;
+  readonly frameBytesMax: number;
+}
+
+export interface PeerSessionOutput {
+  /** Bytes of the session's own: handshake frames, at once. */
+  transmit(frame: Uint8Array): void;
+  /** Nothing was sent for a while: a PING should leave, unless something is on its way. */
+  ping(): void;
+  /** A HELLO that is fine in itself; the owner knows members and who is connected. */
+  admit(hello: Hello): Refusal | null;
+  opened(hello: Hello): void;
+  /** A whole frame of a known kind whose length fits it; valid during the call. */
+  frame(kind: FrameKind, bytes: Uint8Array, view: DataView, offset: number, length: number): void;
+  /** The last call. The connection is to be closed: flushed when `flush`, else aborted. */
+  ended(reason: CloseReason, detail: string, flush: boolean): void;
+}
+
+type State = 'connecting' | 'greeting' | 'open' | 'ended';
+
+const PROBLEM_BYTES_SHOWN = 16;
+
+function showBytes(chunk: Uint8Array): string {
+  const first = Array.from(chunk.subarray(0, PROBLEM_BYTES_SHOWN));
+  return first.map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
+}
+
+/** Frames that belong to the engine, not to the session, with a length that they can have. */
+function isEngineFrame(kind: number, length: number): kind is FrameKind {
+  if (isMessageKind(kind)) return messageLengthFits(kind, length);
+  return isForwardLength(kind, length);
+}
+
+function isEngineKind(kind: number): boolean {
+  return isMessageKind(kind) || kind === FrameKind.forward || kind === FrameKind.forwarded;
+}
+
+export class PeerSession {
+  readonly #local: LocalIdentity;
+  readonly #groups: GroupTable;
+  readonly #limits: SessionLimits;
+  /** Whom we dialled; nobody when they dialled us. */
+  readonly #expected: NodeId;
+  readonly #output: PeerSessionOutput;
+  readonly #decoder: FrameDecoder;
+  #state: State;
+  /** When the current state before `open` began. */
+  #sinceMs: number;
+  #heardAtMs = 0;
+  #sentAtMs = 0;
+
+  constructor(
+    local: LocalIdentity,
+    groups: GroupTable,
+    limits: SessionLimits,
+    expected: NodeId,
+    output: PeerSessionOutput,
+    nowMs: number,
+  ) {
+    this.#local = local;
+    this.#groups = groups;
+    this.#limits = limits;
+    this.#expected = expected;
+    this.#output = output;
+    this.#state = expected === NOBODY ? 'greeting' : 'connecting';
+    this.#sinceMs = nowMs;
+    this.#decoder = new FrameDecoder(GREETING_BYTES_MAX, (kind, bytes, view, offset, length) =>
+      this.#onFrame(kind, bytes, view, offset, length),
+    );
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
+  get isEnded(): boolean {
+    return this.#state === 'ended';
+  }
+
+  get heardAtMs(): number {
+    return this.#heardAtMs;
+  }
+
+  /** Memory held for an unfinished frame. */
+  get bufferBytes(): number {
+    return this.#decoder.bufferBytes;
+  }
+
+  /** The dialled connection is there: we speak first. */
+  connected(nowMs: number): void {
+    if (this.#state !== 'connecting') return;
+    this.#state = 'greeting';
+    this.#sinceMs = nowMs;
+    this.#output.transmit(encodeHello(helloTo(this.#expected, this.#local, this.#groups)));
+  }
+
+  receive(chunk: Uint8Array, nowMs: number): void {
+    if (this.#state === 'ended') return;
+    this.#heardAtMs = nowMs;
+    const greeting = this.#state === 'greeting';
+    if (this.#decoder.push(chunk) !== DecodeStatus.error || this.isEnded) return;
+    const problem = this.#decoder.problem;
+    const detail = greeting ? `${problem}, after ${showBytes(chunk)}` : `${problem}`;
+    this.end(problem === 'length' ? 'oversized' : 'badFrame', detail);
+  }
+
+  /** Something was handed to the socket: no PING is due for a while. */
+  sent(nowMs: number): void {
+    this.#sentAtMs = nowMs;
+  }
+
+  /** The stream is over. */
+  disconnected(code: string): void {
+    this.end(this.#state === 'connecting' ? 'connectFailed' : 'disconnected', code);
+  }
+
+  /** This process was late by `ms`: the peer must not pay for it. */
+  forgive(ms: number, nowMs: number): void {
+    this.#heardAtMs = Math.min(nowMs, this.#heardAtMs + ms);
+    this.#sinceMs = Math.min(nowMs, this.#sinceMs + ms);
+  }
+
+  /** When `tick` has something to do, at the latest. */
+  deadlineMs(): number {
+    switch (this.#state) {
+      case 'connecting':
+        return this.#sinceMs + this.#limits.dialTimeoutMs;
+      case 'greeting':
+        return this.#sinceMs + this.#limits.handshakeTimeoutMs;
+      case 'open':
+        return Math.min(
+          this.#heardAtMs + this.#limits.idleMs,
+          this.#sentAtMs + this.#limits.pingMs,
+        );
+      case 'ended':
+        return Number.POSITIVE_INFINITY;
+    }
+  }
+
+  tick(nowMs: number): void {
+    if (nowMs < this.deadlineMs()) return;
+    if (this.#state === 'connecting') this.end('dialTimeout', '');
+    else if (this.#state === 'greeting') this.end('handshakeTimeout', '');
+    else if (this.#state === 'open') this.#tickOpen(nowMs);
+  }
+
+  #tickOpen(nowMs: number): void {
+    const silentMs = nowMs - this.#heardAtMs;
+    if (silentMs >= this.#limits.idleMs) {
+      this.end('idle', `nothing heard for ${Math.round(silentMs)} ms`);
+      return;
+    }
+    this.#sentAtMs = nowMs;
+    this.#output.ping();
+  }
+
+  /** Tells the peer of a group made after the handshake. */
+  declare(groups: readonly GroupDeclaration[]): void {
+    if (!this.isOpen) return;
+    for (let at = 0; at < groups.length; at += GROUPS_FRAME_MAX) {
+      this.#output.transmit(encodeGroups(groups.slice(at, at + GROUPS_FRAME_MAX)));
+    }
+  }
+
+  /** Says why, then ends: the peer can log it. */
+  refuse(refusal: Refusal): void {
+    if (this.isEnded) return;
+    this.#output.transmit(encodeRefuse(refusal));
+    this.#end(reasonOfRefusal(refusal.code), refusal.text, true);
+  }
+
+  end(reason: CloseReason, detail: string): void {
+    this.#end(reason, detail, reason === 'shutdown');
+  }
+
+  #end(reason: CloseReason, detail: string, flush: boolean): void {
+    if (this.isEnded) return;
+    this.#state = 'ended';
+    this.#decoder.stop();
+    this.#output.ended(reason, detail, flush);
+  }
+
+  #onFrame(kind: number, bytes: Uint8Array, view: DataView, offset: number, length: number): void {
+    if (this.#state === 'open') this.#onOpenFrame(kind, bytes, view, offset, length);
+    else if (kind === FrameKind.hello) this.#onHello(view, offset, length);
+    else if (kind === FrameKind.refuse && this.#expected !== NOBODY) {
+      this.#onRefuse(view, offset, length);
+    } else this.end('unexpectedFrame', `kind ${kind} before the handshake`);
+  }
+
+  #onHello(view: DataView, offset: number, length: number): void {
+    const hello = decodeHello(view, offset, length);
+    if ('code' in hello) {
+      this.refuse(hello);
+      return;
+    }
+    const refusal =
+      checkHello(this.#local, this.#groups, hello, this.#expected) ?? this.#output.admit(hello);
+    if (refusal !== null) this.refuse(refusal);
+    else this.#open(hello);
+  }
+
+  #open(hello: Hello): void {
+    if (this.#expected === NOBODY) {
+      this.#output.transmit(encodeHello(helloTo(hello.from, this.#local, this.#groups)));
+    }
+    this.#state = 'open';
+    this.#sentAtMs = this.#heardAtMs;
+    this.#decoder.frameBytesMax = this.#limits.frameBytesMax;
+    this.declare([...this.#groups.values()].slice(HELLO_GROUPS_MAX));
+    this.#output.opened(hello);
+  }
+
+  #onRefuse(view: DataView, offset: number, length: number): void {
+    const { code, text } = decodeRefuse(view, offset, length);
+    this.end('refusedByPeer', `${reasonOfRefusal(code)}: ${text}`);
+  }
+
+  #onOpenFrame(
+    kind: number,
+    bytes: Uint8Array,
+    view: DataView,
+    offset: number,
+    length: number,
+  ): void {
+    if (isEngineFrame(kind, length)) this.#output.frame(kind, bytes, view, offset, length);
+    else if (kind === FrameKind.ping) return;
+    else if (kind === FrameKind.groups) this.#onGroups(view, offset, length);
+    else if (kind === FrameKind.refuse) this.#onRefuse(view, offset, length);
+    else if (isEngineKind(kind)) this.end('badMessage', `kind ${kind} of ${length} bytes`);
+    else this.end('unexpectedFrame', `kind ${kind}`);
+  }
+
+  #onGroups(view: DataView, offset: number, length: number): void {
+    const groups = decodeGroups(view, offset, length);
+    const refusal: Refusal | null =
+      groups === null
+        ? { code: RefuseCode.malformed, text: `GROUPS of ${length} bytes` }
+        : checkGroups(this.#groups, groups);
+    if (refusal !== null) this.refuse(refusal);
+  }
+}
