@@ -1,15 +1,15 @@
 /**
- * The log arena of one group: the only place where entry bytes live in memory. They are written once
- * and read there by disk, peers and state machine.
+ * The log arena of one group: the only place where entry bytes live in memory. They are written
+ * once and read there by disk, peers and state machine.
  *
  *        oldest                         next
  *   ┌────┬────────────────────────────┬──────┬────┐   capacity = 2^n bytes of shared memory
  *   │free│ live                       │ free │    │   a reservation never wraps: what does not fit
  *   └────┴────────────────────────────┴──────┴────┘   before the end is skipped and stays live
  *
- * Positions are u32, grow only, modulo 2^32; a place is `position & (capacity - 1)`. Bytes are never
- * changed in place once handed on: a truncation changes the index map (log-index.ts) only. What may
- * be released is the caller's knowledge: durable, applied and sent (DESIGN 4).
+ * Positions are u32, grow only, modulo 2^32; a place is `position & (capacity - 1)`. Bytes are
+ * never changed in place once handed on: a truncation changes the index map (log-index.ts) only.
+ * What may be released is the caller's knowledge: durable, applied and sent to every peer.
  */
 
 import { assert } from '../raft/types.js';

@@ -4,9 +4,9 @@
  *   compacted … │ firstInMemory … last │          one ring of positions, one of sizes, both sized
  *   (on disk)   │ (in the arena)       │          to a power of two that doubles up to a bound
  *
- * Entries mostly lie back to back, so a range of them is a few contiguous pieces: a new piece begins
- * where the arena wrapped, or where a truncation left dead bytes behind (a *break*). An entry that
- * begins at offset 0 is a break even if its predecessor filled the arena to the last byte. The map
+ * Entries mostly lie back to back, so a range of them is a few contiguous pieces: a new piece
+ * begins where the arena wrapped, or where a truncation left dead bytes behind (a *break*). An
+ * entry at offset 0 is a break even if its predecessor filled the arena to the last byte. The map
  * never touches arena bytes and never decides what may leave memory.
  */
 
@@ -40,8 +40,8 @@ export class LogIndexMap {
   readonly #breaks: number[] = [];
 
   /**
-   * For an arena of `arenaBytes` and at most `entriesMax` entries (both powers of two); `next` is the
-   * index of the first entry to be appended.
+   * For an arena of `arenaBytes` and at most `entriesMax` entries (both powers of two); `next` is
+   * the index of the first entry to be appended.
    */
   constructor(arenaBytes: number, entriesMax: number, next: LogIndex = logIndex(1)) {
     assert(isPowerOfTwo(arenaBytes), 'an arena has 2^n bytes');
@@ -92,7 +92,7 @@ export class LogIndexMap {
     return logIndex(index);
   }
 
-  /** Drops the entries after `index`. Their arena bytes stay as they are until released in order. */
+  /** Drops the entries after `index`. Their arena bytes stay as they are until released. */
   truncateAfter(index: LogIndex): void {
     assert(index < this.#next, 'a truncation is within the log');
     this.#next = index + 1;

@@ -17,7 +17,7 @@ import {
 const FIRST_POSITIONS = [0, 2 ** 31 - 128, 2 ** 31 - 8, 2 ** 32 - 128, 2 ** 32 - 8];
 
 for (const firstPosition of FIRST_POSITIONS) {
-  test(`a full arena answers ARENA_FULL and recovers when positions start at ${firstPosition}`, () => {
+  test(`a full arena answers ARENA_FULL and recovers, positions from ${firstPosition}`, () => {
     const arena = new Arena(createArena(256), { firstPosition });
     assert.equal(arena.next, firstPosition);
     const positions: number[] = [];
@@ -100,7 +100,7 @@ test('mistakes of a programmer are refused', () => {
   assert.throws(() => new Arena(createArena(256), { firstPosition: 4 }), /multiple of 8/);
 });
 
-test('any sequence of reservations and releases keeps live bytes whole and poisons the rest', () => {
+test('any sequence of reservations and releases keeps live bytes and poisons the rest', () => {
   const capacity = 512;
   const steps = fc.array(
     fc.oneof(

@@ -42,7 +42,7 @@ for (const firstPosition of FIRST_POSITIONS) {
   });
 }
 
-test('an entry that begins at offset 0 begins a piece, though positions go on without a gap', () => {
+test('an entry at offset 0 begins a piece, though positions go on without a gap', () => {
   const arena = new Arena(createArena(256), { firstPosition: 2 ** 32 - 32 });
   const map = new LogIndexMap(256, 64);
   fill(map, arena, [16, 16, 16]);

@@ -8,7 +8,7 @@
  * `parkAsync`. It must never wait for an exact value, only for "changed": a value may be overtaken.
  *
  * No wake-up is lost: the sleeper stores the flag, then looks at its rings; a producer stores its
- * tail, then looks at the flag. All four are sequentially consistent, so at least one sees the other.
+ * tail, then looks at the flag. All four are sequentially consistent: one sees the other.
  */
 
 import { assert } from './assert.js';
@@ -124,8 +124,8 @@ export class DoorbellSleeper {
   }
 
   /**
-   * Work at a deadline proves nothing by itself, its ring may be on the way. It is a bug when a ring
-   * newer than this sleep was delivered in full, so that the wait should have ended by it.
+   * Work at a deadline proves nothing by itself, its ring may be on the way. It is a bug when a
+   * ring newer than this sleep was delivered in full, so that the wait should have ended by it.
    */
   #judgeTimeout(sequence: number): void {
     const untouched = Atomics.load(this.#words, WORD_SLEEPING) === ASLEEP;

@@ -11,8 +11,8 @@
  *        │ sleeping (0/1) │ sequence │ completed │ (unused)     │  one such block per sleeper
  *        └────────────────┴──────────┴───────────┴──────────────┘
  *
- * Blocks are 128 bytes apart (two cache lines, since processors fetch lines in pairs), so a store by
- * one thread never takes the line that another one polls. Cursors count bytes and only grow, modulo
+ * Blocks are 128 bytes apart (two cache lines, since processors fetch lines in pairs), so a store
+ * by one thread never takes the line that another one polls. Cursors count bytes, only grow, modulo
  * 2^32; the capacity divides 2^32, so `cursor & (capacity - 1)` is the place in the data area. They
  * are held as int32 bit patterns (small integers to V8) and compared by `(a - b) >>> 0`.
  */

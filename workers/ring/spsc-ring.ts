@@ -23,11 +23,11 @@ import {
 /** Answer of `tryClaim` when the record does not fit now. */
 export const RING_FULL = -1;
 
-/** Answers of a record handler: gone from the ring, or left as the first record of the next drain. */
+/** Answers of a record handler: gone from the ring, or left as the first of the next drain. */
 export const RECORD_TAKEN = true;
 export const RECORD_LEFT = false;
 
-/** `at` is the offset of the payload in the consumer's `bytes` and `view`, valid during the call. */
+/** `at` is the payload's offset in the consumer's `bytes` and `view`, valid during the call. */
 export type RecordHandler = (kind: number, at: number, bytes: number) => boolean;
 
 const NO_CLAIM = -1;
@@ -101,7 +101,7 @@ export class RingProducer {
     return true;
   }
 
-  /** Whether `tryClaim` with these numbers would succeed now; what a sleeper with a backlog asks. */
+  /** Whether `tryClaim` with these numbers would succeed now: what a sleeper with backlog asks. */
   hasRoom(bytes: number, keepFree = 0): boolean {
     return this.#fits(this.#paddingFor(bytes) + recordBytes(bytes) + keepFree);
   }
