@@ -1,6 +1,6 @@
 /**
  * The fatal word: one per node, set when a thread dies, looked at by every thread once per turn, so
- * that none goes on with a partner that is gone (DESIGN 29).
+ * that none goes on with a partner that is gone.
  *
  *   byte 0        4         8
  *       ┌────────┬─────────┬──────────────────────┐
