@@ -1,0 +1,171 @@
+/**
+ * All connections of a run, kept at the leader: finds it, connects, and when a node goes away, says
+ * that it does not lead or stops answering, finds the leader anew and goes on there.
+ *
+ * It must never end a run because of a failure: between `start` and `stop` it tries for ever, and the
+ * errors and the gap without a success tell the story.
+ */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CommandError, ExitCode } from '../cli/exit-codes.js';
+import { type Address, printAddress } from '../cli/value-rules.js';
+import { askAll, chooseLeader, findLeader } from './leader-finder.js';
+import { LoadConnection } from './load-connection.js';
+import type { LoadOptions } from './load-options.js';
+import type { NodeStatus } from './node-status.js';
+import { type RequestOrder, RequestRing } from './request-ring.js';
+import type { Tally } from './tally.js';
+
+const WATCH_MS = 1000;
+const STALL_CHECK_MS = 100;
+const RETRY_MS = 25;
+/** A ring repeats its reads and writes; one this long has any ratio to a percent. */
+const RING_SLOTS_MIN = 100;
+
+/** A node that was found to lead, and when, on `performance.now`'s clock. */
+export interface LeaderSighting {
+  readonly at: number;
+  readonly leader: NodeStatus;
+}
+
+export type DriverOptions = Pick<
+  LoadOptions,
+  'targets' | 'connections' | 'inFlight' | 'valueSize' | 'keys' | 'readShare' | 'timeoutMs'
+> & { readonly spread: boolean; readonly order: 'uniform' | 'fill' };
+
+export class Driver {
+  readonly sightings: LeaderSighting[] = [];
+  reconnects = 0;
+  readonly #options: DriverOptions;
+  readonly #connections: LoadConnection[];
+  readonly #timers: NodeJS.Timeout[] = [];
+  #leader: Address | undefined;
+  #searching = false;
+  #stopping = false;
+
+  constructor(options: DriverOptions, tally: Tally) {
+    this.#options = options;
+    const events = { closed: () => this.#onClosed() };
+    this.#connections = shares(options).map(
+      (window, at) => new LoadConnection(window, ringFor(options, window, at), tally, events),
+    );
+  }
+
+  get outstanding(): number {
+    return this.#connections.reduce((sum, one) => sum + one.outstanding, 0);
+  }
+
+  /** Everything that was to be sent once has been sent and answered. */
+  get finished(): boolean {
+    return this.#connections.every((one) => one.finished);
+  }
+
+  /** Resolves when a leader is found and connections to it are being made. */
+  async start(signal?: AbortSignal): Promise<void> {
+    const { targets, timeoutMs, spread } = this.#options;
+    if (spread) await this.#requireAnswers();
+    else this.#see(await findLeader(targets, timeoutMs, signal));
+    this.#connectAll();
+    this.#timers.push(setInterval(() => this.#checkStalls(), STALL_CHECK_MS));
+    if (!spread) this.#timers.push(setInterval(() => void this.#watch(), WATCH_MS));
+  }
+
+  /** Sends no more, waits for replies on their way, closes. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    for (const connection of this.#connections) connection.leave();
+    const deadline = performance.now() + this.#options.timeoutMs;
+    while (this.#connections.some((one) => !one.closed)) {
+      if (performance.now() >= deadline) {
+        for (const connection of this.#connections) connection.abandon('timeout');
+      }
+      await sleep(1);
+    }
+    for (const timer of this.#timers) clearInterval(timer);
+  }
+
+  async #requireAnswers(): Promise<void> {
+    const answers = await askAll(this.#options.targets);
+    const silent = this.#options.targets.filter((_, at) => answers[at] === undefined);
+    if (silent.length === 0) return;
+    const list = silent.map(printAddress).join(', ');
+    throw new CommandError(
+      ExitCode.cannotConnect,
+      `${list} does not answer: start it or leave it out of --targets`,
+    );
+  }
+
+  #see(leader: NodeStatus): void {
+    this.#leader = leader.address;
+    const last = this.sightings.at(-1)?.leader;
+    if (last !== undefined && sameAddress(last.address, leader.address)) return;
+    this.sightings.push({ at: performance.now(), leader });
+  }
+
+  #connectAll(): void {
+    const { targets, spread } = this.#options;
+    this.#connections.forEach((connection, at) => {
+      const address = spread ? targets[at % targets.length] : this.#leader;
+      if (connection.closed && address !== undefined) connection.connect(address);
+    });
+  }
+
+  #onClosed(): void {
+    if (this.#stopping) return;
+    this.reconnects += 1;
+    void this.#search();
+  }
+
+  /** Finds the leader and brings every closed connection there; one search at a time. */
+  async #search(): Promise<void> {
+    if (this.#searching) return;
+    this.#searching = true;
+    while (!this.#stopping && this.#connections.some((one) => one.closed)) {
+      const { targets, spread } = this.#options;
+      const leader = spread ? undefined : chooseLeader(await askAll(targets));
+      if (this.#stopping) break;
+      if (leader !== undefined) this.#see(leader);
+      if (leader !== undefined || spread) this.#connectAll();
+      await sleep(RETRY_MS);
+    }
+    this.#searching = false;
+  }
+
+  /** A leader that hands over forwards what it is sent; going to the new one saves the detour. */
+  async #watch(): Promise<void> {
+    if (this.#searching || this.#stopping) return;
+    const leader = chooseLeader(await askAll(this.#options.targets));
+    if (leader === undefined || this.#leader === undefined || this.#stopping) return;
+    if (sameAddress(leader.address, this.#leader)) return;
+    this.#see(leader);
+    for (const connection of this.#connections) connection.leave();
+  }
+
+  #checkStalls(): void {
+    const patience = performance.now() - this.#options.timeoutMs;
+    for (const connection of this.#connections) {
+      if (connection.waitingSince < patience) connection.abandon('timeout');
+    }
+  }
+}
+
+function sameAddress(a: Address, b: Address): boolean {
+  return a.host === b.host && a.port === b.port;
+}
+
+/** How many commands each connection keeps in flight; connections without any are not made. */
+function shares({ connections, inFlight }: DriverOptions): number[] {
+  const count = Math.min(connections, inFlight);
+  return Array.from({ length: count }, (_, at) => Math.floor((inFlight + at) / count));
+}
+
+function ringFor(options: DriverOptions, window: number, at: number): RequestRing {
+  const { valueSize, keys, readShare } = options;
+  const mixed = readShare > 0 && readShare < 1;
+  const order: RequestOrder =
+    options.order === 'uniform'
+      ? { kind: 'uniform', seed: at + 1 }
+      : { kind: 'sequence', first: at, stride: Math.min(options.connections, options.inFlight) };
+  const slots = mixed ? Math.max(window, RING_SLOTS_MIN) : window;
+  return new RequestRing({ slots, valueBytes: valueSize, keys, readShare, order });
+}
