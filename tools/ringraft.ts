@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The `ringraft` command. It wires the process (arguments, streams, Ctrl-C) to cli/main.ts; what the
- * commands are is in cli/commands.ts.
+ * The `ringraft` command. It wires the process (arguments, streams, Ctrl-C) to cli/main.ts; what
+ * the commands are is in cli/commands.ts.
  *
  * The first Ctrl-C or SIGTERM asks the command to end, the second ends the process at once.
  */

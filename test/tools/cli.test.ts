@@ -1,12 +1,12 @@
 /**
- * The command line of `ringraft`: parsing, help, suggestions and exit codes, on a table made for the
- * test and on the real one.
+ * The command line of `ringraft`: parsing, help, suggestions and exit codes, on a table made for
+ * the test and on the real one.
  *
  * Nothing here starts a process but the last tests, which run the command as a user does.
  */
 
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import test from 'node:test';
@@ -28,6 +28,8 @@ import { editDistance, nearest } from '../../tools/cli/nearest.js';
 import { parseCommandLine } from '../../tools/cli/parse.js';
 import * as rules from '../../tools/cli/value-rules.js';
 import { ratio } from '../../tools/load/load-options.js';
+import type { LoadReport } from '../../tools/load/load-report.js';
+import { StubRespServer } from './stub-resp-server.js';
 
 const options = {
   listen: required(rules.address('127.0.0.1:5001'), 'where to listen'),
@@ -248,7 +250,13 @@ test('the real table is sound: every default passes its own rule, every example 
   check([ROOT_COMMAND]);
 });
 
-function ringraft(...argv: string[]): { code: number | null; out: string; err: string } {
+interface Ran {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+function ringraft(...argv: string[]): Ran {
   const ran = spawnSync(process.execPath, ['--import', 'tsx', 'tools/ringraft.ts', ...argv], {
     encoding: 'utf8',
   });
@@ -265,4 +273,22 @@ test('the command itself ends with the usage code and says why', () => {
   assert.equal(code, ExitCode.usage);
   assert.equal(out, '');
   assert.match(err, /--in-flight is "0"[\s\S]*--targets is missing/);
+});
+
+test('a run of the load command prints nothing but its report on the standard output', async () => {
+  await using stub = await StubRespServer.start();
+  const target = rules.printAddress(stub.address);
+  const line = `load --targets ${target} --duration 100ms --warmup 0 --in-flight 8 --json -`;
+  const { code, out, err } = await new Promise<Ran>((resolve) => {
+    const program = ['--import', 'tsx', 'tools/ringraft.ts', ...line.split(' ')];
+    execFile(process.execPath, program, (error, stdout, stderr) =>
+      resolve({ code: Number(error?.code ?? 0), out: stdout, err: stderr }),
+    );
+  });
+  assert.equal(code, ExitCode.ok, err);
+  const report = JSON.parse(out) as LoadReport;
+  assert.ok(report.operations > 0);
+  assert.deepEqual(report.config.targets, [target]);
+  assert.equal(report.environment.node, process.version);
+  assert.match(err, /measure .* commands\/s[\s\S]*errors {6}none/);
 });

@@ -1,8 +1,9 @@
 /**
- * Whole runs of the load generator against stub servers: it follows the leader, loses nothing it was
- * answered, and counts each failure as what it was.
+ * Whole runs of the load generator against stub servers: it follows the leader, loses nothing it
+ * was answered, and counts each failure as what it was.
  *
- * No assertion here depends on speed; runs are short and only what must be true at any speed is asked.
+ * No assertion here depends on speed; runs are short and only what must be true at any speed is
+ * asked.
  */
 
 import assert from 'node:assert/strict';

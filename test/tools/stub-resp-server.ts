@@ -1,6 +1,6 @@
 /**
- * A RESP server in a few lines for tests of what talks to a node: it answers SET, GET and INFO from a
- * Map, and a test may change any answer, stay silent or cut connections.
+ * A RESP server in a few lines for tests of what talks to a node: it answers SET, GET and INFO from
+ * a Map, and a test may change any answer, stay silent or cut connections.
  *
  * It must never be clever: no cluster, no clock, nothing that a test did not ask for.
  */

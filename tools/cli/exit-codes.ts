@@ -1,6 +1,7 @@
 /**
- * The exit codes of the `ringraft` command, the same for every subcommand, and the error that carries
- * one. `ringraft --help` prints this table; scripts rely on it, so a code must never change meaning.
+ * The exit codes of the `ringraft` command, the same for every subcommand, and the error that
+ * carries one. `ringraft --help` prints this table; scripts rely on it, so a code must never change
+ * meaning.
  */
 
 export const ExitCode = {

@@ -1,6 +1,6 @@
 /**
- * From a command line to an exit code: parses by the table, prints help and errors, runs the command
- * and turns what it throws into a message and a code.
+ * From a command line to an exit code: parses by the table, prints help and errors, runs the
+ * command and turns what it throws into a message and a code.
  *
  * It must never call `process.exit`: output still on its way would be lost.
  */

@@ -63,7 +63,9 @@ function unknownCommand(path: readonly Command[], last: Command, name: string): 
   ]);
 }
 
-/** A command that only holds others: alone it means its help, with anything else it is a mistake. */
+/**
+ * A command that only holds others: alone it means its help, with anything else it is a mistake.
+ */
 function parseGroup(path: readonly Command[], last: Command, rest: readonly string[]): Parsed {
   const first = rest[0];
   if (first === undefined) return { kind: 'help', path };

@@ -1,7 +1,7 @@
 /**
- * How the text of an option becomes a value: one rule for each kind, with the words that a help page
- * and an error message need. A rule returns undefined for text it refuses; it must never throw, and
- * never read anything but its text.
+ * How the text of an option becomes a value: one rule for each kind, with the words that a help
+ * page and an error message need. A rule returns undefined for text it refuses; it must never
+ * throw, and never read anything but its text.
  */
 
 export interface ValueRule<T> {

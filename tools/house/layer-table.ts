@@ -22,24 +22,39 @@ const WORLD = ['fs', 'fs/promises', 'net', 'tls', 'worker_threads', 'child_proce
 const THREADS = ['net', 'tls', 'worker_threads', 'child_process'];
 const FREE = { not: [] } as const;
 
-const BELOW_WORKERS = ['core', 'codec', 'ring', 'io', 'base', 'machines', 'runtime'];
+const CORE = ['vocabulary', 'core'];
+const BELOW_WORKERS = [...CORE, 'codec', 'ring', 'io', 'net', 'base', 'machines', 'runtime'];
 const BELOW_FACE = [...BELOW_WORKERS, 'workers'];
 const BELOW_TOOLS = [...BELOW_FACE, 'face'];
 
 export const LAYERS: readonly Layer[] = [
-  { name: 'core', files: /^engine\/raft\//, mayImport: [], outside: false },
-  { name: 'codec', files: /^codec\//, mayImport: ['core'], outside: { not: WORLD } },
+  {
+    // What replicas say to each other, as types: the core's words, which frames and peers share.
+    name: 'vocabulary',
+    files: /^engine\/raft\/(?:types|message)\.ts$/,
+    mayImport: [],
+    outside: false,
+  },
+  { name: 'core', files: /^engine\/raft\//, mayImport: ['vocabulary'], outside: false },
+  { name: 'codec', files: /^codec\//, mayImport: CORE, outside: { not: WORLD } },
   {
     name: 'ring',
     files: /^workers\/ring\//,
     mayImport: ['codec'],
     outside: { not: ['fs', 'net'] },
   },
+  {
+    // Peers' connections: they carry the core's messages, so they know its words, never its state.
+    name: 'net',
+    files: /^io\/net\//,
+    mayImport: ['vocabulary', 'codec'],
+    outside: { not: ['worker_threads'] },
+  },
   { name: 'io', files: /^io\//, mayImport: ['codec'], outside: { not: ['worker_threads'] } },
   {
     name: 'base',
     files: /^engine\/(?:errors|limits|config|state-machine|status)(?:[.-][^/]*)?\.ts$/,
-    mayImport: ['core', 'codec'],
+    mayImport: [...CORE, 'codec'],
     outside: { not: WORLD },
   },
   {
@@ -51,7 +66,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: 'runtime',
     files: /^engine\/runtime\//,
-    mayImport: ['core', 'codec', 'base'],
+    mayImport: [...CORE, 'codec', 'base'],
     outside: { not: WORLD },
   },
   { name: 'workers', files: /^workers\//, mayImport: BELOW_WORKERS, outside: FREE },

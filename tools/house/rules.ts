@@ -54,7 +54,7 @@ const fileLength: SourceRule = ({ path, text }) => {
   return [{ path, line: 0, rule: 'file-length', message }];
 };
 
-/** The comment a file opens with, without its delimiters; undefined when there is none. */
+/** The lines of the comment that a file opens with; undefined when there is none. */
 export function headerOf(source: SourceText): string[] | undefined {
   const body = source.text.startsWith('#!') ? source.lines.slice(1) : source.lines;
   const first = body[0] ?? '';
@@ -63,9 +63,11 @@ export function headerOf(source: SourceText): string[] | undefined {
     return body.slice(0, end < 0 ? body.length : end);
   }
   if (!first.startsWith('/*')) return undefined;
-  const end = body.findIndex((line) => line.includes('*/'));
-  return body.slice(0, end + 1).filter((line) => !/^\s*(?:\/\*+|\*+\/)\s*$/.test(line));
+  return body.slice(0, body.findIndex((line) => line.includes('*/')) + 1);
 }
+
+/** Delimiters and drawings, which take room without being prose. */
+const NO_PROSE = /^\s*(?:\/\*+|\*+\/)\s*$|[│─┌└├┬┴═▶◀▲▼]|^\s*\*\s{3,}\S/;
 
 const header: SourceRule = (source) => {
   const at = { path: source.path, line: 1, rule: 'header' };
@@ -73,14 +75,10 @@ const header: SourceRule = (source) => {
   if (lines === undefined) {
     return [{ ...at, message: 'opens without a comment: say what it is and must never do' }];
   }
-  // A drawing needs its room: only prose counts against the upper bound.
-  const prose = lines.filter((line) => !/[│─┌└├┬┴═▶◀▲▼]|^\s*\*\s{3,}\S/.test(line));
-  if (lines.length < HEADER_LINES_MIN || prose.length > HEADER_LINES_MAX) {
-    const wanted = `${HEADER_LINES_MIN} to ${HEADER_LINES_MAX}`;
-    const message = `opening comment of ${lines.length} lines, ${wanted} are wanted`;
-    return [{ ...at, message }];
-  }
-  return [];
+  const prose = lines.filter((line) => !NO_PROSE.test(line));
+  if (lines.length >= HEADER_LINES_MIN && prose.length <= HEADER_LINES_MAX) return [];
+  const wanted = `${HEADER_LINES_MIN} to ${HEADER_LINES_MAX}`;
+  return [{ ...at, message: `opening comment of ${lines.length} lines, ${wanted} are wanted` }];
 };
 
 const anyType: SourceRule = (source) =>

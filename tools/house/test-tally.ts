@@ -36,7 +36,9 @@ export class TestTally {
   readonly #root: string;
   #failures: string[] = [];
 
-  /** `files` are the paths given to `run`, relative to `root`, as the file-level events name them. */
+  /**
+   * `files` are the paths given to `run`, relative to `root`, as the file-level events name them.
+   */
   constructor(files: readonly string[], root = '') {
     this.#root = root;
     for (const file of files) this.#files.set(file, { durationMs: 0, output: [] });

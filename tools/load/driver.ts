@@ -2,8 +2,8 @@
  * All connections of a run, kept at the leader: finds it, connects, and when a node goes away, says
  * that it does not lead or stops answering, finds the leader anew and goes on there.
  *
- * It must never end a run because of a failure: between `start` and `stop` it tries for ever, and the
- * errors and the gap without a success tell the story.
+ * It must never end a run because of a failure: between `start` and `stop` it tries for ever, and
+ * the errors and the gap without a success tell the story.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -29,7 +29,9 @@ export async function askAll(targets: readonly Address[]): Promise<(NodeStatus |
   return Promise.all(targets.map((target) => askNode(target, ASK_TIMEOUT_MS)));
 }
 
-/** Waits for a leader. Rejects with `noLeader` or `cannotConnect` after `timeoutMs`, or on abort. */
+/**
+ * Waits for a leader. Rejects with `noLeader` or `cannotConnect` after `timeoutMs`, or on abort.
+ */
 export async function findLeader(
   targets: readonly Address[],
   timeoutMs: number,
@@ -66,6 +68,7 @@ function noLeader(
   });
   return new CommandError(
     ExitCode.noLeader,
-    `no leader among the targets after ${seconds} (${seen.join('; ')}): name all nodes in --targets`,
+    `no leader among the targets after ${seconds} (${seen.join('; ')}): ` +
+      'name all nodes in --targets',
   );
 }

@@ -1,6 +1,6 @@
 /**
- * `ringraft load`: the load generator on the command line. Progress and the summary go to stderr when
- * the report itself goes to stdout, so that a pipe gets nothing but JSON.
+ * `ringraft load`: the load generator on the command line. Progress and the summary go to stderr
+ * when the report itself goes to stdout, so that a pipe gets nothing but JSON.
  *
  * It must never decide what is measured; run-load.ts does.
  */

@@ -1,11 +1,12 @@
 /**
- * One connection of the load generator: keeps its share of commands in flight, counts replies as they
- * come and sends as many new requests in one write.
+ * One connection of the load generator: keeps its share of commands in flight, counts replies as
+ * they come and sends as many new requests in one write.
  *
  *   closed ─connect─▶ opening ─▶ open ─leave─▶ leaving ─(last reply)─▶ closed
  *
- * Nothing here is allocated per command: requests come from a ring, replies are counted by a scanner,
- * and a batch has one time stamp. It must never send a command again: what was lost is counted.
+ * Nothing here is allocated per command: requests come from a ring, replies are counted by a
+ * scanner, and a batch has one time stamp. It must never send a command again: what was lost is
+ * counted.
  */
 
 import { connect, type Socket } from 'node:net';

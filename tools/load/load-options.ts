@@ -1,5 +1,6 @@
 /**
- * The options of `ringraft load`, as data: the one place that names them, their bounds and defaults.
+ * The options of `ringraft load`, as data: the one place that names them, their bounds and
+ * defaults.
  *
  * The command line and `runLoad` share them. This must import no code of the generator: the command
  * table reads it to print a help page.

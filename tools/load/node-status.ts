@@ -1,8 +1,9 @@
 /**
  * Asks one node over its client port who it is and who leads, by INFO: `role`, `term`, `leader_id`.
  *
- * It answers undefined rather than throwing, since a node that does not answer is an everyday thing.
- * A plain Redis is understood too (`role:master`), so that both can be measured by the same tool.
+ * It answers undefined rather than throwing, since a node that does not answer is an everyday
+ * thing. A plain Redis is understood too (`role:master`), so that both can be measured by the same
+ * tool.
  */
 
 import { connect } from 'node:net';

@@ -1,6 +1,6 @@
 /**
- * One run of the load generator: fill if asked, warm up, measure, report. The library form, which the
- * `load` command and the benches call.
+ * One run of the load generator: fill if asked, warm up, measure, report. The library form, which
+ * the `load` command and the benches call.
  *
  * It must never print; progress goes to a callback. The CPU time it reports is the whole process's,
  * so a bench that wants it exact runs the command as a process of its own.
@@ -38,8 +38,8 @@ export interface LoadHooks {
 }
 
 /**
- * Drives the targets and measures. Rejects with a `CommandError`: `usage` for options that do not go
- * together, `noLeader` or `cannotConnect` when there is nothing to drive.
+ * Drives the targets and measures. Rejects with a `CommandError`: `usage` for options that do not
+ * go together, `noLeader` or `cannotConnect` when there is nothing to drive.
  */
 export async function runLoad(request: LoadRequest, hooks: LoadHooks = {}): Promise<LoadReport> {
   const options: LoadOptions = { ...LOAD_DEFAULTS, ...request };

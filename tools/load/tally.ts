@@ -1,7 +1,7 @@
 /**
  * What was counted: operations, latencies and errors, in the present interval and since measuring
- * began. Latencies are exact, not sampled: all replies of one batch share one time difference, so one
- * histogram entry covers them.
+ * began. Latencies are exact, not sampled: all replies of one batch share one time difference, so
+ * one histogram entry covers them.
  *
  * It must never look at a socket; connections and the driver tell it what happened.
  */
