@@ -1,8 +1,8 @@
 /**
  * The faults of a simulated disk: armed by a test or by the simulator, counted when they strike.
  *
- * A fault that was armed but never struck shows as a zero in the counters, so that a simulation which
- * tests nothing is noticed. This file must never decide what a fault does to the bytes.
+ * A fault that was armed but never struck shows as a zero in the counters, so that a simulation
+ * which tests nothing is noticed. This file must never decide what a fault does to the bytes.
  */
 
 /** What can go wrong at a call, and the code it is reported with unless the plan names another. */

@@ -1,9 +1,11 @@
 /**
- * The directory operations of a simulated disk that no directory sync has made durable yet, in order.
+ * The directory operations of a simulated disk that no directory sync has made durable yet, in
+ * order.
  *
- * After a crash each of them has happened or not, with one rule: an operation survives only if every
- * earlier one on the same entry or the same file did. So a rename is whole or absent, and a file never
- * appears twice; but two unrelated creations may survive in either order, as on a real disk.
+ * After a crash each of them has happened or not, with one rule: an operation survives only if
+ * every earlier one on the same entry or the same file did. So a rename is whole or absent, and a
+ * file never appears twice; but two unrelated creations may survive in either order, as on a real
+ * disk.
  */
 
 import { type EntryChange, set, type TreeDirectory, type TreeNode } from './file-tree.js';

@@ -1,9 +1,9 @@
 /**
- * A tree of directories in memory with the error codes of POSIX: names only, no bytes. The memory disk
- * and the simulated disk hang their files into it.
+ * A tree of directories in memory with the error codes of POSIX: names only, no bytes. The memory
+ * disk and the simulated disk hang their files into it.
  *
- * Each change answers with the entries it set, so that the simulated disk can take them back. This file
- * must never know what a file holds.
+ * Each change answers with the entries it set, so that the simulated disk can take them back. This
+ * file must never know what a file holds.
  */
 
 import { DiskError } from './disk.js';

@@ -1,9 +1,9 @@
 /**
  * The only durability barrier: no other file of ringraft calls fsync or fdatasync.
  *
- * A failure here is final and must never be retried. After a failed fsync Linux marks the dirty pages
- * clean, so a second call reports success for bytes that never reached the disk: the only honest
- * answer is to stop the node and recover from what the disk really holds.
+ * A failure here is final and must never be retried. After a failed fsync Linux marks the dirty
+ * pages clean, so a second call reports success for bytes that never reached the disk: the only
+ * honest answer is to stop the node and recover from what the disk really holds.
  */
 
 import { closeSync, constants, fdatasyncSync, fsyncSync, openSync } from 'node:fs';

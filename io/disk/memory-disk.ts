@@ -1,6 +1,6 @@
 /**
- * A plain volatile disk for a node without a data directory: the production WAL runs on it unchanged,
- * and everything is forgotten with the process. Syncs do nothing.
+ * A plain volatile disk for a node without a data directory: the production WAL runs on it
+ * unchanged, and everything is forgotten with the process. Syncs do nothing.
  *
  * It must never pretend to durability or to faults (simulated-disk.ts does), and belongs to the one
  * thread that made it.

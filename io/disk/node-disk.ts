@@ -1,8 +1,10 @@
 /**
- * The real disk: synchronous `node:fs` calls, one system call per method, every failure a `DiskError`.
+ * The real disk: synchronous `node:fs` calls, one system call per method, every failure a
+ * `DiskError`.
  *
- * Results are passed on honestly: a short write returns its count and nothing is repeated here (EINTR
- * included). This file must never hide, retry or soften a failure, and never syncs except by fsync.ts.
+ * Results are passed on honestly: a short write returns its count and nothing is repeated here
+ * (EINTR included). This file must never hide, retry or soften a failure, and never syncs except by
+ * fsync.ts.
  */
 
 import {

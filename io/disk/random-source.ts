@@ -1,6 +1,8 @@
 /**
- * The randomness a simulated part is given. The seeded generator of the core satisfies it; io may not
- * import the core, so it asks for the shape only. Nothing in io may draw from `Math.random`.
+ * The randomness that a simulated part is given. The seeded generator of the core satisfies it, but
+ * io may not import the core and so asks for the shape only.
+ *
+ * Nothing in io may draw from `Math.random`: a run must replay from its seed.
  */
 
 export interface RandomSource {

@@ -2,8 +2,8 @@
  * A disk in memory that loses what was not synced, tears writes and fails on request, all of it
  * decided by a seeded generator: the same seed and calls give the same disk.
  *
- * `crash()` is a loss of power, `kill()` the death of the process alone. It must never be kinder than
- * a real disk: creations, renames and removals are as unsynced as bytes until `syncDirectory`.
+ * `crash()` is a loss of power, `kill()` the death of the process alone. It must never be kinder
+ * than a real disk: creations, renames and removals are as unsynced as bytes until `syncDirectory`.
  */
 
 import { type Disk, DiskError, type DiskFile } from './disk.js';
@@ -88,7 +88,7 @@ export class SimulatedDisk implements Disk {
     const keep = options.keepDirectoryOperation ?? 0.5;
     const undone = this.#journal.crash(() => this.#random.chance(keep));
     this.#faults.count('lostDirectoryOperation', undone);
-    // Only now the bytes: a file whose removal was taken back has lost unsynced sectors like any other.
+    // Only now the bytes: a file whose removal was taken back loses unsynced sectors as well.
     for (const file of this.#files()) {
       const { kept, lost } = file.crash(this.#random, options.keepSector);
       this.#faults.count('keptSector', kept);

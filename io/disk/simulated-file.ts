@@ -1,6 +1,6 @@
 /**
- * One file of the simulated disk in two images: what was written, and what is durable. The second is
- * kept as the former content of each 512-byte sector that was written since the last sync.
+ * One file of the simulated disk in two images: what was written, and what is durable. The second
+ * is kept as the former content of each 512-byte sector that was written since the last sync.
  *
  *   written   │ A │ B'│ C'│ D │ E'│        a crash keeps any subset of the primed sectors
  *   durable   │ A │ B │ C │ D │            and any length between the two

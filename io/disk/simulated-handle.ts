@@ -1,8 +1,8 @@
 /**
  * An open file of the simulated disk: where armed faults meet the bytes.
  *
- * It dies with the disk's crash or the process's death, and after a failed sync it refuses to go on.
- * It must never report as written what it did not pass to the file.
+ * It dies with the disk's crash or the process's death, and after a failed sync it refuses to go
+ * on. It must never report as written what it did not pass to the file.
  */
 
 import { DiskError, type DiskFile } from './disk.js';

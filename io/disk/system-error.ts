@@ -1,8 +1,8 @@
 /**
  * Turns what `node:fs` throws into a `DiskError` with the stable system code.
  *
- * A programmer's mistake (a wrong argument) is not a failure of the disk and passes through unchanged:
- * this file must never dress one up as the other.
+ * A programmer's mistake (a wrong argument) is not a failure of the disk and passes through
+ * unchanged: this file must never dress one up as the other.
  */
 
 import { DiskError } from './disk.js';

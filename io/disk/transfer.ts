@@ -1,10 +1,10 @@
 /**
- * The bounds that every disk asserts before it moves a byte, so that a wrong offset fails the same way
- * on the real disk as in the simulator. (`fs.writeSync` takes a negative position for "where the file
- * stands", which would be a silent misplaced write.)
+ * The bounds that every disk asserts before it moves a byte, so that a wrong offset fails the same
+ * way on the real disk as in the simulator. (`fs.writeSync` takes a negative position for "where
+ * the file stands", which would be a silent misplaced write.)
  */
 
-/** Throws a RangeError unless `[offset, offset + length)` lies in `buffer` and `position` is valid. */
+/** Throws a RangeError unless `[offset, offset + length)` lies in `buffer`. */
 export function assertTransfer(
   buffer: Uint8Array,
   offset: number,

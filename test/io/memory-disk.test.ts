@@ -1,4 +1,9 @@
-/** The memory disk against the conformance suite, and that zero-filling it costs no memory. */
+/**
+ * The memory disk against the conformance suite, and the pages it is made of: that zero-filling
+ * costs no memory, and that what was cut never comes back.
+ *
+ * Syncs do nothing on this disk, so nothing here is about durability.
+ */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

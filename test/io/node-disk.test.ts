@@ -1,4 +1,9 @@
-/** The real disk against the conformance suite, and what only a real disk shows: modes and codes. */
+/**
+ * The real disk against the conformance suite, and what only a real disk shows: file modes, and the
+ * codes of the operating system. Works in a new directory under the system's, removed afterwards.
+ *
+ * A broken disk is not at hand: faults are tested on the simulated one.
+ */
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';

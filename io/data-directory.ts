@@ -1,0 +1,117 @@
+/**
+ * Opens the directory in which a node keeps everything, and proves that it is this node's.
+ *
+ *   DATA/meta        who it belongs to (data-meta.ts)      DATA/LOCK         data-lock.ts
+ *   DATA/wal/*.wal   the log, unless `walDir` is set       DATA/snapshots/   snapshot files
+ *
+ * A separate `walDir` holds a copy of meta, so that an unmounted or swapped one is noticed. This file
+ * must never make a new identity over existing data: a node that forgets what it acknowledged is
+ * worse than one that does not start. It runs on any Disk, in memory mode too.
+ */
+
+import { unusableDirectory } from './data-directory-error.js';
+import { type DataMeta, encodeMeta } from './data-meta.js';
+import { type DataPaths, dataPaths } from './data-paths.js';
+import {
+  assertLogPresent,
+  assertNoOrphans,
+  assertSameIdentity,
+  assertSameWalDir,
+  assertWalDirFree,
+  assertWalDirOwned,
+  readMeta,
+} from './data-refusals.js';
+import { type Disk, DiskError } from './disk/disk.js';
+import { makeDurableDirectory } from './disk/durable-directory.js';
+import { replaceFile } from './disk/whole-file.js';
+
+export interface DataDirectoryOptions {
+  readonly path: string;
+  /** Another directory for the log, such as one on a faster disk. */
+  readonly walDir?: string;
+  readonly clusterId: number;
+  readonly nodeId: number;
+  /** Source of a new directory's identities: identity.ts, or the simulator's generator. */
+  readonly randomU48: () => number;
+  /** Wall clock, recorded as the time of creation. */
+  readonly nowMs: number;
+}
+
+export interface DataDirectory {
+  readonly paths: DataPaths;
+  readonly meta: DataMeta;
+  /** No log was ever confirmed here: an empty WAL directory is right and not a loss. */
+  readonly fresh: boolean;
+}
+
+/**
+ * Opens or makes the directory. Everything it made is durable on return. When the result is `fresh`,
+ * call `confirmDataDirectory` as soon as the first segment is durable. Throws DataDirectoryError.
+ */
+export function openDataDirectory(disk: Disk, options: DataDirectoryOptions): DataDirectory {
+  const paths = dataPaths(options.path, options.walDir);
+  return refusing(paths, () => {
+    const found = readMeta(disk, paths, paths.meta);
+    if (found === undefined) return create(disk, paths, options);
+    assertSameIdentity(paths, found, options);
+    assertSameWalDir(paths, found);
+    if (!found.complete) {
+      assertWalDirFree(disk, paths, found);
+      return layOut(disk, paths, found);
+    }
+    assertWalDirOwned(disk, paths, found);
+    assertLogPresent(disk, paths);
+    // The rename of meta may have outlived its process but not yet reached the disk.
+    disk.syncDirectory(paths.data);
+    return { paths, meta: found, fresh: false };
+  });
+}
+
+/**
+ * Records that the first segment is durable. From now on a directory without segments is refused
+ * as half-deleted; without this call that loss would look like a new node.
+ */
+export function confirmDataDirectory(disk: Disk, directory: DataDirectory): DataDirectory {
+  const { paths } = directory;
+  if (directory.meta.complete) return directory;
+  return refusing(paths, () => {
+    assertLogPresent(disk, paths);
+    const meta = { ...directory.meta, complete: true };
+    replaceFile(disk, paths.meta, encodeMeta(meta));
+    return { paths, meta, fresh: false };
+  });
+}
+
+function refusing<T>(paths: DataPaths, body: () => T): T {
+  try {
+    return body();
+  } catch (error) {
+    if (error instanceof DiskError) throw unusableDirectory(paths.data, error);
+    throw error;
+  }
+}
+
+function create(disk: Disk, paths: DataPaths, options: DataDirectoryOptions): DataDirectory {
+  assertNoOrphans(disk, paths);
+  assertWalDirFree(disk, paths, options);
+  const { clusterId, nodeId, randomU48, nowMs: createdAtMs } = options;
+  return layOut(disk, paths, {
+    clusterId,
+    nodeId,
+    incarnation: randomU48(),
+    logId: randomU48(),
+    createdAtMs,
+    walDir: paths.walMeta === null ? null : paths.wal,
+    complete: false,
+  });
+}
+
+/** Directories first and meta last: where meta stands, the rest is durable. May be repeated. */
+function layOut(disk: Disk, paths: DataPaths, meta: DataMeta): DataDirectory {
+  for (const directory of [paths.data, paths.wal, paths.snapshots])
+    makeDurableDirectory(disk, directory);
+  const bytes = encodeMeta(meta);
+  if (paths.walMeta !== null) replaceFile(disk, paths.walMeta, bytes);
+  replaceFile(disk, paths.meta, bytes);
+  return { paths, meta, fresh: true };
+}

@@ -1,0 +1,99 @@
+/**
+ * The layout of `DATA/meta`: who this data belongs to. Text, so that an operator can read it.
+ *
+ *   ringraft-meta 1 features=0 crc32c=5d3c1a90      magic, format version, required features, check
+ *   {"clusterId":1,"nodeId":2,…}                    one line of JSON
+ *
+ * The check covers version, features and the JSON. A version or a feature that this build does not
+ * know is refused by name, never guessed at; a file that fails the check is never repaired here.
+ */
+
+import { crc32c } from '../codec/checksum.js';
+
+const MAGIC = 'ringraft-meta';
+export const META_VERSION = 1;
+/** Bits that a reader must know to read the directory; this build knows none. */
+const KNOWN_FEATURES = 0;
+export const META_BYTES_MAX = 64 * 1024;
+
+export interface DataMeta {
+  readonly clusterId: number;
+  readonly nodeId: number;
+  /** Random identity of this life of the data: 48 bits, never 0. */
+  readonly incarnation: number;
+  /** Random identity of the log, part of the checksum seed of its segments: 48 bits, never 0. */
+  readonly logId: number;
+  /** Milliseconds since the Unix epoch. */
+  readonly createdAtMs: number;
+  /** Absolute path of a separate WAL directory; null for `wal` inside the data directory. */
+  readonly walDir: string | null;
+  /** False until the first segment is durable: then a directory without segments has lost them. */
+  readonly complete: boolean;
+}
+
+export type DecodedMeta =
+  | { readonly kind: 'meta'; readonly meta: DataMeta }
+  | { readonly kind: 'damaged'; readonly detail: string }
+  | { readonly kind: 'unknownVersion'; readonly version: number }
+  | { readonly kind: 'unknownFeatures'; readonly features: number };
+
+export function encodeMeta(meta: DataMeta): Uint8Array {
+  const json = JSON.stringify(meta);
+  const check = checkOf(META_VERSION, KNOWN_FEATURES, json);
+  const head = `${MAGIC} ${META_VERSION} features=${KNOWN_FEATURES.toString(16)} crc32c=${check}`;
+  return new TextEncoder().encode(`${head}\n${json}\n`);
+}
+
+const HEAD = new RegExp(`^${MAGIC} (\\d{1,9}) features=([0-9a-f]{1,8}) crc32c=([0-9a-f]{8})$`);
+
+export function decodeMeta(bytes: Uint8Array): DecodedMeta {
+  const [head = '', json = '', rest] = new TextDecoder().decode(bytes).split('\n');
+  const version = Number(/^ringraft-meta (\d{1,9}) /.exec(head)?.[1] ?? META_VERSION);
+  if (version !== META_VERSION) return { kind: 'unknownVersion', version };
+  const match = HEAD.exec(head);
+  if (match === null) return damaged('the first line is not that of a ringraft meta file');
+  if (rest !== '') return damaged('it does not end after the second line');
+  const features = Number.parseInt(match[2] ?? '', 16);
+  const check = checkOf(version, features, json);
+  if (check !== match[3]) return damaged(`its checksum is ${match[3]}, its content has ${check}`);
+  if ((features & ~KNOWN_FEATURES) !== 0) return { kind: 'unknownFeatures', features };
+  return parseFields(json);
+}
+
+function parseFields(json: string): DecodedMeta {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    return damaged('its second line is not JSON');
+  }
+  if (!isMeta(value)) return damaged('a field is missing or out of range');
+  return { kind: 'meta', meta: value };
+}
+
+function isMeta(value: unknown): value is DataMeta {
+  if (typeof value !== 'object' || value === null) return false;
+  const fields = value as Partial<Record<keyof DataMeta, unknown>>;
+  return (
+    isWhole(fields.clusterId, 0) &&
+    isWhole(fields.nodeId, 1) &&
+    isWhole(fields.incarnation, 1) &&
+    isWhole(fields.logId, 1) &&
+    isWhole(fields.createdAtMs, 0) &&
+    (fields.walDir === null || typeof fields.walDir === 'string') &&
+    typeof fields.complete === 'boolean'
+  );
+}
+
+function isWhole(value: unknown, least: number): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= least;
+}
+
+function checkOf(version: number, features: number, json: string): string {
+  const checked = new TextEncoder().encode(`${version} ${features} ${json}`);
+  return crc32c(checked).toString(16).padStart(8, '0');
+}
+
+function damaged(detail: string): DecodedMeta {
+  return { kind: 'damaged', detail };
+}
