@@ -31,16 +31,15 @@ export function leaderProtected(state: CoreState, request: VoteRequest): boolean
 /** How this replica's vote for the candidate would count, by what both know of its data. */
 function grantFor(state: CoreState, request: VoteRequest): VoteGrant {
   const recordsUs = request.recorded === state.options.incarnation;
+  const isFirstEver = request.recorded === NO_INCARNATION && request.lastIndex === NO_INDEX;
   switch (state.standing) {
     case Standing.full:
       return recordsUs ? VoteGrant.full : VoteGrant.refused;
     case Standing.inDoubt:
-      return recordsUs ? VoteGrant.unanimous : VoteGrant.refused;
+      return recordsUs || isFirstEver ? VoteGrant.unanimous : VoteGrant.refused;
     case Standing.fresh:
       if (recordsUs) return VoteGrant.full;
-      return request.recorded === NO_INCARNATION && request.lastIndex === NO_INDEX
-        ? VoteGrant.unanimous
-        : VoteGrant.refused;
+      return isFirstEver ? VoteGrant.unanimous : VoteGrant.refused;
     case Standing.aside:
     case Standing.nonVoter:
       return VoteGrant.refused;

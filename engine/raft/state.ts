@@ -168,8 +168,9 @@ export class CoreState {
       return Standing.aside;
     }
     if (!isVoter(this.configuration, this.id)) return Standing.nonVoter;
-    if (recorded === NO_INCARNATION) return Standing.fresh;
-    return this.inDoubt ? Standing.inDoubt : Standing.full;
+    // Doubt comes first: what was cut may have held the very record of this life.
+    if (this.inDoubt) return Standing.inDoubt;
+    return recorded === NO_INCARNATION ? Standing.fresh : Standing.full;
   }
 
   /** Whether what `id` says over its connection counts: it lives the life that is recorded. */
