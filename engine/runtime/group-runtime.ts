@@ -95,7 +95,7 @@ export class GroupRuntime {
       writes: this.#proposals.writes,
       lost: (part) => this.#proposals.lost(part),
       unreadable: (index) =>
-        this.#fail(ErrorNumber.storage, `entry ${index} cannot be read back from the log on disk`),
+        this.fail(ErrorNumber.storage, `entry ${index} cannot be read back from the log on disk`),
     });
     this.#reads = new Reads(this.raft, ports.completions, options.host, this.#proposals);
     options.host.attach(this.#hostEvents());
@@ -110,7 +110,7 @@ export class GroupRuntime {
         this.#ports.completions.readResults(batch.id, offset, count, results),
       failed: (index, cause) => {
         const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
-        this.#fail(ErrorNumber.stateMachine, `apply of entry ${index} threw: ${text}`);
+        this.fail(ErrorNumber.stateMachine, `apply of entry ${index} threw: ${text}`);
       },
     };
   }
@@ -312,7 +312,8 @@ export class GroupRuntime {
     this.#ports.storage.submit({ ...persist, runs, configuration });
   }
 
-  #fail(code: ErrorNumber, text: string): void {
+  /** Stops the group on this node and answers everything that waits; the core is stepped no more. */
+  fail(code: ErrorNumber, text: string): void {
     if (this.#failed) return;
     this.#failed = true;
     this.#proposals.drain(code);

@@ -1,0 +1,243 @@
+/**
+ * The duty cycle of a consensus worker: drain the rings of its groups, tick, turn, publish, park
+ * until the next deadline.
+ *
+ * Messages of peers and disk are drained before time is looked at: a pause must not look like the
+ * silence of everybody else. What one turn takes in is bounded, so heartbeats are never far away.
+ * It must never touch a file or a socket, nor return to an event loop while it runs.
+ */
+
+import {
+  decodeForward,
+  decodeForwarded,
+  FORWARD_HEADER_BYTES,
+  ForwardOutcome,
+} from '../codec/frames/forward-codec.js';
+import { FrameKind } from '../codec/frames/frame-format.js';
+import { decodeMessage, isMessageKind, messageHeaderBytes } from '../codec/frames/message-codec.js';
+import { ErrorNumber } from '../engine/errors.js';
+import { MessageKind } from '../engine/raft/message.js';
+import { incarnation, nodeId } from '../engine/raft/types.js';
+import { GroupRuntime, type GroupRuntimeOptions } from '../engine/runtime/group-runtime.js';
+import { monotonicMs, wallMs } from '../io/clock.js';
+import {
+  RingCompletionPort,
+  RingLogReaderPort,
+  RingNetworkPort,
+  RingStoragePort,
+} from './ports/ring-ports.js';
+import { InboxKind, readPropose, readRead } from './records/inbox.js';
+import { LoadKind, readLoaded } from './records/load.js';
+import { FRAME_RECORD_BYTES, PeerRecordKind, readPeerHeader } from './records/peer.js';
+import { readStored, StorageKind } from './records/storage.js';
+import type { Doorbell } from './ring/doorbell.js';
+import { RECORD_LEFT, RECORD_TAKEN, RingConsumer, RingProducer } from './ring/spsc-ring.js';
+import type { StatusPage } from './status-page.js';
+import type { GroupMemory } from './topology.js';
+
+/** Entry bytes that one turn takes in before it acts on them: a WAL block holds several turns. */
+const INTAKE_BYTES_MAX = 512 * 1024;
+const RECORDS_PER_DRAIN = 4096;
+
+export interface GroupBells {
+  readonly main: Doorbell;
+  readonly io: Doorbell;
+  readonly bulk: Doorbell;
+  readonly transport: Doorbell;
+}
+
+/** One group in its consensus worker: its runtime wired to its rings. */
+export class GroupAgent {
+  readonly runtime: GroupRuntime;
+  readonly #bells: GroupBells;
+  readonly #status: StatusPage;
+  readonly #inbox: RingConsumer;
+  readonly #fromPeers: RingConsumer;
+  readonly #stored: RingConsumer;
+  readonly #loaded: RingConsumer;
+  readonly #toPeers: RingProducer;
+  readonly #storage: RingStoragePort;
+  readonly #oldLog: RingLogReaderPort;
+  readonly #completions: RingCompletionPort;
+  readonly #network: RingNetworkPort;
+  #now = 0;
+  #intake = 0;
+  #moreWork = false;
+  /** Frames of peers that were not what they said. */
+  malformed = 0;
+
+  constructor(
+    group: number,
+    memory: GroupMemory,
+    options: GroupRuntimeOptions,
+    bells: GroupBells,
+    status: StatusPage,
+  ) {
+    this.#bells = bells;
+    this.#status = status;
+    this.#inbox = new RingConsumer(memory.inbox);
+    this.#fromPeers = new RingConsumer(memory.fromPeers);
+    this.#stored = new RingConsumer(memory.stored);
+    this.#loaded = new RingConsumer(memory.loaded);
+    this.#toPeers = new RingProducer(memory.toPeers);
+    this.#storage = new RingStoragePort(new RingProducer(memory.persist));
+    this.#oldLog = new RingLogReaderPort(new RingProducer(memory.loads));
+    this.#completions = new RingCompletionPort(new RingProducer(memory.completions));
+    this.#network = new RingNetworkPort(group, this.#toPeers);
+    const ports = {
+      storage: this.#storage,
+      network: this.#network,
+      completions: this.#completions,
+      oldLog: this.#oldLog,
+      wallClock: wallMs,
+      stopwatch: monotonicMs,
+    };
+    this.runtime = new GroupRuntime(options, ports, monotonicMs());
+  }
+
+  hasWork(): boolean {
+    return (
+      this.#moreWork ||
+      this.#fromPeers.hasRecords() ||
+      this.#stored.hasRecords() ||
+      this.#inbox.hasRecords() ||
+      this.#loaded.hasRecords()
+    );
+  }
+
+  /** When this group must be looked at again though nothing arrives. */
+  get deadline(): number {
+    const waiting =
+      this.#storage.producer.isWaiting ||
+      this.#oldLog.producer.isWaiting ||
+      this.#completions.producer.isWaiting;
+    return waiting ? Math.min(this.#now + 1, this.runtime.deadline) : this.runtime.deadline;
+  }
+
+  doWork(now: number): void {
+    this.#now = now;
+    this.#intake = 0;
+    this.#stored.drain(this.#onStored, RECORDS_PER_DRAIN);
+    this.#fromPeers.drain(this.#onPeer, RECORDS_PER_DRAIN);
+    this.#loaded.drain(this.#onLoaded, RECORDS_PER_DRAIN);
+    this.#inbox.drain(this.#onInbox, RECORDS_PER_DRAIN);
+    if (now >= this.runtime.deadline) this.runtime.tick(now);
+    this.#moreWork = this.runtime.turn(now);
+    this.#publish();
+  }
+
+  #publish(): void {
+    if (this.#storage.producer.publish()) this.#bells.io.ring();
+    if (this.#toPeers.commit()) this.#bells.transport.ring();
+    if (this.#oldLog.producer.publish()) this.#bells.bulk.ring();
+    this.#status.write(this.runtime);
+    if (this.#completions.producer.publish()) this.#bells.main.ring();
+  }
+
+  /** Ends the group: everything that waits is answered. */
+  close(): void {
+    this.runtime.close();
+    this.#publish();
+  }
+
+  /** The node cannot go on: everything that waits is answered with `code`. */
+  fail(code: ErrorNumber, text: string): void {
+    this.runtime.fail(code, text);
+    this.#publish();
+  }
+
+  readonly #onStored = (kind: number, at: number): boolean => {
+    if (kind === StorageKind.stored) {
+      this.runtime.onStored(readStored(this.#stored.view, at), this.#now);
+    }
+    return RECORD_TAKEN;
+  };
+
+  readonly #onLoaded = (kind: number, at: number, bytes: number): boolean => {
+    const { bytes: buffer, view } = this.#loaded;
+    if (kind === LoadKind.loaded) this.runtime.onLoaded(readLoaded(buffer, view, at, bytes));
+    return RECORD_TAKEN;
+  };
+
+  readonly #onInbox = (kind: number, at: number, bytes: number): boolean => {
+    if (this.#intake >= INTAKE_BYTES_MAX) return this.#leave();
+    const { bytes: buffer, view } = this.#inbox;
+    if (kind === InboxKind.propose) {
+      this.#intake += bytes;
+      this.runtime.onProposals(readPropose(buffer, view, at, bytes), this.#now);
+    } else if (kind === InboxKind.read) {
+      this.runtime.onReads(readRead(buffer, view, at, bytes), this.#now);
+    }
+    return RECORD_TAKEN;
+  };
+
+  #leave(): boolean {
+    return RECORD_LEFT;
+  }
+
+  readonly #onPeer = (kind: number, at: number, bytes: number): boolean => {
+    const { view } = this.#fromPeers;
+    const { peer, detail, incarnation: life } = readPeerHeader(view, at);
+    if (kind === PeerRecordKind.frame) {
+      if (this.#intake >= INTAKE_BYTES_MAX) return this.#leave();
+      this.#intake += bytes;
+      if (!this.#onFrame(peer, detail, life, at + FRAME_RECORD_BYTES, bytes - FRAME_RECORD_BYTES)) {
+        this.malformed += 1;
+      }
+    } else if (kind === PeerRecordKind.up) {
+      this.runtime.onPeerUp(nodeId(peer), incarnation(life), detail === 1);
+    } else if (kind === PeerRecordKind.down) {
+      this.runtime.onPeerDown(nodeId(peer));
+    }
+    return RECORD_TAKEN;
+  };
+
+  /** False for a frame that is not what it says. */
+  #onFrame(peer: number, kind: number, life: number, at: number, length: number): boolean {
+    const { bytes, view } = this.#fromPeers;
+    const from = nodeId(peer);
+    if (isMessageKind(kind)) {
+      const message = decodeMessage(kind, view, at, length, from, this.runtime.raft.id);
+      if (message === null) return false;
+      if (message.kind !== MessageKind.append) {
+        this.runtime.onMessage(message, incarnation(life), this.#now);
+        return true;
+      }
+      const start = at + messageHeaderBytes(kind);
+      const end = at + length;
+      return this.runtime.onAppend(message, incarnation(life), bytes, start, end, this.#now);
+    }
+    if (kind === FrameKind.forward) {
+      const forward = decodeForward(view, at, length);
+      if (forward === null) return false;
+      const { forwardId, count } = forward;
+      const start = at + FORWARD_HEADER_BYTES;
+      const end = at + length;
+      return this.runtime.onForward(from, forwardId, count, bytes, start, end, this.#now);
+    }
+    return kind === FrameKind.forwarded && this.#onForwarded(peer, at, length);
+  }
+
+  #onForwarded(peer: number, at: number, length: number): boolean {
+    const answer = decodeForwarded(this.#fromPeers.view, at, length);
+    if (answer === null) return false;
+    const { forwardId, count, firstIndex, term, leaderHint } = answer;
+    const code = codeOf(answer.outcome);
+    const reply = { forwardId, code, first: firstIndex, count, term, leader: leaderHint };
+    this.runtime.onForwardReply(nodeId(peer), reply, this.#now);
+    return true;
+  }
+}
+
+function codeOf(outcome: ForwardOutcome): ErrorNumber | 0 {
+  switch (outcome) {
+    case ForwardOutcome.appended:
+      return 0;
+    case ForwardOutcome.notLeader:
+      return ErrorNumber.notLeader;
+    case ForwardOutcome.busy:
+      return ErrorNumber.busy;
+    case ForwardOutcome.refused:
+      return ErrorNumber.stateMachine;
+  }
+}

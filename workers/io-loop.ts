@@ -1,0 +1,143 @@
+/**
+ * The io thread's duty cycle: drain the submissions of all groups, one write, one sync, one round of
+ * acknowledgements.
+ *
+ * No timer and no batch window: what arrives during a sync is the next block. It does nothing else
+ * on the disk (spares and old entries are the bulk thread's), so a commit never waits for them.
+ */
+
+import { ArenaView } from '../engine/runtime/arena.js';
+import { monotonicMs } from '../io/clock.js';
+import type { Wal } from '../io/wal/wal.js';
+import type { IoFigures } from './io-figures.js';
+import { OverflowProducer } from './ports/overflow.js';
+import { readPersist, STORED_BYTES, StorageKind, writeStored } from './records/storage.js';
+import type { Doorbell } from './ring/doorbell.js';
+import { RECORD_LEFT, RECORD_TAKEN, RingConsumer, RingProducer } from './ring/spsc-ring.js';
+import type { GroupMemory } from './topology.js';
+
+/** A log that has been idle this long is sealed: damage to its last block is then told from a tear. */
+const SEAL_AFTER_MS = 50;
+/** How soon a log without prepared room looks again. */
+const BUSY_RETRY_MS = 5;
+const NEVER = Number.POSITIVE_INFINITY;
+
+interface IoGroup {
+  readonly group: number;
+  readonly arena: ArenaView;
+  readonly requests: RingConsumer;
+  readonly acks: OverflowProducer;
+  readonly bell: Doorbell;
+}
+
+export class IoLoop {
+  readonly #wal: Wal;
+  readonly #figures: IoFigures;
+  readonly #groups = new Map<number, IoGroup>();
+  #sealAt = NEVER;
+  #busy = false;
+
+  constructor(
+    wal: Wal,
+    figures: IoFigures,
+    groups: readonly { group: number; memory: GroupMemory; bell: Doorbell }[],
+  ) {
+    this.#wal = wal;
+    this.#figures = figures;
+    for (const { group, memory, bell } of groups) {
+      this.#groups.set(group, {
+        group,
+        bell,
+        arena: new ArenaView(memory.arena),
+        requests: new RingConsumer(memory.persist),
+        acks: new OverflowProducer(new RingProducer(memory.stored)),
+      });
+    }
+  }
+
+  hasWork(): boolean {
+    if (this.#busy) return false;
+    for (const { requests } of this.#groups.values()) if (requests.hasRecords()) return true;
+    return false;
+  }
+
+  get deadline(): number {
+    const soon = this.#busy || this.#acksWait ? monotonicMs() + BUSY_RETRY_MS : NEVER;
+    return Math.min(this.#sealAt, this.#wal.nextSyncAt, soon);
+  }
+
+  get #acksWait(): boolean {
+    for (const { acks } of this.#groups.values()) if (acks.isWaiting) return true;
+    return false;
+  }
+
+  /** Returns how many submissions were made durable. */
+  doWork(now: number): number {
+    this.#busy = false;
+    for (const group of this.#groups.values()) this.#stage(group);
+    const staged = this.#wal.stagedRequests;
+    if (staged > 0) this.#commit(now);
+    else this.#idle(now);
+    this.#acknowledge();
+    return staged;
+  }
+
+  #stage(group: IoGroup): void {
+    const { requests, arena } = group;
+    const region = (position: number, length: number): Uint8Array => arena.region(position, length);
+    requests.drain((kind, at) => {
+      if (kind !== StorageKind.persist) return RECORD_TAKEN;
+      const request = readPersist(group.group, requests.bytes, requests.view, at, region);
+      if (this.#wal.stage(request)) return RECORD_TAKEN;
+      this.#busy ||= this.#wal.busy;
+      return RECORD_LEFT;
+    }, NEVER);
+  }
+
+  #commit(now: number): void {
+    const begun = monotonicMs();
+    for (const ack of this.#wal.commit(now)) {
+      const fill = (_: Buffer, view: DataView, at: number): void => writeStored(view, at, ack);
+      this.#groups.get(ack.group)?.acks.put(StorageKind.stored, STORED_BYTES, fill, () => fill);
+    }
+    const ended = monotonicMs();
+    this.#sealAt = ended + SEAL_AFTER_MS;
+    this.#figures.committed(ended - begun);
+    this.#publishFigures();
+  }
+
+  #publishFigures(): void {
+    const { counters } = this.#wal;
+    this.#figures.write([
+      counters.blocks,
+      counters.requests,
+      counters.bytesWritten,
+      counters.syncs,
+      counters.rollOvers,
+      counters.refusals,
+      this.#wal.bytes,
+      this.#wal.segmentCount,
+    ]);
+  }
+
+  #idle(now: number): void {
+    this.#wal.syncDue(now);
+    if (now < this.#sealAt) return;
+    this.#sealAt = NEVER;
+    this.#wal.seal();
+  }
+
+  #acknowledge(): void {
+    for (const { acks, bell } of this.#groups.values()) if (acks.publish()) bell.ring();
+  }
+
+  /** Everything submitted is made durable, then the log is sealed and closed. */
+  close(): void {
+    while (this.doWork(monotonicMs()) > 0);
+    this.#wal.close();
+  }
+
+  start(): void {
+    this.#publishFigures();
+  }
+}

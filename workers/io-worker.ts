@@ -1,0 +1,89 @@
+/**
+ * Entry of the io thread: opens the log (recovery), says what it found, then runs the io loop.
+ * Wiring only: the loop is io-loop.ts, the log io/wal/.
+ */
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { MemoryDisk } from '../io/disk/memory-disk.js';
+import { NodeDisk } from '../io/disk/node-disk.js';
+import { adoptSpares, InlineSegmentSupply, nextSpareNumber } from '../io/wal/segment-supply.js';
+import { Wal } from '../io/wal/wal.js';
+import { IoFigures } from './io-figures.js';
+import { IoLoop } from './io-loop.js';
+import { LoadServer } from './load-server.js';
+import { runParked } from './park-loop.js';
+import { Doorbell } from './ring/doorbell.js';
+import { SharedSegmentSupply } from './spare-words.js';
+import type { IoThreadData, ThreadReady } from './thread-data.js';
+import { Death, die } from './thread-death.js';
+import { Bell, StopStage } from './topology.js';
+
+const MEMORY_DIRECTORY = '/wal';
+
+const data = workerData as IoThreadData;
+const { memory, threadOfGroup } = data;
+const threads = Math.max(...threadOfGroup) + 1;
+
+function say(message: ThreadReady): void {
+  parentPort?.postMessage(message);
+}
+
+function openLog() {
+  const inMemory = data.walDirectory === null;
+  const disk = inMemory ? new MemoryDisk() : new NodeDisk();
+  const directory = data.walDirectory ?? MEMORY_DIRECTORY;
+  const { clusterId, nodeId, logId, mustExist, segmentBytes, sync } = data;
+  disk.makeDirectory(directory);
+  const bulk = new Doorbell(memory.doorbells, Bell.bulk);
+  const adopted = inMemory ? [] : adoptSpares(disk, directory, segmentBytes);
+  const firstSpareNumber = nextSpareNumber(adopted);
+  const supply = inMemory
+    ? new InlineSegmentSupply(disk, directory, segmentBytes)
+    : new SharedSegmentSupply(data.spares, directory, firstSpareNumber, adopted, () => bulk.ring());
+  const identity = mustExist ? { logId } : { newLogId: logId, logId };
+  const opened = Wal.open({
+    disk,
+    directory,
+    clusterId,
+    nodeId,
+    mustExist,
+    segmentBytes,
+    sync,
+    supply,
+    ...identity,
+  });
+  return { ...opened, disk, directory, inMemory, firstSpareNumber };
+}
+
+function run(): void {
+  const { wal, groups: recovered, report, disk, directory, inMemory, firstSpareNumber } = openLog();
+  const groups = memory.groups.map((groupMemory, group) => ({
+    group,
+    memory: groupMemory,
+    bell: new Doorbell(memory.doorbells, Bell.consensus + (threadOfGroup[group] as number)),
+  }));
+  const loop = new IoLoop(wal, new IoFigures(data.figures), groups);
+  const loads = inMemory ? new LoadServer(disk, directory, groups) : null;
+  loop.start();
+  say({ kind: 'recovered', groups: recovered, firstSpareNumber, report });
+  const end = runParked(memory, Bell.io, StopStage.disk, {
+    doWork: (now) => {
+      loop.doWork(now);
+      loads?.doWork();
+    },
+    hasWork: () => loop.hasWork() || (loads?.hasWork() ?? false),
+    get deadline() {
+      return loop.deadline;
+    },
+  });
+  if (end === 'stopped') loop.close();
+}
+
+try {
+  run();
+} catch (cause) {
+  const { code = 'ERR_STORAGE' } = cause as { code?: string };
+  const text = cause instanceof Error ? cause.message : String(cause);
+  say({ kind: 'refused', code, text });
+  die(memory, threads, Death.io, cause);
+}

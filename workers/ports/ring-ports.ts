@@ -1,0 +1,258 @@
+/**
+ * The four ports of a group's runtime on rings: what a consensus worker gives a `GroupRuntime`.
+ *
+ * Nothing here decides anything. Bytes that the runtime lends are copied into the ring or, when it
+ * is full, into memory of this thread; a message to a peer is lost instead.
+ */
+
+import {
+  encodeForwarded,
+  encodeForwardHeader,
+  FORWARD_HEADER_BYTES,
+  FORWARDED_BYTES,
+  ForwardOutcome,
+} from '../../codec/frames/forward-codec.js';
+import { FrameKind } from '../../codec/frames/frame-format.js';
+import { encodeMessageHeader, messageHeaderBytes } from '../../codec/frames/message-codec.js';
+import { ErrorNumber } from '../../engine/errors.js';
+import type { Message } from '../../engine/raft/message.js';
+import { type LogIndex, logIndex, type NodeId, term } from '../../engine/raft/types.js';
+import type { LogPiece } from '../../engine/runtime/log-index.js';
+import type {
+  CompletionPort,
+  ForwardReply,
+  LoadRequest,
+  LogReaderPort,
+  NetworkPort,
+  RuntimeEvent,
+  StoragePort,
+  Submission,
+} from '../../engine/runtime/ports.js';
+import {
+  COMPLETION_HEADER_BYTES,
+  CompletionKind,
+  REFUSED_BYTES,
+  writeCompletionHeader,
+  writeLeader,
+} from '../records/completion.js';
+import { LOAD_BYTES, LoadKind, writeLoad } from '../records/load.js';
+import {
+  afterBody,
+  PeerRecordKind,
+  sendBytes,
+  writePiece,
+  writeSendHeader,
+} from '../records/peer.js';
+import { persistBytes, StorageKind, writePersist } from '../records/storage.js';
+import { RING_FULL, type RingProducer } from '../ring/spsc-ring.js';
+import { OverflowProducer } from './overflow.js';
+
+export class RingStoragePort implements StoragePort {
+  readonly producer: OverflowProducer;
+
+  constructor(ring: RingProducer) {
+    this.producer = new OverflowProducer(ring);
+  }
+
+  submit(submission: Submission): void {
+    const fill = (bytes: Buffer, view: DataView, at: number): void =>
+      writePersist(bytes, view, at, submission);
+    this.producer.put(StorageKind.persist, persistBytes(submission), fill, () => fill);
+  }
+}
+
+export class RingLogReaderPort implements LogReaderPort {
+  readonly producer: OverflowProducer;
+
+  constructor(ring: RingProducer) {
+    this.producer = new OverflowProducer(ring);
+  }
+
+  load(request: LoadRequest): void {
+    const fill = (_: Buffer, view: DataView, at: number): void => writeLoad(view, at, request);
+    this.producer.put(LoadKind.load, LOAD_BYTES, fill, () => fill);
+  }
+}
+
+export class RingCompletionPort implements CompletionPort {
+  readonly producer: OverflowProducer;
+  readonly #payloadBytesMax: number;
+
+  constructor(ring: RingProducer) {
+    this.producer = new OverflowProducer(ring);
+    this.#payloadBytesMax = ring.payloadBytesMax;
+  }
+
+  results(batch: number, offset: number, count: number, bytes: Uint8Array): void {
+    this.#putResults(CompletionKind.results, batch, offset, count, bytes);
+  }
+
+  readResults(batch: number, offset: number, count: number, bytes: Uint8Array): void {
+    this.#putResults(CompletionKind.readResults, batch, offset, count, bytes);
+  }
+
+  #putResults(
+    kind: number,
+    batch: number,
+    offset: number,
+    count: number,
+    results: Uint8Array,
+  ): void {
+    const length = COMPLETION_HEADER_BYTES + results.length;
+    if (length > this.#payloadBytesMax) {
+      const refused =
+        kind === CompletionKind.results ? CompletionKind.refused : CompletionKind.readRefused;
+      this.#putRefused(refused, batch, offset, count, ErrorNumber.tooLarge, 0);
+      return;
+    }
+    const fillWith =
+      (source: Uint8Array) =>
+      (bytes: Buffer, view: DataView, at: number): void => {
+        writeCompletionHeader(view, at, { batch, offset, count, code: 0 });
+        bytes.set(source, at + COMPLETION_HEADER_BYTES);
+      };
+    this.producer.put(kind, length, fillWith(results), () => fillWith(Uint8Array.from(results)));
+  }
+
+  refused(batch: number, offset: number, count: number, code: ErrorNumber, leader: NodeId): void {
+    this.#putRefused(CompletionKind.refused, batch, offset, count, code, leader);
+  }
+
+  readRefused(batch: number, count: number, code: ErrorNumber, leader: NodeId): void {
+    this.#putRefused(CompletionKind.readRefused, batch, 0, count, code, leader);
+  }
+
+  #putRefused(
+    kind: number,
+    batch: number,
+    offset: number,
+    count: number,
+    code: number,
+    leader: number,
+  ): void {
+    const fill = (_: Buffer, view: DataView, at: number): void => {
+      writeCompletionHeader(view, at, { batch, offset, count, code });
+      writeLeader(view, at, leader);
+    };
+    this.producer.put(kind, REFUSED_BYTES, fill, () => fill);
+  }
+
+  event(event: RuntimeEvent): void {
+    const json =
+      event.kind === 'configuration'
+        ? { ...event, bytes: Buffer.from(event.bytes).toString('base64') }
+        : event;
+    const text = Buffer.from(JSON.stringify(json));
+    const fill = (bytes: Buffer, _: DataView, at: number): void => {
+      bytes.set(text, at);
+    };
+    this.producer.put(CompletionKind.event, text.length, fill, () => fill);
+  }
+}
+
+/** Room in the ring that only small frames may take: heartbeats and votes are never behind entries. */
+const CONTROL_SHARE_BYTES = 64 * 1024;
+
+export class RingNetworkPort implements NetworkPort {
+  readonly #group: number;
+  readonly #ring: RingProducer;
+  /** Messages that were lost because the ring was full. */
+  dropped = 0;
+
+  constructor(group: number, ring: RingProducer) {
+    this.#group = group;
+    this.#ring = ring;
+  }
+
+  send(message: Message): void {
+    const body = messageHeaderBytes(message.kind);
+    const at = this.#ring.tryClaim(PeerRecordKind.send, sendBytes(body, 0));
+    if (at === RING_FULL) this.dropped += 1;
+    else this.#writeMessage(at, message, body, 0);
+  }
+
+  #writeMessage(at: number, message: Message, body: number, pieces: number): number {
+    const { view } = this.#ring;
+    const bodyAt = writeSendHeader(view, at, message.to, message.kind, body, pieces);
+    encodeMessageHeader(message, this.#group, view, bodyAt);
+    return afterBody(bodyAt, body);
+  }
+
+  sendAppend(message: Message, pieces: readonly LogPiece[]): void {
+    const body = messageHeaderBytes(message.kind);
+    const length = sendBytes(body, pieces.length);
+    const at = this.#ring.tryClaim(PeerRecordKind.send, length, CONTROL_SHARE_BYTES);
+    if (at === RING_FULL) {
+      this.dropped += 1;
+      return;
+    }
+    const rest = this.#writeMessage(at, message, body, pieces.length);
+    for (const [which, { position, bytes }] of pieces.entries()) {
+      writePiece(this.#ring.view, rest, which, position, bytes);
+    }
+  }
+
+  sendLoaded(message: Message, slab: Uint8Array): void {
+    const body = messageHeaderBytes(message.kind);
+    const length = sendBytes(body, 0) + slab.length;
+    const at = this.#claimInline(length);
+    if (at === RING_FULL) return;
+    this.#ring.bytes.set(slab, this.#writeMessage(at, message, body, 0));
+  }
+
+  #claimInline(length: number): number {
+    if (length > this.#ring.payloadBytesMax) {
+      this.dropped += 1;
+      return RING_FULL;
+    }
+    const at = this.#ring.tryClaim(PeerRecordKind.sendInline, length, CONTROL_SHARE_BYTES);
+    if (at === RING_FULL) this.dropped += 1;
+    return at;
+  }
+
+  sendForward(to: NodeId, forwardId: number, count: number, slab: Uint8Array): void {
+    const at = this.#claimInline(sendBytes(FORWARD_HEADER_BYTES, 0) + slab.length);
+    if (at === RING_FULL) return;
+    const { view, bytes } = this.#ring;
+    const bodyAt = writeSendHeader(view, at, to, FrameKind.forward, FORWARD_HEADER_BYTES, 0);
+    const group = this.#group;
+    encodeForwardHeader({ group, forwardId, count, bytes: slab.length }, view, bodyAt);
+    bytes.set(slab, afterBody(bodyAt, FORWARD_HEADER_BYTES));
+  }
+
+  sendForwardReply(to: NodeId, reply: ForwardReply): void {
+    const at = this.#ring.tryClaim(PeerRecordKind.send, sendBytes(FORWARDED_BYTES, 0));
+    if (at === RING_FULL) {
+      this.dropped += 1;
+      return;
+    }
+    const { view } = this.#ring;
+    const bodyAt = writeSendHeader(view, at, to, FrameKind.forwarded, FORWARDED_BYTES, 0);
+    const outcome = outcomeOf(reply.code);
+    const appended = outcome === ForwardOutcome.appended;
+    const answer = {
+      group: this.#group,
+      forwardId: reply.forwardId,
+      count: appended ? reply.count : 0,
+      outcome,
+      firstIndex: logIndex(reply.first) as LogIndex,
+      term: term(reply.term),
+      leaderHint: reply.leader,
+    };
+    encodeForwarded(answer, view, bodyAt);
+  }
+
+  mark(): number {
+    return this.#ring.position;
+  }
+
+  isConsumed(mark: number): boolean {
+    return this.#ring.hasConsumed(mark);
+  }
+}
+
+function outcomeOf(code: ErrorNumber | 0): ForwardOutcome {
+  if (code === 0) return ForwardOutcome.appended;
+  if (code === ErrorNumber.notLeader) return ForwardOutcome.notLeader;
+  return code === ErrorNumber.busy ? ForwardOutcome.busy : ForwardOutcome.refused;
+}

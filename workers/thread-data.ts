@@ -1,0 +1,96 @@
+/**
+ * What each thread is given when it starts, and what it says to the main thread: plain values only.
+ *
+ * After READY a worker leaves its event loop (all but the transport), so everything it needs is here.
+ */
+
+import type { GroupDeclaration } from '../codec/frames/handshake.js';
+import type { RaftOptions, Recovered } from '../engine/raft/state.js';
+import type { BlockLocation } from '../engine/runtime/block-index.js';
+import type { SyncPolicy } from '../io/wal/group-commit.js';
+import type { RecoveredGroup } from '../io/wal/wal-types.js';
+import type { NodeMemory } from './topology.js';
+
+interface CommonData {
+  readonly memory: NodeMemory;
+  /** Consensus thread of each group: index into the consensus doorbells. */
+  readonly threadOfGroup: readonly number[];
+}
+
+export interface IoThreadData extends CommonData {
+  readonly kind: 'io';
+  /** Null: the log lives in the memory of this thread. */
+  readonly walDirectory: string | null;
+  readonly clusterId: number;
+  readonly nodeId: number;
+  readonly logId: number;
+  readonly mustExist: boolean;
+  readonly segmentBytes: number;
+  readonly sync: SyncPolicy;
+  readonly spares: SharedArrayBuffer;
+  readonly figures: SharedArrayBuffer;
+}
+
+export interface BulkThreadData extends CommonData {
+  readonly kind: 'bulk';
+  readonly walDirectory: string;
+  readonly segmentBytes: number;
+  readonly spares: SharedArrayBuffer;
+  readonly firstSpareNumber: number;
+}
+
+export interface TransportThreadData extends CommonData {
+  readonly kind: 'transport';
+  readonly clusterId: number;
+  readonly nodeId: number;
+  readonly incarnation: number;
+  readonly bootId: number;
+  readonly listen: string;
+  readonly peers: readonly { readonly id: number; readonly address: string }[];
+  readonly groups: readonly GroupDeclaration[];
+  readonly frameBytesMax: number;
+  readonly idleMs: number;
+  readonly seed: number;
+}
+
+export interface GroupThreadData {
+  readonly group: number;
+  readonly name: string;
+  readonly raft: RaftOptions;
+  readonly recovered: Recovered;
+  readonly locations: readonly BlockLocation[];
+  readonly entryBytesMax: number;
+  readonly status: SharedArrayBuffer;
+  /** URL of the machine module; null: the machine is hosted on the main thread. */
+  readonly machineUrl: string | null;
+  readonly machineOptions: unknown;
+}
+
+export interface ConsensusThreadData extends CommonData {
+  readonly kind: 'consensus';
+  readonly thread: number;
+  readonly nodeId: number;
+  readonly memoryMode: boolean;
+  readonly groups: readonly GroupThreadData[];
+}
+
+/** Said once by each thread, before it leaves its event loop. */
+export type ThreadReady =
+  | {
+      readonly kind: 'recovered';
+      readonly groups: readonly RecoveredGroup[];
+      readonly firstSpareNumber: number;
+      readonly report: unknown;
+    }
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'listening'; readonly address: string }
+  | { readonly kind: 'refused'; readonly code: string; readonly text: string };
+
+/** A line for the log, from a thread that has an event loop. */
+export interface ThreadEvent {
+  readonly kind: 'peer';
+  readonly remote: string;
+  readonly peer: number;
+  readonly reason: string;
+  readonly detail: string;
+}

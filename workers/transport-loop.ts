@@ -1,0 +1,215 @@
+/**
+ * The transport thread's duty: frames of all groups to the peers, frames of the peers to their group.
+ *
+ * It owns the peers' sockets and nothing else. Frames are routed by their group number without a look
+ * at what they say; only heartbeat frames, which carry many groups, are taken apart.
+ */
+
+import type { FrameKind } from '../codec/frames/frame-format.js';
+import type { Hello } from '../codec/frames/handshake.js';
+import {
+  decodeMessages,
+  encodeMessageHeader,
+  isHeartbeatKind,
+  isMessageKind,
+  messageGroup,
+  messageHeaderBytes,
+} from '../codec/frames/message-codec.js';
+import type { Message } from '../engine/raft/message.js';
+import { type NodeId, nodeId } from '../engine/raft/types.js';
+import { ArenaView } from '../engine/runtime/arena.js';
+import { SendResult } from '../io/net/peer-handlers.js';
+import type { PeerLinks } from '../io/net/peer-links.js';
+import { OverflowProducer } from './ports/overflow.js';
+import {
+  FRAME_RECORD_BYTES,
+  PeerRecordKind,
+  readPiece,
+  readSend,
+  type SendRecord,
+  writePeerHeader,
+} from './records/peer.js';
+import type { Doorbell } from './ring/doorbell.js';
+import { RECORD_TAKEN, RING_FULL, RingConsumer, RingProducer } from './ring/spsc-ring.js';
+import { SlabPool } from './slab-pool.js';
+import type { GroupMemory } from './topology.js';
+
+interface TransportGroup {
+  readonly arena: ArenaView;
+  readonly outgoing: RingConsumer;
+  readonly incoming: RingProducer;
+  /** UP and DOWN are never lost; frames are when the ring is full. */
+  readonly control: OverflowProducer;
+  readonly bell: Doorbell;
+}
+
+const RECORDS_PER_TURN = 256;
+
+export class TransportLoop {
+  readonly #self: NodeId;
+  readonly #groups: TransportGroup[];
+  readonly #pool = new SlabPool();
+  readonly #incarnations = new Map<NodeId, number>();
+  #links: PeerLinks | null = null;
+  #publishing = false;
+  /** Frames that a full ring dropped: Raft asks again. */
+  droppedFrames = 0;
+
+  constructor(self: NodeId, groups: readonly { memory: GroupMemory; bell: Doorbell }[]) {
+    this.#self = self;
+    this.#groups = groups.map(({ memory, bell }) => {
+      const incoming = new RingProducer(memory.fromPeers);
+      return {
+        bell,
+        incoming,
+        arena: new ArenaView(memory.arena),
+        outgoing: new RingConsumer(memory.toPeers),
+        control: new OverflowProducer(incoming),
+      };
+    });
+  }
+
+  attach(links: PeerLinks): void {
+    this.#links = links;
+  }
+
+  hasWork(): boolean {
+    return this.#groups.some((group) => group.outgoing.hasRecords());
+  }
+
+  /** Sends what the groups have queued; returns how many records that was. */
+  doWork(): number {
+    let taken = 0;
+    for (const group of this.#groups) {
+      taken += group.outgoing.drain((kind, at, bytes) => {
+        this.#send(group, kind, at, bytes);
+        return RECORD_TAKEN;
+      }, RECORDS_PER_TURN);
+    }
+    if (taken > 0) this.#links?.flush();
+    if (this.#groups.some((group) => group.control.isWaiting)) this.#publishSoon();
+    return taken;
+  }
+
+  #send(group: TransportGroup, kind: number, at: number, bytes: number): void {
+    const { view, bytes: memory } = group.outgoing;
+    const record = readSend(view, at);
+    const body = memory.subarray(record.bodyAt, record.bodyAt + record.bodyBytes);
+    const slab =
+      kind === PeerRecordKind.sendInline
+        ? this.#copyInline(memory, record.restAt, at + bytes)
+        : this.#copyPieces(group, view, record);
+    const to = nodeId(record.to);
+    const frameKind = record.frameKind as FrameKind;
+    const token = slab?.token ?? 0;
+    const result = this.#links?.send(to, frameKind, body, slab?.bytes ?? null, null, token);
+    if (result !== SendResult.queued) this.#pool.give(token);
+  }
+
+  #copyInline(memory: Buffer, start: number, end: number): { token: number; bytes: Buffer } {
+    const { token, buffer } = this.#pool.take(end - start);
+    memory.copy(buffer, 0, start, end);
+    return { token, bytes: buffer.subarray(0, end - start) };
+  }
+
+  #copyPieces(
+    group: TransportGroup,
+    view: DataView,
+    record: SendRecord,
+  ): { token: number; bytes: Buffer } | null {
+    if (record.pieces === 0) return null;
+    let total = 0;
+    for (let i = 0; i < record.pieces; i += 1) total += readPiece(view, record.restAt, i).bytes;
+    const { token, buffer } = this.#pool.take(total);
+    let filled = 0;
+    for (let i = 0; i < record.pieces; i += 1) {
+      const { position, bytes } = readPiece(view, record.restAt, i);
+      const offset = group.arena.offsetOf(position);
+      filled += group.arena.bytes.copy(buffer, filled, offset, offset + bytes);
+    }
+    return { token, bytes: buffer.subarray(0, filled) };
+  }
+
+  released(token: number): void {
+    this.#pool.give(token);
+  }
+
+  onUp(peer: NodeId, hello: Hello, rebooted: boolean): void {
+    this.#incarnations.set(peer, hello.incarnation);
+    for (const group of this.#groups) {
+      this.#control(group, PeerRecordKind.up, peer, rebooted ? 1 : 0, hello.incarnation);
+    }
+  }
+
+  onDown(peer: NodeId): void {
+    for (const group of this.#groups) this.#control(group, PeerRecordKind.down, peer, 0, 0);
+  }
+
+  #control(
+    group: TransportGroup,
+    kind: number,
+    peer: NodeId,
+    detail: number,
+    incarnation: number,
+  ): void {
+    const fill = (_: Buffer, view: DataView, at: number): void =>
+      writePeerHeader(view, at, peer, detail, incarnation);
+    group.control.put(kind, FRAME_RECORD_BYTES, fill, () => fill);
+    this.#publishSoon();
+  }
+
+  onFrame(
+    peer: NodeId,
+    kind: FrameKind,
+    bytes: Uint8Array,
+    view: DataView,
+    offset: number,
+    length: number,
+  ): void {
+    if (isMessageKind(kind) && isHeartbeatKind(kind)) {
+      const sink = (group: number, message: Message): void =>
+        this.#routeMessage(peer, group, message);
+      const whole = decodeMessages(kind, view, offset, length, peer, this.#self, sink);
+      if (!whole) this.#links?.drop(peer, 'badMessage', `heartbeat frame of ${length} bytes`);
+      return;
+    }
+    const group = this.#groups[messageGroup(view, offset)];
+    if (group === undefined) {
+      this.#links?.drop(peer, 'badMessage', `group ${messageGroup(view, offset)} is not here`);
+      return;
+    }
+    const at = this.#claim(group, peer, kind, length);
+    if (at !== RING_FULL) group.incoming.bytes.set(bytes.subarray(offset, offset + length), at);
+  }
+
+  #routeMessage(peer: NodeId, number: number, message: Message): void {
+    const group = this.#groups[number];
+    if (group === undefined) return;
+    const at = this.#claim(group, peer, message.kind, messageHeaderBytes(message.kind));
+    if (at !== RING_FULL) encodeMessageHeader(message, number, group.incoming.view, at);
+  }
+
+  /** Room for a frame's body behind its header, or `RING_FULL`. */
+  #claim(group: TransportGroup, peer: NodeId, kind: number, bodyBytes: number): number {
+    this.#publishSoon();
+    const bytes = FRAME_RECORD_BYTES + bodyBytes;
+    const fits = !group.control.isWaiting && bytes <= group.incoming.payloadBytesMax;
+    const at = fits ? group.incoming.tryClaim(PeerRecordKind.frame, bytes) : RING_FULL;
+    if (at === RING_FULL) {
+      this.droppedFrames += 1;
+      return RING_FULL;
+    }
+    writePeerHeader(group.incoming.view, at, peer, kind, this.#incarnations.get(peer) ?? 0);
+    return at + FRAME_RECORD_BYTES;
+  }
+
+  /** Publishes once for everything that one read of a socket brought. */
+  #publishSoon(): void {
+    if (this.#publishing) return;
+    this.#publishing = true;
+    queueMicrotask(() => {
+      this.#publishing = false;
+      for (const group of this.#groups) if (group.control.publish()) group.bell.ring();
+    });
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * Entry of the transport thread: opens the peer port, keeps the links, runs the transport loop on its
+ * event loop. Wiring only.
+ */
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { Feature } from '../codec/frames/handshake-check.js';
+import { Prng } from '../engine/raft/prng.js';
+import { incarnation, nodeId } from '../engine/raft/types.js';
+import { PeerLinks } from '../io/net/peer-links.js';
+import { TcpAdapter } from '../io/net/tcp-adapter.js';
+import { FatalWord, NOT_FATAL } from './fatal.js';
+import { Doorbell, DoorbellSleeper } from './ring/doorbell.js';
+import type { ThreadEvent, ThreadReady, TransportThreadData } from './thread-data.js';
+import { Death, die } from './thread-death.js';
+import { Bell, StopStage } from './topology.js';
+import { TransportLoop } from './transport-loop.js';
+
+const data = workerData as TransportThreadData;
+const { memory, threadOfGroup } = data;
+
+function say(message: ThreadReady | ThreadEvent): void {
+  parentPort?.postMessage(message);
+}
+
+const loop = new TransportLoop(
+  nodeId(data.nodeId),
+  memory.groups.map((groupMemory, group) => ({
+    memory: groupMemory,
+    bell: new Doorbell(memory.doorbells, Bell.consensus + (threadOfGroup[group] as number)),
+  })),
+);
+
+const links = new PeerLinks(
+  {
+    adapter: new TcpAdapter(),
+    identity: {
+      clusterId: data.clusterId,
+      nodeId: nodeId(data.nodeId),
+      incarnation: incarnation(data.incarnation),
+      bootId: data.bootId,
+      required: 0,
+      optional: Feature.forwarding,
+    },
+    listenAddress: data.listen,
+    peers: data.peers.map(({ id, address }) => ({ id: nodeId(id), address })),
+    groups: data.groups,
+    random: new Prng(data.seed),
+    limits: { frameBytesMax: data.frameBytesMax, idleMs: data.idleMs },
+  },
+  {
+    up: (peer, hello, rebooted) => loop.onUp(peer, hello, rebooted),
+    down: (peer) => loop.onDown(peer),
+    frame: (peer, kind, bytes, view, offset, length) =>
+      loop.onFrame(peer, kind, bytes, view, offset, length),
+    released: (token) => loop.released(token),
+    event: ({ remote, peer, reason, detail }) =>
+      say({ kind: 'peer', remote, peer, reason, detail }),
+    listening: (address) => say({ kind: 'listening', address }),
+    listenFailed: (address, code) => {
+      const text = `cannot listen on ${address} for peers: ${code}`;
+      say({ kind: 'refused', code, text });
+    },
+  },
+);
+
+const stop = new Int32Array(memory.stop);
+const fatal = new FatalWord(memory.fatal);
+const isEnding = (): boolean =>
+  Atomics.load(stop, 0) >= StopStage.transport || fatal.code() !== NOT_FATAL;
+
+async function run(): Promise<void> {
+  const sleeper = new DoorbellSleeper(
+    memory.doorbells,
+    Bell.transport,
+    () => loop.hasWork() || isEnding(),
+  );
+  loop.attach(links);
+  links.start();
+  // A pending wait keeps no thread alive: this handle does.
+  const alive = setInterval(() => {}, 0x7fff_ffff);
+  while (!isEnding()) {
+    if (loop.doWork() > 0) await new Promise((resolve) => setImmediate(resolve));
+    else await sleeper.parkAsync();
+  }
+  clearInterval(alive);
+  links.close();
+}
+
+run().catch((cause: unknown) => {
+  die(memory, Math.max(...threadOfGroup) + 1, Death.transport, cause);
+});
