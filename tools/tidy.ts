@@ -7,6 +7,7 @@
  */
 
 import { pathToFileURL } from 'node:url';
+import { checkLockFile } from './house/lock-file.js';
 import { applyExemptions, type Exemption, type Problem, reportProblems } from './house/problem.js';
 import { checkSource, checkText } from './house/rules.js';
 import { readSource } from './house/source-text.js';
@@ -17,6 +18,7 @@ const EXEMPTIONS: readonly Exemption[] = [];
 /** Problems of one file, exemptions not yet applied. */
 export function checkFile(path: string, text: string): Problem[] {
   const problems = checkText(path, text);
+  if (path === 'package-lock.json') problems.push(...checkLockFile(path, text));
   return isSource(path) ? [...problems, ...checkSource(readSource(path, text))] : problems;
 }
 

@@ -128,6 +128,16 @@ test('places of one machine and registries are found in any tracked file', () =>
   assert.deepEqual(rules('how workers and farms work: docs/work/x, ~/root, ./work/y'), []);
 });
 
+test('a lock file that npm ci would refuse is found', () => {
+  const lock = (packages: object): string[] =>
+    checkFile('package-lock.json', JSON.stringify({ packages })).map(({ message }) => message);
+  const parent = { version: '1.0.0', optionalDependencies: { '@x/other-os': '1.0.0' } };
+  const [message] = lock({ 'node_modules/x': parent });
+  assert.match(message ?? '', /no entry for @x\/other-os 1\.0\.0/);
+  const entry = { version: '1.0.0', os: ['other'], optional: true };
+  assert.deepEqual(lock({ 'node_modules/x': parent, 'node_modules/@x/other-os': entry }), []);
+});
+
 test('comments, strings, templates and regular expressions are no code', () => {
   // An opened placeholder, spelled so that the linter does not take it for a forgotten template.
   const open = '$'.concat('{');
