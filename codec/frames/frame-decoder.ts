@@ -3,8 +3,8 @@
  *
  * A frame that lies whole in the pushed chunk is handed out where it lies; only one that is split
  * over chunks is gathered, in a buffer that is never larger than the largest legal frame.
- * What the callback gets is valid during the callback only. After a problem nothing more is decoded:
- * a stream that was wrong once has no next frame.
+ * What the callback gets is valid during the callback only. After a problem nothing more is
+ * decoded: a stream that was wrong once has no next frame.
  */
 
 import {

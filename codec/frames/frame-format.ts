@@ -50,7 +50,7 @@ const FLAGS_KNOWN = 0;
 
 /** The largest frame before the handshake is done. */
 export const GREETING_BYTES_MAX = 1024;
-/** The default largest frame: 256 KiB of entries, or one entry of 1 MiB with room for its headers. */
+/** The default largest frame: 256 KiB, one entry of 1 MiB, and room for headers. */
 export const FRAME_BYTES_MAX = (256 + 1024 + 1) * 1024;
 
 function checkByte(view: DataView, offset: number): number {

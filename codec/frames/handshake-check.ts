@@ -1,5 +1,6 @@
 /**
- * Decides whether two nodes may talk: a pure comparison of who we are with what the other side says.
+ * Decides whether two nodes may talk: a pure comparison of who we are with what the other side
+ * says.
  *
  * What needs more than the two HELLOs (membership, an id that is already connected) is asked of the
  * connection's owner afterwards. This file must never accept what it does not understand.
@@ -91,7 +92,9 @@ export function checkGroups(ours: GroupTable, theirs: readonly GroupDeclaration[
   return null;
 }
 
-/** Why this HELLO is refused, or null. `expected` is whom we dialled; nobody when they dialled us. */
+/**
+ * Why this HELLO is refused, or null. `expected` is whom we dialled; nobody when they dialled us.
+ */
 export function checkHello(
   local: LocalIdentity,
   groups: GroupTable,

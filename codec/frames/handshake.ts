@@ -1,5 +1,6 @@
 /**
- * HELLO, REFUSE and GROUPS: what two nodes say before anything else, and how it lies in a frame body.
+ * HELLO, REFUSE and GROUPS: what two nodes say before anything else, and how it lies in a frame
+ * body.
  *
  *   HELLO, byte 0     4         6             8            10           12         16
  *         ┌───────────┬─────────┬─────────────┬────────────┬────────────┬──────────┬──────────┐

@@ -18,9 +18,9 @@
  *   readIndexReply      0                   context index
  *   timeoutNow          0
  *
- * The body of a heartbeat (reply) frame is any number of such records one after the other, so that a
- * part of it is again a legal body. The slab is never read here, nor are `configurations`: they are
- * found in the slab by whoever receives it. Decoding never throws: null means malformed.
+ * The body of a heartbeat (reply) frame is any number of such records one after the other, so that
+ * a part of it is again a legal body. The slab is never read here, nor are `configurations`: they
+ * are found in the slab by whoever receives it. Decoding never throws: null means malformed.
  */
 
 import { type Message, MessageKind, type VoteGrant } from '../../engine/raft/message.js';
@@ -326,7 +326,10 @@ function readMessage(
   }
 }
 
-/** Hands every message of a frame body to `sink`; false when the body, or a part of it, is malformed. */
+/**
+ * Hands every message of a frame body to `sink`; false when the body, or a part of it, is
+ * malformed.
+ */
 export function decodeMessages(
   kind: MessageKind,
   view: DataView,

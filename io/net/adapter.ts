@@ -62,6 +62,6 @@ export interface Adapter {
   timerDestroy(timer: Timer): void;
   /** Milliseconds of a monotonic clock. */
   now(): Millis;
-  /** Closes every listener, stream and timer. */
+  /** Closes every listener, stream and timer, for good: no timer starts afterwards. */
   destroy(): void;
 }

@@ -13,7 +13,9 @@ export interface BackoffLimits {
   readonly maxMs: number;
 }
 
-/** Between half and all of `minMs × 2^attempt`, the latter at most `maxMs`; attempts count from 0. */
+/**
+ * Between half and all of `minMs × 2^attempt`, the latter at most `maxMs`; attempts count from 0.
+ */
 export function backoffMs(attempt: number, limits: BackoffLimits, random: RandomSource): number {
   const full = Math.min(limits.maxMs, limits.minMs * 2 ** Math.min(attempt, 30));
   const half = Math.floor(full / 2);

@@ -2,7 +2,8 @@
  * Collects the heartbeats (or the replies) of all groups to one peer into one frame body.
  *
  * A newer record of a group replaces the older one that has not left yet, so what waits is bounded
- * by the number of groups however long the peer takes. This file never makes a heartbeat of its own.
+ * by the number of groups however long the peer takes. This file never makes a heartbeat of its
+ * own.
  */
 
 import { messageGroup, messageHeaderBytes } from '../../codec/frames/message-codec.js';

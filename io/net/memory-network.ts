@@ -94,7 +94,7 @@ export class MemoryNetwork {
     }
     for (const connection of [...this.#connections]) {
       if (connection.owner !== node) continue;
-      connection.dead = dead;
+      if (dead) connection.dead = true;
       this.close(connection, 'abort');
     }
   }

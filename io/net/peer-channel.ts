@@ -110,7 +110,9 @@ export class PeerChannel implements PeerSessionOutput {
     return taken;
   }
 
-  /** Hands the next batch to the socket, unless one is still there; its completion comes back here. */
+  /**
+   * Hands the next batch to the socket, unless one is still there; its completion comes back here.
+   */
   pump(): void {
     if (!this.isOpen || this.#connection === null) return;
     const batch = this.#queue.take();

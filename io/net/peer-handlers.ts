@@ -1,8 +1,8 @@
 /**
  * What the owner of the peer links sees of them: addresses in, results and callbacks out.
  *
- * Callbacks run inside the adapter's turn. They may send and flush; they must never throw, and never
- * keep the bytes of a frame.
+ * Callbacks run inside the adapter's turn. They may send and flush; they must never throw, and
+ * never keep the bytes of a frame.
  */
 
 import type { FrameKind } from '../../codec/frames/frame-format.js';
@@ -28,7 +28,10 @@ export interface PeerHandlers {
   /** `rebooted`: the peer was known with another boot id, so what it remembered may be gone. */
   up(peer: NodeId, hello: Hello, rebooted: boolean): void;
   down(peer: NodeId, reason: CloseReason): void;
-  /** A frame body: copy what is to stay, it is valid during the call only. */
+  /**
+   * A frame body: copy what is to stay, it is valid during the call only. `bytes` may be a Buffer,
+   * whose `slice` copies nothing.
+   */
   frame(
     peer: NodeId,
     kind: FrameKind,

@@ -148,8 +148,8 @@ export class PeerLinks {
   }
 
   /**
-   * Queues a frame. `body` (an encoded message header, or heartbeat records) is copied; the slabs of
-   * an append or forward are read until `token`, if not 0, comes back by `released`. When the
+   * Queues a frame. `body` (an encoded message header, or heartbeat records) is copied; the slabs
+   * of an append or forward are read until `token`, if not 0, comes back by `released`. When the
    * result is not `queued`, nothing was taken and no token comes back.
    */
   send(
@@ -276,7 +276,8 @@ export class PeerLinks {
     if (old === null || old.bootId === hello.bootId) return null;
     const silentMs = this.#adapter.now() - old.session.heardAtMs;
     if (silentMs >= this.#limits.duplicateMs) return null;
-    const text = `node id ${hello.from} is in use by ${old.remote}, heard ${Math.round(silentMs)} ms ago`;
+    const heard = `heard ${Math.round(silentMs)} ms ago`;
+    const text = `node id ${hello.from} is in use by ${old.remote}, ${heard}`;
     return { code: RefuseCode.duplicateNode, text };
   }
 

@@ -1,9 +1,10 @@
 /**
  * One connection to a peer as a state machine: connecting → greeting → open → ended.
  *
- * Pure: bytes and the time go in, calls on `PeerSessionOutput` come out, so that the simulator drives
- * it like a socket does. Before the handshake is done nothing but HELLO and REFUSE is read, and no
- * more than `GREETING_BYTES_MAX` is kept; whatever is wrong ends the session, once, with a reason.
+ * Pure: bytes and the time go in, calls on `PeerSessionOutput` come out, so that the simulator
+ * drives it like a socket does. Before the handshake is done nothing but HELLO and REFUSE is read,
+ * and no more than `GREETING_BYTES_MAX` is kept; whatever is wrong ends the session, once, with a
+ * reason.
  *
  *   who dials   HELLO →            ← HELLO (open)          or ← REFUSE
  *   who accepts      → HELLO? checked, answered: HELLO (open), or REFUSE and the end

@@ -5,8 +5,8 @@
  * The next batch is what gathered while the last was being taken by the transport. At most
  * `batchBytesMax` of entries (or one larger frame) are with the socket, so a heartbeat is never
  * behind more. Both parts are bounded: a full one is a value, and Raft sends again.
- * Entry slabs are referenced, never copied but for tiny ones: their memory is in use until the token
- * is released. Pure: no socket here.
+ * Entry slabs are referenced, never copied but for tiny ones: their memory is in use until the
+ * token is released. Pure: no socket here.
  */
 
 import { FRAME_HEADER_BYTES, FrameKind, sealFrame } from '../../codec/frames/frame-format.js';

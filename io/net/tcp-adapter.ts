@@ -111,10 +111,13 @@ class TcpConnection implements Connection {
     if (last > 0) this.socket.uncork();
   }
 
-  /** A failed write's memory is free only once the socket is closed: `#closed` completes it. */
+  /**
+   * A write's memory is free only when it was taken or the socket is closed; until then `#closed`
+   * completes it. Node reports a write that was cut short by `destroy` without an error.
+   */
   #written(error: Error | null | undefined): void {
-    if (error === null || error === undefined) this.#pending.shift()?.(true);
-    else this.socket.destroy();
+    if (error) this.socket.destroy();
+    if (!this.socket.destroyed) this.#pending.shift()?.(true);
   }
 
   close(mode: CloseMode): void {
@@ -162,6 +165,7 @@ export class TcpAdapter implements Adapter {
   readonly #servers = new Set<net.Server>();
   readonly #connections = new Set<TcpConnection>();
   readonly #timers = new Set<TcpTimer>();
+  #over = false;
 
   constructor(options: Partial<TcpOptions> = {}) {
     this.#options = { ...TCP_DEFAULTS, ...options };
@@ -245,7 +249,7 @@ export class TcpAdapter implements Adapter {
   }
 
   timerStart(timer: Timer, timeoutMs: number, repeat: boolean): void {
-    ownTimer(timer).start(timeoutMs, repeat);
+    if (!this.#over) ownTimer(timer).start(timeoutMs, repeat);
   }
 
   timerStop(timer: Timer): void {
@@ -262,6 +266,7 @@ export class TcpAdapter implements Adapter {
   }
 
   destroy(): void {
+    this.#over = true;
     for (const server of [...this.#servers]) this.#closeServer(server);
     for (const connection of this.#connections) connection.close('abort');
     for (const timer of [...this.#timers]) this.timerDestroy(timer);

@@ -1,4 +1,7 @@
-/** Frames: what is sealed is decoded, however it is cut, and nothing damaged ever is. */
+/**
+ * Frames: what is sealed is decoded however it is cut, nothing damaged ever is, and no announced
+ * length takes memory before it is judged.
+ */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,7 @@
-/** HELLO, REFUSE and GROUPS: round trips, and every refusal by its name and with both values. */
+/**
+ * HELLO, REFUSE and GROUPS: round trips, and every refusal by its name and with both values.
+ * Whatever the bytes, reading them never throws.
+ */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,7 @@
-/** Messages and forwards: every value comes back, every malformed body is null and never a throw. */
+/**
+ * Messages and forwards as bytes: every value comes back as it was, every malformed body is null
+ * and never an exception.
+ */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

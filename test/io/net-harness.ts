@@ -52,7 +52,12 @@ export class Recorder implements PeerHandlers {
     if (isMessageKind(kind)) {
       decodeMessages(kind, view, offset, length, peer, nodeId(this.self), sink);
     }
-    this.frames.push({ kind, from: peer, body: bytes.slice(offset, offset + length), messages });
+    this.frames.push({
+      kind,
+      from: peer,
+      body: new Uint8Array(bytes.subarray(offset, offset + length)),
+      messages,
+    });
   };
 
   released: PeerHandlers['released'] = (token) => {

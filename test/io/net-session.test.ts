@@ -1,4 +1,7 @@
-/** One connection as a state machine: what opens it, and every way in which it ends. */
+/**
+ * One connection as a state machine: what opens it, and every way in which it ends, each with its
+ * name. No socket and no clock is involved.
+ */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -182,7 +185,7 @@ test('time that this process lost is not held against the peer', () => {
   assert.equal(wire.log.includes('ended idle'), false);
 });
 
-test('after the handshake a flipped bit, an unknown kind and a wrong length end the session', () => {
+test('once open, a flipped bit, an unknown kind or a wrong length ends the session', () => {
   const flipped = frameOf(voteReply(2, 1), 1);
   flipped[15] = flipped[15]! ^ 2;
   const cases: [string, Uint8Array][] = [
