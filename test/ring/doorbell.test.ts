@@ -6,7 +6,16 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Doorbell, DoorbellSleeper } from '../../workers/ring/doorbell.js';
-import { createDoorbells, openDoorbell, WORD_COMPLETED } from '../../workers/ring/layout.js';
+import {
+  createDoorbells,
+  openDoorbell,
+  stampDelivery,
+  stampedMsBefore,
+  stampedSequenceAhead,
+  WORD_DELIVERED,
+  WORD_SEQUENCE,
+  WORD_SLEEPING,
+} from '../../workers/ring/layout.js';
 
 const LONG_MS = 60_000;
 
@@ -77,17 +86,54 @@ test('a deadline that finds work nobody rang for is counted as late work', () =>
   assert.deepEqual(counters(sleeper), { rung: 0, timeouts: 1, lateWork: 1, missedRings: 0 });
 });
 
-test('a deadline that finds work after a delivered ring is counted as a missed ring', () => {
+/** Parks 20 ms while a stamped ring, which reached nobody, is forged into the words. */
+function parkBesideForgedRing(sequenceAhead: number, msFromNow: number): DoorbellSleeper {
   const memory = createDoorbells(1);
+  const words = openDoorbell(memory, 0);
+  words[WORD_SEQUENCE] = 0x7fff_ffff;
   let looks = 0;
   const sleeper = new DoorbellSleeper(memory, 0, () => {
     looks += 1;
-    // As if a ring had been delivered to nobody: what a broken notification would look like.
-    Atomics.store(openDoorbell(memory, 0), WORD_COMPLETED, 1);
-    return looks > 1;
+    if (looks > 1) return true;
+    const [seconds, nanoseconds] = process.hrtime();
+    const ms = seconds * 1000 + Math.floor(nanoseconds / 1e6) + msFromNow;
+    Atomics.store(words, WORD_SLEEPING, 0);
+    Atomics.store(words, WORD_DELIVERED, stampDelivery(0x7fff_ffff + sequenceAhead, ms | 0));
+    return false;
   });
-  assert.equal(sleeper.park(1), 'deadline');
+  assert.equal(sleeper.park(20), 'deadline');
+  return sleeper;
+}
+
+test('a deadline that finds work after a delivered ring is counted as a missed ring', () => {
+  const sleeper = parkBesideForgedRing(1, 0);
   assert.deepEqual(counters(sleeper), { rung: 0, timeouts: 1, lateWork: 0, missedRings: 1 });
+});
+
+test('a ring at or after the deadline, or of an earlier sleep, is not a missed one', () => {
+  for (const [sequenceAhead, msFromNow] of [
+    [1, 20],
+    [1, 200],
+    [0, 0],
+    [-1, 0],
+  ] as const) {
+    assert.equal(parkBesideForgedRing(sequenceAhead, msFromNow).missedRings, 0);
+  }
+});
+
+test('stamps keep their order where sequences and clocks wrap', () => {
+  for (const [sequence, ms] of [
+    [0, 0],
+    [0x7fff, 0x7fff],
+    [0xffff, 0xffff],
+    [0x7fff_ffff, 0x7fff_ffff],
+    [-1, -1],
+  ] as const) {
+    const stamp = stampDelivery((sequence + 1) | 0, (ms + 5) | 0);
+    assert.equal(stampedSequenceAhead(stamp, sequence), 1);
+    assert.equal(stampedMsBefore(stamp, (ms + 7) | 0), 2);
+    assert.equal(stampedMsBefore(stamp, ms), -5);
+  }
 });
 
 test('a thread with an event loop waits without blocking and is woken by a ring', async () => {

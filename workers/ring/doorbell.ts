@@ -12,10 +12,29 @@
  */
 
 import { assert } from './assert.js';
-import { openDoorbell, WORD_COMPLETED, WORD_SEQUENCE, WORD_SLEEPING } from './layout.js';
+import {
+  openDoorbell,
+  stampDelivery,
+  stampedMsBefore,
+  stampedSequenceAhead,
+  WORD_DELIVERED,
+  WORD_SEQUENCE,
+  WORD_SLEEPING,
+} from './layout.js';
 
 const AWAKE = 0;
 const ASLEEP = 1;
+
+/** A ring must be delivered this much before a deadline to prove that the deadline was wrong. */
+const PROOF_MS = 1;
+/** A sleeper that looks this much after its deadline (a stopped process) proves nothing. */
+const LATE_MS = 1000;
+
+/** Whole milliseconds of the monotonic clock that all threads share, modulo 2^32. */
+function sharedClockMs(): number {
+  const [seconds, nanoseconds] = process.hrtime();
+  return (seconds * 1000 + Math.floor(nanoseconds / 1e6)) | 0;
+}
 
 /** Why a `park` ended: work was there before it slept, somebody rang, or the deadline came. */
 export type ParkEnd = 'work' | 'rung' | 'deadline';
@@ -38,7 +57,7 @@ export class Doorbell {
     if (Atomics.exchange(words, WORD_SLEEPING, AWAKE) === AWAKE) return false;
     const sequence = (Atomics.add(words, WORD_SEQUENCE, 1) + 1) | 0;
     Atomics.notify(words, WORD_SEQUENCE);
-    Atomics.store(words, WORD_COMPLETED, sequence);
+    Atomics.store(words, WORD_DELIVERED, stampDelivery(sequence, sharedClockMs()));
     return true;
   }
 }
@@ -54,7 +73,7 @@ export class DoorbellSleeper {
   timeouts = 0;
   /** Deadlines that found work nobody had rung for yet: between a commit and its ring, so rare. */
   lateWork = 0;
-  /** Deadlines that found work although a producer had seen the flag and rung: a bug, always 0. */
+  /** Deadlines that found work although a ring had been delivered before: a bug, always 0. */
   missedRings = 0;
 
   /**
@@ -76,12 +95,13 @@ export class DoorbellSleeper {
     if (waitMs <= 0) return 'deadline';
     const sequence = this.#fallAsleep();
     if (this.#hasWork()) return this.#wake('work');
+    const startMs = sharedClockMs();
     if (Atomics.wait(this.#words, WORD_SEQUENCE, sequence, waitMs) !== 'timed-out') {
       this.rung += 1;
       return this.#wake('rung');
     }
     this.timeouts += 1;
-    this.#judgeTimeout(sequence);
+    this.#judgeTimeout(sequence, startMs + Math.floor(waitMs));
     return this.#wake('deadline');
   }
 
@@ -124,14 +144,20 @@ export class DoorbellSleeper {
   }
 
   /**
-   * Work at a deadline proves nothing by itself, its ring may be on the way. It is a bug when a
-   * ring newer than this sleep was delivered in full, so that the wait should have ended by it.
+   * Work at a deadline proves nothing by itself: its ring may be on the way, or have come between
+   * the deadline and this line. It is a bug when a ring newer than this sleep was delivered clearly
+   * before the deadline, for the wait should have ended by it.
    */
-  #judgeTimeout(sequence: number): void {
+  #judgeTimeout(sequence: number, deadlineMs: number): void {
     const untouched = Atomics.load(this.#words, WORD_SLEEPING) === ASLEEP;
-    const delivered = (Atomics.load(this.#words, WORD_COMPLETED) - sequence) | 0;
+    const stamp = Atomics.load(this.#words, WORD_DELIVERED);
     if (!this.#hasWork()) return;
-    if (delivered > 0) this.missedRings += 1;
-    else if (untouched) this.lateWork += 1;
+    if (untouched) {
+      this.lateWork += 1;
+      return;
+    }
+    if (((sharedClockMs() - deadlineMs) | 0) > LATE_MS) return;
+    const newer = stampedSequenceAhead(stamp, sequence) > 0;
+    if (newer && stampedMsBefore(stamp, deadlineMs) > PROOF_MS) this.missedRings += 1;
   }
 }

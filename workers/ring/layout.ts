@@ -8,7 +8,7 @@
  *        └────────────────┴────────────┴────────────┴───────────────────────────┘
  *   bell, byte 0          4          8           12             128
  *        ┌────────────────┬──────────┬───────────┬──────────────┐
- *        │ sleeping (0/1) │ sequence │ completed │ (unused)     │  one such block per sleeper
+ *        │ sleeping (0/1) │ sequence │ delivered │ (unused)     │  one such block per sleeper
  *        └────────────────┴──────────┴───────────┴──────────────┘
  *
  * Blocks are 128 bytes apart (two cache lines, since processors fetch lines in pairs), so a store
@@ -93,8 +93,25 @@ export function openRing(memory: SharedArrayBuffer): RingWindows {
 export const WORD_SLEEPING = 0;
 /** The word that is waited on; it grows by one with each notification. */
 export const WORD_SEQUENCE = WORD_SLEEPING + 1;
-/** The sequence of the newest notification that has been delivered in full. */
-export const WORD_COMPLETED = WORD_SEQUENCE + 1;
+/** Stamp of a notification that has been delivered in full: see `stampDelivery`. */
+export const WORD_DELIVERED = WORD_SEQUENCE + 1;
+
+const STAMP_BITS = 16;
+
+/** One word: the low halves of a sequence (high half) and of a time in milliseconds (low half). */
+export function stampDelivery(sequence: number, ms: number): number {
+  return (sequence << STAMP_BITS) | (ms & 0xffff);
+}
+
+/** How far the stamped sequence is ahead of `sequence`, modulo 2^16, as a signed number. */
+export function stampedSequenceAhead(stamp: number, sequence: number): number {
+  return (((stamp >> STAMP_BITS) - sequence) << STAMP_BITS) >> STAMP_BITS;
+}
+
+/** How many milliseconds the stamped time lies before `ms`, modulo 2^16, as a signed number. */
+export function stampedMsBefore(stamp: number, ms: number): number {
+  return ((ms - stamp) << STAMP_BITS) >> STAMP_BITS;
+}
 
 /** Memory for `count` doorbells, all awake. */
 export function createDoorbells(count: number): SharedArrayBuffer {
