@@ -2,9 +2,9 @@
  * Spare segments: files of the full length, written with zeros and synced ahead of use, so that a
  * group commit overwrites blocks that the file system has already allocated.
  *
- * Preparing is slow and may find the disk full; it happens on whichever thread owns the supply, never
- * inside a commit. A file that is being filled ends in `.tmp`, a finished one in `.spare`: both are
- * outside the log, and only the writer of the log renames a spare to a segment's name.
+ * Preparing is slow and may find the disk full; it happens on whichever thread owns the supply,
+ * never inside a commit. A file that is being filled ends in `.tmp`, a finished one in `.spare`:
+ * both are outside the log, and only the writer of the log renames a spare to a segment's name.
  */
 
 import { type Disk, DiskError, type DiskFile } from '../disk/disk.js';
@@ -33,8 +33,8 @@ export function isNoSpace(error: unknown): boolean {
 }
 
 /**
- * Fills `<name>.tmp` with zeros, one slice per step, then syncs and renames it to `<name>`. A failure
- * removes the file and is thrown.
+ * Fills `<name>.tmp` with zeros, one slice per step, then syncs and renames it to `<name>`. A
+ * failure removes the file and is thrown.
  */
 export function* preparing(
   disk: Disk,

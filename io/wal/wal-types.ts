@@ -3,7 +3,10 @@
  * acknowledged, what recovery finds. Plain values only, so that they cross threads unchanged.
  */
 
-/** A contiguous stretch of entries of one term: `bytes` holds `count` entries as in codec/entry.ts. */
+/**
+ * A contiguous stretch of entries of one term: `bytes` holds `count` entries as in
+ * codec/entry.ts.
+ */
 export interface PersistRun {
   readonly term: number;
   readonly first: number;
@@ -27,6 +30,10 @@ export interface PersistRequest {
   readonly runs: readonly PersistRun[];
   /** The newest configuration entry among the runs, opaque here; repeated in checkpoints. */
   readonly configuration?: { readonly index: number; readonly bytes: Uint8Array };
+  /**
+   * Ends `RecoveredGroup.inDoubt` for good: the group durably holds a later leader's first entry.
+   */
+  readonly clearsDoubt?: boolean;
 }
 
 /** What is durable (or, in the relaxed modes, written) after a group commit. */
@@ -55,16 +62,23 @@ export interface RecoveredGroup {
   readonly term: number;
   readonly vote: number;
   readonly generation: number;
-  /** First index present in the log (1 until compaction exists) and last; last < first when empty. */
+  /**
+   * First index present in the log (1 until compaction exists) and last; last < first when empty.
+   */
   readonly first: number;
   readonly last: number;
   /** Ascending: `{ first, term }` means entries from `first` on carry `term` until the next run. */
   readonly termRuns: readonly { readonly first: number; readonly term: number }[];
-  /** Ascending, one per block: last index, and entry bytes of the group up to it from `first`. */
+  /**
+   * Ascending: last index, and entry bytes of the group from `first` up to it. Sparse, one per 64
+   * KiB or segment: extent n ends the stretch that location n begins.
+   */
   readonly extents: readonly { readonly last: number; readonly bytes: number }[];
   readonly locations: readonly BlockLocation[];
   /** Configuration entries found, ascending by index: payload bytes. */
   readonly configurations: readonly { readonly index: number; readonly bytes: Uint8Array }[];
-  /** A recognisable torn block of this group was cut: something may have been acknowledged in it. */
+  /**
+   * A recognisable torn block of this group was cut: something may have been acknowledged in it.
+   */
   readonly inDoubt: boolean;
 }

@@ -1,0 +1,165 @@
+/**
+ * What the writer knows of each group: enough to refuse a submission that does not continue its
+ * log, to name the last index in acknowledgements, and to fill a checkpoint.
+ *
+ * It must never hold entries. A submission that contradicts the table is a programmer's mistake
+ * in the caller and throws before anything is staged.
+ */
+
+import { ENTRY_ALIGNMENT, ENTRY_HEADER_BYTES } from '../../codec/entry.js';
+import { type GroupMask, maskHas } from './block-format.js';
+import type { GroupState } from './checkpoint-record.js';
+import type { WalConfiguration } from './record-cursor.js';
+import type { PersistRequest, RecoveredGroup } from './wal-types.js';
+
+const U32_MAX = 0xffff_ffff;
+/** An entry without payload. */
+const ENTRY_LEAST = ENTRY_HEADER_BYTES;
+
+class LiveGroup {
+  readonly group: number;
+  term = 0;
+  vote = 0;
+  generation = 0;
+  compactedIndex = 0;
+  lastIndex = 0;
+  /** Submission number of the newest request in this life; null before the first. */
+  seq: number | null = null;
+  inDoubt: boolean;
+  readonly termRuns: { first: number; term: number }[] = [];
+  readonly configurations: WalConfiguration[] = [];
+
+  constructor(group: number, inDoubt: boolean) {
+    this.group = group;
+    this.inDoubt = inDoubt;
+  }
+
+  /** The last index after `request`. Throws when the request does not continue this group's log. */
+  check(request: PersistRequest): number {
+    const { seq, generation, truncateAfter } = request;
+    if (this.seq !== null && seq <= this.seq) {
+      throw new Error(`${this.#name()}: submission ${seq} after ${this.seq}`);
+    }
+    if (generation < this.generation) {
+      throw new Error(`${this.#name()}: generation ${generation} after ${this.generation}`);
+    }
+    if (truncateAfter === undefined) return this.#checkRuns(request, this.lastIndex);
+    if (truncateAfter > this.lastIndex || truncateAfter < this.compactedIndex) {
+      const log = `${this.compactedIndex}–${this.lastIndex}`;
+      throw new Error(`${this.#name()}: truncation after ${truncateAfter} of a log ${log}`);
+    }
+    return this.#checkRuns(request, truncateAfter);
+  }
+
+  #checkRuns(request: PersistRequest, after: number): number {
+    let last = after;
+    let term = this.termRuns.findLast((run) => run.first <= after)?.term ?? 0;
+    for (const run of request.runs) {
+      if (run.first !== last + 1) {
+        throw new Error(`${this.#name()}: a run at ${run.first} after index ${last}`);
+      }
+      if (run.term < term) {
+        throw new Error(`${this.#name()}: a run of term ${run.term} after term ${term}`);
+      }
+      const { count, bytes } = run;
+      if (count < 1 || bytes.length % ENTRY_ALIGNMENT !== 0 || bytes.length < count * ENTRY_LEAST) {
+        throw new Error(`${this.#name()}: a run of ${count} entries in ${bytes.length} bytes`);
+      }
+      last = run.first + count - 1;
+      term = run.term;
+    }
+    return last;
+  }
+
+  apply(request: PersistRequest, lastIndex: number): void {
+    const { hardState, truncateAfter, configuration } = request;
+    this.seq = request.seq;
+    this.generation = request.generation;
+    this.lastIndex = lastIndex;
+    if (hardState !== undefined) {
+      this.term = hardState.term;
+      this.vote = hardState.vote;
+    }
+    if (truncateAfter !== undefined) {
+      while ((this.configurations.at(-1)?.index ?? 0) > truncateAfter) this.configurations.pop();
+      while ((this.termRuns.at(-1)?.first ?? 0) > truncateAfter) this.termRuns.pop();
+    }
+    for (const { first, term } of request.runs) {
+      if (term !== this.termRuns.at(-1)?.term) this.termRuns.push({ first, term });
+    }
+    // A copy: the caller's bytes lie in an arena that is written again.
+    if (configuration !== undefined)
+      this.remember(configuration.index, configuration.bytes.slice());
+    if (request.clearsDoubt === true) this.inDoubt = false;
+  }
+
+  remember(index: number, bytes: Uint8Array): void {
+    if (index > (this.configurations.at(-1)?.index ?? -1))
+      this.configurations.push({ index, bytes });
+  }
+
+  state(): GroupState {
+    return {
+      group: this.group,
+      term: this.term,
+      vote: this.vote,
+      generation: this.generation,
+      lastIndex: this.lastIndex,
+      compactedIndex: this.compactedIndex,
+      compactedTerm: 0,
+      snapshotId: 0,
+      inDoubt: this.inDoubt,
+      configuration: this.configurations.at(-1) ?? null,
+    };
+  }
+
+  #name(): string {
+    return `group ${this.group}`;
+  }
+}
+
+export class GroupTable {
+  readonly #groups = new Map<number, LiveGroup>();
+  /** Groups that recovery cut: also those whose first record is still to come. */
+  readonly doubt: GroupMask;
+
+  constructor(recovered: readonly RecoveredGroup[], doubt: GroupMask) {
+    this.doubt = doubt;
+    for (const from of recovered) {
+      const group = new LiveGroup(from.group, from.inDoubt);
+      group.term = from.term;
+      group.vote = from.vote;
+      group.generation = from.generation;
+      group.compactedIndex = from.first - 1;
+      group.lastIndex = from.last;
+      group.termRuns.push(...from.termRuns);
+      for (const { index, bytes } of from.configurations) group.remember(index, bytes);
+      this.#groups.set(from.group, group);
+    }
+  }
+
+  /** The group's last index after `request`; throws when it does not continue the group's log. */
+  check(request: PersistRequest): number {
+    const { group } = request;
+    if (!(Number.isInteger(group) && group >= 0 && group <= U32_MAX)) {
+      throw new RangeError(`group id out of range: ${group}`);
+    }
+    return (this.#groups.get(group) ?? new LiveGroup(group, false)).check(request);
+  }
+
+  apply(request: PersistRequest, lastIndex: number): void {
+    let group = this.#groups.get(request.group);
+    if (group === undefined) {
+      group = new LiveGroup(request.group, maskHas(this.doubt, request.group));
+      this.#groups.set(request.group, group);
+    }
+    group.apply(request, lastIndex);
+  }
+
+  /** Every group's state, by ascending group. */
+  states(): GroupState[] {
+    return [...this.#groups.values()]
+      .sort((a, b) => a.group - b.group)
+      .map((group) => group.state());
+  }
+}

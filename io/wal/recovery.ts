@@ -1,0 +1,254 @@
+/**
+ * Opens what a former life left: scan, judge, cut, and every group's recovered log.
+ *
+ *   scan.ts reads → judge.ts tells torn from corrupt → here: mark, clear, discard, sync
+ *
+ * The steps of a cut may be interrupted and repeated anywhere. First one sector, the cut block,
+ * is written and synced: it keeps "in doubt" alive however often the node crashes from here on.
+ * Only then is the rest cleared. It must never change a byte of a log that is refused.
+ */
+
+import type { Disk, DiskFile } from '../disk/disk.js';
+import {
+  BLOCK_BYTES_MIN,
+  BlockKind,
+  checksumSeed,
+  finishBlock,
+  type GroupMask,
+  maskEmpty,
+  maskHas,
+} from './block-format.js';
+import { type Judged, judge } from './judge.js';
+import { writeWhole } from './live-segment.js';
+import { LogReader } from './log-reader.js';
+import {
+  type ExpectedIdentity,
+  type FoundSegment,
+  type LogScan,
+  listSegments,
+  openSegments,
+  scanLog,
+} from './scan.js';
+import { WalDamage, WalMissing } from './wal-errors.js';
+import type { RecoveredGroup } from './wal-types.js';
+
+const CLEAR_SLICE_BYTES = 1024 * 1024;
+const MEASURE_BYTES = 1024 * 1024;
+
+/** What was cut off, for the operator's log. */
+export interface CutReport {
+  readonly path: string;
+  readonly offset: number;
+  /** The sequence of the first block that is gone. */
+  readonly sequence: number;
+  readonly what: string;
+  readonly clearedBytes: number;
+}
+
+export interface WalReport {
+  /** True when there was no log, or only one whose creation had not been finished. */
+  readonly created: boolean;
+  readonly segments: number;
+  readonly blocks: number;
+  /** Blocks that were recognisable and cut: their groups are in doubt. */
+  readonly tornBlocks: number;
+  /** Null when the log ended cleanly. */
+  readonly cut: CutReport | null;
+  /** Segment file that was named but never begun, and was removed. */
+  readonly discarded: string | null;
+  /** Groups in doubt, also ones that the log does not know: see `maskHas`. */
+  readonly doubt: GroupMask;
+}
+
+/** Where the writer goes on. */
+export interface LogTail {
+  readonly logId: number;
+  readonly segment: number;
+  readonly segmentBytes: number;
+  readonly offset: number;
+  readonly sequence: number;
+  readonly previousCrc: number;
+  /** The last block is a seal or a checkpoint: everything acknowledged is protected. */
+  readonly sealed: boolean;
+}
+
+export interface Recovered {
+  readonly tail: LogTail;
+  readonly groups: readonly RecoveredGroup[];
+  readonly report: WalReport;
+  /** Bytes of all segments, and how many there are. */
+  readonly bytes: number;
+}
+
+/**
+ * Recovers the log in `directory`. Null: there is none, or its creation was never finished and what
+ * there was has been removed; with `mustExist` both are refused instead.
+ */
+export function recover(
+  disk: Disk,
+  directory: string,
+  expected: ExpectedIdentity,
+  mustExist: boolean,
+): Recovered | null {
+  const numbers = listSegments(disk, directory);
+  if (numbers.length === 0) {
+    if (!mustExist) return null;
+    throw new WalMissing(directory, 'this node has made a log, and there is no segment of it');
+  }
+  const segments = openSegments(disk, directory, numbers, expected);
+  try {
+    const scan = scanLog(segments);
+    const judged = judge(scan);
+    if (judged.unbegun) {
+      if (mustExist)
+        throw new WalDamage(segments[0]!.reader.path, scan.stop.offset, scan.stop.what);
+      discard(disk, directory, segments[0]!);
+      return null;
+    }
+    return settle(disk, directory, scan, judged);
+  } finally {
+    for (const { reader } of segments) reader.close();
+  }
+}
+
+/** Performs the cut and gathers what the writer and the groups need to go on. */
+function settle(disk: Disk, directory: string, scan: LogScan, judged: Judged): Recovered {
+  const { stop, replay } = scan;
+  const last = scan.segments[stop.at]!;
+  const marked = !maskEmpty(judged.doubt);
+  const { clearedBytes, previousCrc } = applyCut(disk, scan, judged);
+  if (marked) replay.cut(judged.doubt);
+  if (judged.discarded !== null) discard(disk, directory, judged.discarded);
+  const segments = scan.segments.filter((segment) => segment !== judged.discarded);
+  const { path, segment } = last.reader;
+  const { offset, sequence, what } = stop;
+  const cut = clearedBytes === 0 ? null : { path, offset, sequence, what, clearedBytes };
+  return {
+    tail: {
+      logId: scan.logId!,
+      segment,
+      segmentBytes: last.reader.size,
+      offset: marked ? offset + BLOCK_BYTES_MIN : offset,
+      sequence: marked ? sequence + 1 : sequence,
+      previousCrc,
+      sealed: !marked && isSealed(scan.lastKind),
+    },
+    groups: finishGroups(disk, directory, replay),
+    report: {
+      created: false,
+      segments: segments.length,
+      blocks: scan.blocks,
+      tornBlocks: judged.tornBlocks,
+      cut,
+      discarded: judged.discarded?.reader.path ?? null,
+      doubt: replay.doubt,
+    },
+    bytes: segments.reduce((sum, { reader }) => sum + reader.size, 0),
+  };
+}
+
+/**
+ * Whether the last block leaves nothing to protect: a checkpoint only repeats what is elsewhere.
+ */
+function isSealed(lastKind: number | null): boolean {
+  return lastKind === BlockKind.seal || lastKind === BlockKind.checkpoint;
+}
+
+/** Marks and clears, each followed by its sync; then syncs even a log that needed neither. */
+function applyCut(
+  disk: Disk,
+  scan: LogScan,
+  judged: Judged,
+): { clearedBytes: number; previousCrc: number } {
+  const { stop } = scan;
+  const { reader } = scan.segments[stop.at]!;
+  const file = disk.open(reader.path, 'readwrite');
+  try {
+    let previousCrc = stop.previousCrc;
+    let from = stop.offset;
+    if (!maskEmpty(judged.doubt)) {
+      previousCrc = writeCutBlock(file, scan, judged.doubt);
+      file.sync();
+      from += BLOCK_BYTES_MIN;
+    }
+    clear(file, from, judged.dirtyEnd);
+    // What this process reads may be in the page cache only: it is synced before it is served.
+    file.sync();
+    return { clearedBytes: Math.max(0, judged.dirtyEnd - stop.offset), previousCrc };
+  } finally {
+    file.close();
+  }
+}
+
+function writeCutBlock(
+  file: DiskFile,
+  { segments, stop, logId }: LogScan,
+  mask: GroupMask,
+): number {
+  const { segment } = segments[stop.at]!.reader;
+  const bytes = new Uint8Array(BLOCK_BYTES_MIN);
+  const plan = {
+    kind: BlockKind.cut,
+    bodyBytes: 0,
+    previousCrc: stop.previousCrc,
+    requests: 0,
+    offset: stop.offset,
+    mask,
+    logId: logId!,
+    segment,
+    sequence: stop.sequence,
+    // Nothing before this place is claimed to be synced that was not claimed by an earlier block.
+    durableSeq: 0,
+  };
+  const seed = checksumSeed(plan.logId, segment);
+  const crc = finishBlock(bytes, new DataView(bytes.buffer), 0, plan, seed);
+  writeWhole(file, bytes, bytes.length, stop.offset);
+  return crc;
+}
+
+function clear(file: DiskFile, from: number, to: number): void {
+  if (to <= from) return;
+  const zeros = new Uint8Array(Math.min(CLEAR_SLICE_BYTES, to - from));
+  for (let at = from; at < to; at += zeros.length) {
+    writeWhole(file, zeros, Math.min(zeros.length, to - at), at);
+  }
+}
+
+function discard(disk: Disk, directory: string, { reader }: FoundSegment): void {
+  disk.remove(reader.path);
+  disk.syncDirectory(directory);
+}
+
+function finishGroups(disk: Disk, directory: string, replay: LogScan['replay']): RecoveredGroup[] {
+  const reader = new LogReader(disk, directory);
+  try {
+    return replay.finish((group, location, last, termOf) => {
+      let bytes = 0;
+      for (let first = location.first; first <= last; ) {
+        const wanted = { group, location, first, last, bytesMax: MEASURE_BYTES, termOf };
+        const runs = reader.read(wanted);
+        if (runs.length === 0) {
+          throw new Error(
+            `assertion failed: entry ${first} of group ${group} was read and is gone`,
+          );
+        }
+        for (const run of runs) {
+          bytes += run.bytes.length;
+          first += run.count;
+        }
+      }
+      return bytes;
+    });
+  } finally {
+    reader.close();
+  }
+}
+
+/** Whether a group may have lost something it acknowledged, also one that the log does not know. */
+export function isInDoubt(
+  opened: { readonly groups: readonly RecoveredGroup[]; readonly report: WalReport },
+  group: number,
+): boolean {
+  const known = opened.groups.find((candidate) => candidate.group === group);
+  return known?.inDoubt ?? maskHas(opened.report.doubt, group);
+}
