@@ -8,7 +8,15 @@
 import { isVoter } from './membership.js';
 import { type Progress, ProgressState } from './progress.js';
 import { type CoreState, Standing } from './state.js';
-import { type LogIndex, NO_INDEX, NOBODY, type NodeId, Role, type Term } from './types.js';
+import {
+  type Configuration,
+  type LogIndex,
+  NO_INDEX,
+  NOBODY,
+  type NodeId,
+  Role,
+  type Term,
+} from './types.js';
 
 export { ClusterInvariants } from './cluster-invariants.js';
 
@@ -75,7 +83,17 @@ function tracksMembers(state: CoreState): boolean {
   return others.every((member) => state.progress.has(member.id));
 }
 
+/** Configurations never change once made: each is looked at once. */
+const soundConfigurations = new WeakSet<Configuration>();
+
 function membersAddUp({ configuration }: CoreState): boolean {
+  if (soundConfigurations.has(configuration)) return true;
+  if (!isSound(configuration)) return false;
+  soundConfigurations.add(configuration);
+  return true;
+}
+
+function isSound(configuration: Configuration): boolean {
   const { voters, outgoing, learners, learnersNext, members } = configuration;
   if (voters.length === 0) return false;
   const known = (id: NodeId): boolean => members.some((member) => member.id === id);
@@ -189,6 +207,7 @@ const TRANSITION_RULES: readonly Rule<Transition>[] = [
     ({ before, after }) => after.log.committed >= before.committed,
   ],
   ['A committed entry is never truncated.', keepsCommitted],
+  ['A leader commits by counting only entries of its own term.', countsOwnTerm],
   ['The applied index never shrinks.', ({ before, after }) => after.log.applied >= before.applied],
   ['Entries are handed out once.', ({ before, after }) => after.handedOut >= before.handedOut],
   ['Without a truncation what is durable stays durable.', keepsDurable],
@@ -226,6 +245,11 @@ function generationGrows({ before, after }: Transition): boolean {
 
 function keepsCommitted({ before, after }: Transition): boolean {
   return after.log.termAt(before.committed) === before.committedTerm;
+}
+
+function countsOwnTerm({ before, after }: Transition): boolean {
+  if (after.role !== Role.leader || after.log.committed === before.committed) return true;
+  return after.log.termAt(after.log.committed) === after.term;
 }
 
 function keepsDurable(step: Transition): boolean {

@@ -192,11 +192,17 @@ export class Raft {
         if (state.role !== Role.leader) onReadIndexReply(state, message);
         return null;
       case MessageKind.timeoutNow:
-        if (message.from === state.leader && mayCampaign(state)) becomeCandidate(state, true);
+        this.#onTimeoutNow(message.from);
         return null;
       default:
         return null;
     }
+  }
+
+  #onTimeoutNow(from: NodeId): void {
+    const { state } = this;
+    if (!state.options.transfer || from !== state.leader) return;
+    if (mayCampaign(state)) becomeCandidate(state, true);
   }
 
   /** Proposes `count` entries of `bytes` bytes in all; the caller places them where told. */

@@ -37,6 +37,8 @@ export interface RaftOptions {
   readonly electionTimeoutMax: number;
   readonly heartbeatInterval: number;
   readonly preVote: boolean;
+  /** False: a leader's request to take over is ignored. */
+  readonly transfer: boolean;
   /** Appends in flight to one peer. */
   readonly windowMessagesMax: number;
   readonly windowBytesMax: number;

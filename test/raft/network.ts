@@ -7,7 +7,7 @@
  */
 
 import assert from 'node:assert/strict';
-import { describeMessage } from '../../engine/raft/describe.js';
+import { describeMessage, messageName } from '../../engine/raft/describe.js';
 import {
   ClusterInvariants,
   checkState,
@@ -15,8 +15,7 @@ import {
   type Snapshot,
   snapshotOf,
 } from '../../engine/raft/invariants.js';
-import { type Message, MessageKind } from '../../engine/raft/message.js';
-import { quorumValue } from '../../engine/raft/quorum.js';
+import { type Message, MessageKind, VoteGrant } from '../../engine/raft/message.js';
 import type { Raft } from '../../engine/raft/raft.js';
 import type { Placement, Proposed, Ready, StorageAck } from '../../engine/raft/ready.js';
 import type { RaftOptions } from '../../engine/raft/state.js';
@@ -36,6 +35,7 @@ export const DEFAULT_OPTIONS = {
   electionTimeoutMax: 300,
   heartbeatInterval: 50,
   preVote: true,
+  transfer: true,
   windowMessagesMax: 4,
   windowBytesMax: 1_000_000,
   appendEntriesMax: 1000,
@@ -201,6 +201,7 @@ export class Cluster {
 
   /** Puts a message under way, unless its link is cut or nobody is there. */
   post(sender: Replica, message: Message): void {
+    checkPromise(sender, message);
     const receiver = this.replicas.get(message.to);
     if (receiver === undefined || receiver.life === null) return;
     if (this.#cut.has(`${message.from}>${message.to}`)) return;
@@ -314,20 +315,38 @@ export class Cluster {
     const broken = checkState(state);
     if (before !== null) broken.push(...checkTransition(before, state));
     broken.push(...this.invariants.observe(state));
-    assert.deepEqual(broken, [], `invariants of replica ${replica.id} at ${this.now} ms`);
+    if (broken.length > 0) {
+      assert.fail(`replica ${replica.id} at ${this.now} ms: ${broken.join(' ')}`);
+    }
     assert.equal(replica.alive.entries.length, state.log.last, 'the log has its entries');
+    this.#checkBelief(replica);
     if (this.invariants.committed > known) this.#checkDurable(state.configuration);
   }
 
-  /** A committed entry is on the disks of a quorum, whose data is the recorded one. */
-  #checkDurable(configuration: Configuration): void {
+  /** A committed entry is on the disks of a quorum; counted here without the core's own counting. */
+  #checkDurable({ voters, outgoing }: Configuration): void {
     const index = this.invariants.committed;
     const term = this.invariants.committedTermAt(index);
-    const held = quorumValue(configuration, (id) => {
-      const replica = this.replica(id);
-      return replica.hasLost || replica.records.termAt(index) === term ? 1 : 0;
-    });
-    assert.equal(held, 1, `entry ${index}, just committed, is durable on a quorum`);
+    for (const set of [voters, outgoing]) {
+      const holders = set.filter((id) => {
+        const replica = this.replica(id);
+        return replica.hasLost || replica.records.termAt(index) === term;
+      });
+      const isMajority = set.length === 0 || holders.length * 2 > set.length;
+      assert.ok(isMajority, `entry ${index}, just committed, is durable on a majority of ${set}`);
+    }
+  }
+
+  /** What a core believes to be on its disk is there. */
+  #checkBelief(replica: Replica): void {
+    const { log } = replica.raft.state;
+    const { records } = replica;
+    assert.ok(log.durable <= records.last, 'what is durable is on disk');
+    assert.equal(
+      records.termAt(log.durable),
+      log.termAt(log.durable) || undefined,
+      'as it is here',
+    );
   }
 
   #checkLabels(replica: Replica, first: LogIndex, last: LogIndex): void {
@@ -339,6 +358,24 @@ export class Cluster {
       if (known === undefined) this.#labels.set(key, label);
       else assert.equal(label, known, `one entry at index ${at} of term ${term}`);
     }
+  }
+}
+
+/** Votes and acknowledgements are promises: nothing leaves that a crash could make untrue. */
+function checkPromise({ records, raft }: Replica, message: Message): void {
+  const { kind, term } = message;
+  if (kind === MessageKind.preVote || kind === MessageKind.preVoteReply) return;
+  if (kind === MessageKind.readIndex) return;
+  assert.ok(
+    records.hardState.term >= term,
+    `${messageName(kind)} waits for its term to be durable`,
+  );
+  if (kind === MessageKind.vote) {
+    assert.equal(records.hardState.vote, message.from, 'a vote for itself is durable');
+  } else if (kind === MessageKind.voteReply && message.grant !== VoteGrant.refused) {
+    assert.equal(records.hardState.vote, message.to, 'a granted vote is durable');
+  } else if (kind === MessageKind.appendReply && message.accepted && message.match > 0) {
+    assert.equal(records.termAt(message.match), raft.termAt(message.match), 'so is what matches');
   }
 }
 

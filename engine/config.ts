@@ -1,0 +1,319 @@
+/**
+ * The options of an engine: one table of fields with unit, default and rule, validated at once.
+ *
+ * Every problem is reported, with the value, the rule and the remedy; an unknown name is refused with
+ * the nearest known one. Names and timing defaults are those of the kraft guides. Options of a
+ * group must be equal on all its replicas; the others may differ from process to process.
+ */
+
+import { ErrorNumber, RingraftError } from './errors.js';
+import { LIMITS } from './limits.js';
+
+/** Timing presets, in milliseconds. */
+export const TIMING_PRESETS = {
+  /** Same data centre, idle machines. */
+  'low-latency': { heartbeatInterval: 10, electionTimeoutMin: 50, electionTimeoutMax: 100 },
+  standard: { heartbeatInterval: 50, electionTimeoutMin: 150, electionTimeoutMax: 300 },
+  /** Across data centres. */
+  'wide-area': { heartbeatInterval: 100, electionTimeoutMin: 500, electionTimeoutMax: 1000 },
+} as const;
+export type TimingPreset = keyof typeof TIMING_PRESETS;
+
+export type SyncMode = 'always' | 'batch' | 'none';
+
+export interface GroupOptions {
+  /** Name of the group, unique in the engine. */
+  readonly name: string;
+  /** The state machine: the URL of a module whose default export makes one (see state-machine.ts). */
+  readonly machine: URL | string;
+  /** Given to the machine's factory; must survive structured cloning. */
+  readonly machineOptions?: unknown;
+  /** Largest command in bytes; equal on all replicas (checked when they meet). Default 1 MiB. */
+  readonly entryBytesMax?: number;
+}
+
+export interface EngineOptions {
+  /** This node, 1-based; a member of `cluster`. */
+  readonly nodeId: number;
+  /** Keeps clusters apart that share a network. Default 1. */
+  readonly clusterId?: number;
+  /** Where this node listens for peers, `host:port`. Default: its own entry of `cluster`. */
+  readonly listen?: string;
+  /** Every member's id and peer address; two nodes may spell an address differently. */
+  readonly cluster: Readonly<Record<number, string>>;
+  readonly groups: readonly GroupOptions[];
+  /** Data directory; without it the node runs in memory and forgets everything when it ends. */
+  readonly dataDir?: string;
+  /** Another directory for the log, such as one on a faster disk. */
+  readonly walDir?: string;
+  /** When entries are synced. `always`: before they are acknowledged. Default `always`. */
+  readonly syncMode?: SyncMode;
+  /** In mode `batch`: milliseconds between syncs. Default 10. */
+  readonly batchSyncInterval?: number;
+  /** Size of a log segment in bytes. Default 64 MiB. */
+  readonly segmentBytes?: number;
+  /** Memory for recent entries per group, in bytes. Default 32 MiB. */
+  readonly arenaBytes?: number;
+  /** A preset; single times override it. Default `standard`. */
+  readonly timing?: TimingPreset;
+  readonly electionTimeoutMin?: number;
+  readonly electionTimeoutMax?: number;
+  readonly heartbeatInterval?: number;
+  /** Entries in one append. Default 16384 (the guides show 100: batches are what makes it fast). */
+  readonly maxAppendBatchSize?: number;
+  /** False: one append at a time. Default true. */
+  readonly pipelineEnabled?: boolean;
+  /** Appends in flight to one peer. Default 8 (the guides show 10). */
+  readonly pipelineWindow?: number;
+  readonly enablePreVote?: boolean;
+  /** False: only `local` reads are served. Default true. */
+  readonly enableReadIndex?: boolean;
+  /** False: a request of the leader to take over is ignored. Default true. */
+  readonly enableLeadershipTransfer?: boolean;
+  /** Consensus threads; groups are spread over them. Default: one per group. */
+  readonly workers?: number;
+  /** How long a proposal or read may take unless it says otherwise, in milliseconds. Default 5000. */
+  readonly timeoutMs?: number;
+}
+
+export interface ResolvedOptions
+  extends Required<Omit<EngineOptions, 'dataDir' | 'walDir' | 'groups'>> {
+  readonly dataDir: string | null;
+  readonly walDir: string | null;
+  readonly groups: readonly Required<GroupOptions>[];
+  readonly members: readonly { readonly id: number; readonly address: string }[];
+}
+
+const DEFAULTS = {
+  clusterId: 1,
+  syncMode: 'always',
+  batchSyncInterval: 10,
+  segmentBytes: 64 * 1024 * 1024,
+  arenaBytes: 32 * 1024 * 1024,
+  timing: 'standard',
+  maxAppendBatchSize: 16_384,
+  pipelineEnabled: true,
+  pipelineWindow: 8,
+  enablePreVote: true,
+  enableReadIndex: true,
+  enableLeadershipTransfer: true,
+  timeoutMs: 5000,
+} as const;
+
+interface Rule {
+  readonly kind: 'integer' | 'string' | 'boolean' | 'object' | 'list';
+  readonly min?: number;
+  readonly max?: number;
+  readonly oneOf?: readonly string[];
+}
+
+const MIB = 1024 * 1024;
+const TIME: Rule = { kind: 'integer', min: 1, max: 600_000 };
+
+const RULES: { readonly [Name in keyof EngineOptions]-?: Rule } = {
+  nodeId: { kind: 'integer', min: 1, max: LIMITS.nodeIdMax },
+  clusterId: { kind: 'integer', min: 1, max: Number.MAX_SAFE_INTEGER },
+  listen: { kind: 'string' },
+  cluster: { kind: 'object' },
+  groups: { kind: 'list' },
+  dataDir: { kind: 'string' },
+  walDir: { kind: 'string' },
+  syncMode: { kind: 'string', oneOf: ['always', 'batch', 'none'] },
+  batchSyncInterval: { kind: 'integer', min: 1, max: 60_000 },
+  segmentBytes: { kind: 'integer', min: 64 * 1024, max: 1024 * MIB },
+  arenaBytes: { kind: 'integer', min: MIB, max: 512 * MIB },
+  timing: { kind: 'string', oneOf: Object.keys(TIMING_PRESETS) },
+  electionTimeoutMin: TIME,
+  electionTimeoutMax: TIME,
+  heartbeatInterval: TIME,
+  maxAppendBatchSize: { kind: 'integer', min: 1, max: 1_000_000 },
+  pipelineEnabled: { kind: 'boolean' },
+  pipelineWindow: { kind: 'integer', min: 1, max: 1024 },
+  enablePreVote: { kind: 'boolean' },
+  enableReadIndex: { kind: 'boolean' },
+  enableLeadershipTransfer: { kind: 'boolean' },
+  workers: { kind: 'integer', min: 1, max: LIMITS.groupsMax },
+  timeoutMs: TIME,
+};
+
+const GROUP_NAMES = ['name', 'machine', 'machineOptions', 'entryBytesMax'];
+
+/** The known name that a misspelt one most likely means; null when none is near. */
+export function nearestName(name: string, known: readonly string[]): string | null {
+  const lower = name.toLowerCase();
+  const shared = (other: string): number => {
+    const letters = new Set(other.toLowerCase());
+    return [...new Set(lower)].filter((letter) => letters.has(letter)).length / letters.size;
+  };
+  const exact = known.find((other) => other.toLowerCase() === lower);
+  if (exact !== undefined) return exact;
+  const contains = known.find((other) => {
+    const candidate = other.toLowerCase();
+    return candidate.includes(lower) || lower.includes(candidate);
+  });
+  if (contains !== undefined) return contains;
+  const best = [...known].sort((a, b) => shared(b) - shared(a))[0];
+  return best !== undefined && shared(best) > 0.7 ? best : null;
+}
+
+function unknownNames(given: object, known: readonly string[], where: string): string[] {
+  return Object.keys(given)
+    .filter((name) => !known.includes(name))
+    .map((name) => {
+      const nearest = nearestName(name, known);
+      return `${where}${name} is not an option${nearest === null ? '' : `; did you mean ${nearest}?`}`;
+    });
+}
+
+function ruleProblem(name: string, value: unknown, rule: Rule): string | null {
+  const shown = typeof value === 'string' ? `"${value}"` : String(value);
+  switch (rule.kind) {
+    case 'integer': {
+      const min = rule.min ?? 0;
+      const max = rule.max ?? Number.MAX_SAFE_INTEGER;
+      const whole = Number.isSafeInteger(value) && (value as number) >= min;
+      if (whole && (value as number) <= max) return null;
+      return `${name} is ${shown}, must be a whole number from ${min} to ${max}`;
+    }
+    case 'string':
+      if (typeof value !== 'string' || value === '') return `${name} is ${shown}, must be a text`;
+      if (rule.oneOf === undefined || rule.oneOf.includes(value)) return null;
+      return `${name} is ${shown}, must be one of ${rule.oneOf.join(', ')}`;
+    case 'boolean':
+      return typeof value === 'boolean' ? null : `${name} is ${shown}, must be true or false`;
+    case 'list':
+      return Array.isArray(value) ? null : `${name} is ${shown}, must be a list`;
+    case 'object':
+      return typeof value === 'object' && value !== null ? null : `${name} must be an object`;
+  }
+}
+
+function timingProblems(times: {
+  heartbeatInterval: number;
+  electionTimeoutMin: number;
+  electionTimeoutMax: number;
+}): string[] {
+  const { heartbeatInterval, electionTimeoutMin: min, electionTimeoutMax: max } = times;
+  const problems: string[] = [];
+  if (min < heartbeatInterval * 3) {
+    const need = `at least 3 × heartbeatInterval (${heartbeatInterval})`;
+    problems.push(`electionTimeoutMin is ${min}, must be ${need} = ${heartbeatInterval * 3}`);
+  }
+  if (max <= min) {
+    problems.push(`electionTimeoutMax is ${max}, must be more than electionTimeoutMin (${min})`);
+  }
+  if (max > min * 2) {
+    const need = `at most 2 × electionTimeoutMin (${min})`;
+    problems.push(`electionTimeoutMax is ${max}, must be ${need} = ${min * 2}`);
+  }
+  return problems;
+}
+
+const ADDRESS = /^(\[[^\]]+\]|[^:\s]*):\d{1,5}$/;
+
+function memberProblems(options: EngineOptions): string[] {
+  const problems: string[] = [];
+  const ids = Object.keys(options.cluster);
+  if (ids.length === 0) problems.push('cluster is empty, must name at least this node');
+  for (const id of ids) {
+    const number = Number(id);
+    if (!Number.isSafeInteger(number) || number < 1 || number > LIMITS.nodeIdMax) {
+      problems.push(`cluster names node "${id}", ids are whole numbers from 1`);
+    }
+    const address: unknown = options.cluster[number];
+    if (typeof address !== 'string' || !ADDRESS.test(address)) {
+      problems.push(`cluster[${id}] is "${String(address)}", must be host:port`);
+    }
+  }
+  if (options.cluster[options.nodeId] === undefined) {
+    problems.push(
+      `nodeId ${options.nodeId} is not in cluster (${ids.join(', ')}): add its address`,
+    );
+  }
+  return problems;
+}
+
+function groupProblems(groups: readonly GroupOptions[]): string[] {
+  const problems: string[] = [];
+  if (groups.length === 0) problems.push('groups is empty, must name at least one group');
+  if (groups.length > LIMITS.groupsMax) {
+    problems.push(`groups has ${groups.length} members, at most ${LIMITS.groupsMax} are allowed`);
+  }
+  const names = new Set<string>();
+  for (const [at, group] of groups.entries()) {
+    const where = `groups[${at}].`;
+    problems.push(...unknownNames(group, GROUP_NAMES, where));
+    if (typeof group.name !== 'string' || group.name === '') {
+      problems.push(`${where}name is "${String(group.name)}", must be a text`);
+    }
+    if (names.has(group.name)) problems.push(`${where}name "${group.name}" is used twice`);
+    names.add(group.name);
+    if (!(group.machine instanceof URL) && typeof group.machine !== 'string') {
+      problems.push(`${where}machine is missing: give the URL of a state machine module`);
+    }
+    if (group.entryBytesMax !== undefined) {
+      const rule: Rule = { kind: 'integer', min: 64, max: LIMITS.entryBytesMaxMax };
+      const problem = ruleProblem(`${where}entryBytesMax`, group.entryBytesMax, rule);
+      if (problem !== null) problems.push(problem);
+    }
+  }
+  return problems;
+}
+
+function shapeProblems(options: EngineOptions): string[] {
+  const known = Object.keys(RULES);
+  const problems = unknownNames(options, known, '');
+  for (const name of ['nodeId', 'cluster', 'groups'] as const) {
+    if (options[name] === undefined) problems.push(`${name} is missing`);
+  }
+  for (const [name, rule] of Object.entries(RULES)) {
+    const value = options[name as keyof EngineOptions];
+    if (value === undefined) continue;
+    const problem = ruleProblem(name, value, rule);
+    if (problem !== null) problems.push(problem);
+  }
+  if (options.walDir !== undefined && options.dataDir === undefined) {
+    problems.push('walDir is given without dataDir: a node in memory has no log on disk');
+  }
+  return problems;
+}
+
+/** The options with every default filled in; throws `ERR_INVALID_OPTIONS` naming all problems. */
+export function resolveOptions(options: EngineOptions): ResolvedOptions {
+  const problems = shapeProblems(options);
+  if (problems.length > 0) throw invalid(problems);
+  const preset = TIMING_PRESETS[options.timing ?? DEFAULTS.timing];
+  const times = {
+    heartbeatInterval: options.heartbeatInterval ?? preset.heartbeatInterval,
+    electionTimeoutMin: options.electionTimeoutMin ?? preset.electionTimeoutMin,
+    electionTimeoutMax: options.electionTimeoutMax ?? preset.electionTimeoutMax,
+  };
+  problems.push(...timingProblems(times), ...memberProblems(options));
+  problems.push(...groupProblems(options.groups));
+  if (problems.length > 0) throw invalid(problems);
+  const groups = options.groups.map((group) => ({
+    machineOptions: null,
+    entryBytesMax: LIMITS.entryBytesMaxDefault,
+    ...group,
+  }));
+  return {
+    ...DEFAULTS,
+    listen: options.cluster[options.nodeId] as string,
+    workers: Math.min(options.workers ?? groups.length, groups.length),
+    ...withoutUndefined(options),
+    ...times,
+    groups,
+    dataDir: options.dataDir ?? null,
+    walDir: options.walDir ?? null,
+    members: Object.entries(options.cluster).map(([id, address]) => ({ id: Number(id), address })),
+  };
+}
+
+function withoutUndefined(options: EngineOptions): EngineOptions {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given) as unknown as EngineOptions;
+}
+
+function invalid(problems: readonly string[]): RingraftError {
+  return new RingraftError(ErrorNumber.invalidOptions, { detail: problems.join('; ') });
+}

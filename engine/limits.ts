@@ -1,0 +1,18 @@
+/**
+ * Bounds that hold everywhere, with the reason for each.
+ */
+
+export const LIMITS = {
+  /** Node ids travel as u32 in ring records and frames. */
+  nodeIdMax: 0xffff_ffff,
+  /** Groups of one node: the handshake declares each. */
+  groupsMax: 1024,
+  /** Default of `entryBytesMax`: a ring record is an eighth of its ring, so this sets 16 MiB rings. */
+  entryBytesMaxDefault: 1024 * 1024,
+  /** Largest `entryBytesMax`: one entry must fit into a WAL block of 4 MiB with its headers. */
+  entryBytesMaxMax: 2 * 1024 * 1024,
+  /** Entries one node may have proposed and not yet answered, per group. */
+  inflightEntriesMax: 1 << 18,
+  /** Bytes of commands and queries gathered for one ring record. */
+  batchBytesMax: 64 * 1024,
+} as const;

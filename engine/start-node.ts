@@ -1,0 +1,288 @@
+/**
+ * Brings up a node: data directory and lock, shared memory, threads in order, recovered groups.
+ *
+ * What recovery found on disk becomes what the core starts from here, and nowhere else. This file
+ * must never answer a request: see engine.ts and group.ts.
+ */
+
+import { crc32c } from '../codec/checksum.js';
+import { decodeConfiguration } from '../codec/configuration.js';
+import {
+  confirmDataDirectory,
+  type DataDirectory,
+  openDataDirectory,
+} from '../io/data-directory.js';
+import { DataDirectoryError } from '../io/data-directory-error.js';
+import { acquireDataLock, type DataLock, DataLockedError } from '../io/data-lock.js';
+import { NodeDisk } from '../io/disk/node-disk.js';
+import { randomU48 } from '../io/identity.js';
+import type { RecoveredGroup } from '../io/wal/wal-types.js';
+import { createIoFigures } from '../workers/io-figures.js';
+import { createSpareWords } from '../workers/spare-words.js';
+import { createStatusPage } from '../workers/status-page.js';
+import { Supervisor, type SupervisorEvents, ThreadRefused } from '../workers/supervisor.js';
+import type { GroupThreadData, TransportThreadData } from '../workers/thread-data.js';
+import { createNodeMemory, type NodeMemory } from '../workers/topology.js';
+import type { ResolvedOptions } from './config.js';
+import { ErrorNumber, RingraftError } from './errors.js';
+import { bootstrapConfiguration } from './raft/membership.js';
+import type { RaftOptions, Recovered } from './raft/state.js';
+import { type Configuration, incarnation, logIndex, nodeId, term } from './raft/types.js';
+
+/** Memory mode keeps the log in segments of this size. */
+const MEMORY_SEGMENT_BYTES = 4 * 1024 * 1024;
+const FRAME_OVERHEAD_BYTES = 257 * 1024;
+const APPEND_BYTES_MAX = 256 * 1024;
+const WINDOW_BYTES_MAX = 2 * 1024 * 1024;
+/** A leader whose disk is silent for this many election timeouts hands over. */
+const DISK_STALL_TIMEOUTS = 10;
+const PEER_IDLE_HEARTBEATS = 40;
+
+export interface RunningNode {
+  readonly memory: NodeMemory;
+  readonly supervisor: Supervisor;
+  readonly statusPages: readonly SharedArrayBuffer[];
+  readonly figures: SharedArrayBuffer;
+  readonly spares: SharedArrayBuffer;
+  readonly lock: DataLock | null;
+  readonly incarnation: number;
+  readonly bootId: number;
+  /** Where peers reach this node, as bound. */
+  readonly peerAddress: string;
+  /** What recovery found: segments, blocks, cuts. */
+  readonly recovery: unknown;
+}
+
+interface Identity {
+  readonly directory: DataDirectory | null;
+  readonly lock: DataLock | null;
+  readonly incarnation: number;
+  readonly logId: number;
+}
+
+async function openIdentity(options: ResolvedOptions): Promise<Identity> {
+  if (options.dataDir === null) {
+    return { directory: null, lock: null, incarnation: randomU48(), logId: randomU48() };
+  }
+  let lock: DataLock | null = null;
+  try {
+    lock = await acquireDataLock(options.dataDir);
+    const directory = openDataDirectory(new NodeDisk(), {
+      path: options.dataDir,
+      clusterId: options.clusterId,
+      nodeId: options.nodeId,
+      randomU48,
+      nowMs: Date.now(),
+      ...(options.walDir === null ? {} : { walDir: options.walDir }),
+    });
+    const { incarnation: life, logId } = directory.meta;
+    return { directory, lock, incarnation: life, logId };
+  } catch (cause) {
+    await lock?.release();
+    throw asDataError(cause);
+  }
+}
+
+function asDataError(cause: unknown): unknown {
+  if (!(cause instanceof DataLockedError) && !(cause instanceof DataDirectoryError)) return cause;
+  return new RingraftError(ErrorNumber.dataDirectory, { detail: cause.message, cause });
+}
+
+function raftOptions(options: ResolvedOptions, life: number): RaftOptions {
+  return {
+    id: nodeId(options.nodeId),
+    incarnation: incarnation(life),
+    seed: randomU48(),
+    electionTimeoutMin: options.electionTimeoutMin,
+    electionTimeoutMax: options.electionTimeoutMax,
+    heartbeatInterval: options.heartbeatInterval,
+    preVote: options.enablePreVote,
+    transfer: options.enableLeadershipTransfer,
+    windowMessagesMax: options.pipelineEnabled ? options.pipelineWindow : 1,
+    windowBytesMax: WINDOW_BYTES_MAX,
+    appendEntriesMax: options.maxAppendBatchSize,
+    appendBytesMax: APPEND_BYTES_MAX,
+    diskStallMax: options.electionTimeoutMax * DISK_STALL_TIMEOUTS,
+  };
+}
+
+/** What the core starts from: the group's part of the recovered log, or nothing. */
+function recoveredFor(bootstrap: Configuration, found: RecoveredGroup | undefined): Recovered {
+  if (found === undefined) {
+    const log = { last: logIndex(0), generation: 0, termRuns: [], extents: [] };
+    const hardState = { term: term(0), vote: nodeId(0) };
+    return { hardState, log, bootstrap, configurations: [], inDoubt: false };
+  }
+  return {
+    hardState: { term: term(found.term), vote: nodeId(found.vote) },
+    log: {
+      last: logIndex(found.last),
+      generation: found.generation,
+      termRuns: found.termRuns.map((run) => ({ first: logIndex(run.first), term: term(run.term) })),
+      extents: found.extents.map(({ last, bytes }) => ({ last: logIndex(last), bytes })),
+    },
+    bootstrap,
+    configurations: found.configurations.map(({ index, bytes }) => ({
+      index: logIndex(index),
+      configuration: decodeConfiguration(bytes),
+    })),
+    inDoubt: found.inDoubt,
+  };
+}
+
+const hashOf = (text: string): number => crc32c(Buffer.from(text));
+
+export async function startNode(
+  options: ResolvedOptions,
+  events: SupervisorEvents,
+): Promise<RunningNode> {
+  const identity = await openIdentity(options);
+  const threadOfGroup = options.groups.map((_, group) => group % options.workers);
+  const memory = createNodeMemory(
+    options.groups.map(({ entryBytesMax }) => ({
+      entryBytesMax,
+      arenaBytesMin: options.arenaBytes,
+    })),
+    options.workers,
+  );
+  const supervisor = new Supervisor(memory, options.workers, events);
+  try {
+    return await startThreads(options, identity, memory, threadOfGroup, supervisor);
+  } catch (cause) {
+    await supervisor.stop();
+    await identity.lock?.release();
+    if (!(cause instanceof ThreadRefused)) throw asDataError(cause);
+    const number = cause.thread === 'consensus' ? ErrorNumber.stateMachine : ErrorNumber.storage;
+    const which = cause.thread === 'transport' ? ErrorNumber.invalidOptions : number;
+    throw new RingraftError(which, { detail: cause.message, cause });
+  }
+}
+
+function bootstrapOf(options: ResolvedOptions): Configuration {
+  const members = options.members.map(({ id, address }) => ({ id: nodeId(id), address }));
+  return bootstrapConfiguration(members);
+}
+
+function groupData(
+  options: ResolvedOptions,
+  life: number,
+  bootstrap: Configuration,
+  recovered: readonly RecoveredGroup[],
+  statusPages: readonly SharedArrayBuffer[],
+): GroupThreadData[] {
+  return options.groups.map((group, number) => {
+    const found = recovered.find((each) => each.group === number);
+    return {
+      group: number,
+      name: group.name,
+      raft: raftOptions(options, life),
+      recovered: recoveredFor(bootstrap, found),
+      locations: found?.locations ?? [],
+      entryBytesMax: group.entryBytesMax,
+      status: statusPages[number] as SharedArrayBuffer,
+      machineUrl: String(group.machine),
+      machineOptions: group.machineOptions,
+    };
+  });
+}
+
+function transportData(
+  options: ResolvedOptions,
+  common: { readonly memory: NodeMemory; readonly threadOfGroup: readonly number[] },
+  life: number,
+  bootId: number,
+  bootstrap: Configuration,
+): TransportThreadData {
+  const { clusterId, nodeId: self, groups } = options;
+  return {
+    kind: 'transport',
+    ...common,
+    clusterId,
+    nodeId: self,
+    incarnation: life,
+    bootId,
+    listen: options.listen,
+    peers: options.members.filter(({ id }) => id !== self),
+    groups: groups.map((group, number) => ({
+      group: number,
+      nameHash: hashOf(group.name),
+      entryBytesMax: group.entryBytesMax,
+      configurationHash: hashOf(bootstrap.voters.join(',')),
+    })),
+    frameBytesMax: FRAME_OVERHEAD_BYTES + Math.max(...groups.map((group) => group.entryBytesMax)),
+    idleMs: Math.max(2000, options.heartbeatInterval * PEER_IDLE_HEARTBEATS),
+    seed: randomU48(),
+  };
+}
+
+async function startThreads(
+  options: ResolvedOptions,
+  identity: Identity,
+  memory: NodeMemory,
+  threadOfGroup: readonly number[],
+  supervisor: Supervisor,
+): Promise<RunningNode> {
+  const { clusterId, nodeId: self, groups } = options;
+  const { directory } = identity;
+  const common = { memory, threadOfGroup };
+  const spares = createSpareWords();
+  const figures = createIoFigures();
+  const segmentBytes = directory === null ? MEMORY_SEGMENT_BYTES : options.segmentBytes;
+  const recovered = await supervisor.start({
+    kind: 'io',
+    ...common,
+    walDirectory: directory?.paths.wal ?? null,
+    clusterId,
+    nodeId: self,
+    logId: identity.logId,
+    mustExist: directory !== null && !directory.fresh,
+    segmentBytes,
+    sync: { mode: options.syncMode, intervalMs: options.batchSyncInterval },
+    spares,
+    figures,
+  });
+  if (recovered.kind !== 'recovered') throw new Error('the io thread said nothing of its log');
+  if (directory !== null) {
+    confirmDataDirectory(new NodeDisk(), directory);
+    const { firstSpareNumber } = recovered;
+    const walDirectory = directory.paths.wal;
+    await supervisor.start({
+      kind: 'bulk',
+      ...common,
+      walDirectory,
+      segmentBytes,
+      spares,
+      firstSpareNumber,
+    });
+  }
+  const statusPages = groups.map(() => createStatusPage());
+  const bootstrap = bootstrapOf(options);
+  const found = recovered.groups;
+  const threadData = groupData(options, identity.incarnation, bootstrap, found, statusPages);
+  for (let thread = 0; thread < options.workers; thread += 1) {
+    await supervisor.start({
+      kind: 'consensus',
+      ...common,
+      thread,
+      nodeId: self,
+      memoryMode: directory === null,
+      groups: threadData.filter(({ group }) => threadOfGroup[group] === thread),
+    });
+  }
+  const bootId = randomU48();
+  const listening = await supervisor.start(
+    transportData(options, common, identity.incarnation, bootId, bootstrap),
+  );
+  return {
+    memory,
+    supervisor,
+    statusPages,
+    figures,
+    spares,
+    lock: identity.lock,
+    incarnation: identity.incarnation,
+    bootId,
+    peerAddress: listening.kind === 'listening' ? listening.address : options.listen,
+    recovery: recovered.report,
+  };
+}

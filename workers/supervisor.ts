@@ -1,0 +1,146 @@
+/**
+ * Starts the threads of a node in order, watches them, and ends them in order.
+ *
+ *   start  io (recovers the log) → bulk → consensus → transport (peers come last)
+ *   stop   consensus → io and bulk (everything submitted is synced) → transport
+ *
+ * A thread that dies stops the node: the fatal word is set, every thread sees it at its next turn.
+ * This file must never know what travels through the rings.
+ */
+
+import { once } from 'node:events';
+import type { Worker } from 'node:worker_threads';
+import { FatalWord, NOT_FATAL } from './fatal.js';
+import { spawnWorker } from './spawn.js';
+import type {
+  BulkThreadData,
+  ConsensusThreadData,
+  IoThreadData,
+  ThreadEvent,
+  ThreadReady,
+  TransportThreadData,
+} from './thread-data.js';
+import { Death, die, wakeAll } from './thread-death.js';
+import { type NodeMemory, StopStage } from './topology.js';
+
+type ThreadData = IoThreadData | BulkThreadData | ConsensusThreadData | TransportThreadData;
+type ThreadName = ThreadData['kind'];
+
+const MODULES: Readonly<Record<ThreadName, string>> = {
+  io: 'io-worker',
+  bulk: 'bulk-io-worker',
+  consensus: 'consensus-worker',
+  transport: 'transport-worker',
+};
+
+/** How long one stage of the shutdown may take before it is forced. */
+const STAGE_MS_MAX = 5000;
+
+/** A thread refused to start: its code and text. */
+export class ThreadRefused extends Error {
+  readonly thread: ThreadName;
+  readonly code: string;
+
+  constructor(thread: ThreadName, code: string, text: string) {
+    super(text);
+    this.name = 'ThreadRefused';
+    this.thread = thread;
+    this.code = code;
+  }
+}
+
+interface Running {
+  readonly name: ThreadName;
+  readonly worker: Worker;
+  readonly exited: Promise<unknown>;
+}
+
+export interface SupervisorEvents {
+  /** A thread died: the node is lost. Called once. */
+  died(text: string): void;
+  peer(event: ThreadEvent): void;
+}
+
+export class Supervisor {
+  readonly #memory: NodeMemory;
+  readonly #consensusThreads: number;
+  readonly #events: SupervisorEvents;
+  readonly #running: Running[] = [];
+  readonly #stop: Int32Array;
+  #stopping = false;
+  #dead = false;
+
+  constructor(memory: NodeMemory, consensusThreads: number, events: SupervisorEvents) {
+    this.#memory = memory;
+    this.#consensusThreads = consensusThreads;
+    this.#events = events;
+    this.#stop = new Int32Array(memory.stop);
+  }
+
+  /** Starts a thread and waits for its first word. Throws ThreadRefused when it cannot run. */
+  async start(data: ThreadData): Promise<ThreadReady> {
+    const name = data.kind;
+    const worker = spawnWorker(import.meta.url, MODULES[name], { workerData: data });
+    const exited = once(worker, 'exit');
+    this.#running.push({ name, worker, exited });
+    const ready = new Promise<ThreadReady>((resolve, reject) => {
+      worker.on('message', (message: ThreadReady | ThreadEvent) => {
+        if (message.kind === 'peer') this.#events.peer(message);
+        else if (message.kind === 'refused') {
+          reject(new ThreadRefused(name, message.code, message.text));
+        } else resolve(message);
+      });
+      worker.once('error', (cause) => {
+        reject(cause);
+        this.#onDeath(name, cause);
+      });
+      worker.once('exit', () => {
+        reject(new ThreadRefused(name, 'ERR_THREAD', `the ${name} thread ended`));
+        this.#onDeath(name, new Error(`the ${name} thread ended`));
+      });
+    });
+    return await ready;
+  }
+
+  #onDeath(name: ThreadName, cause: unknown): void {
+    if (this.#stopping || this.#dead) return;
+    this.#dead = true;
+    die(this.#memory, this.#consensusThreads, Death[name], cause);
+    this.#events.died(`the ${name} thread died: ${this.fatalText ?? String(cause)}`);
+  }
+
+  /** What the first dying thread said; null while all live. */
+  get fatalText(): string | null {
+    const fatal = new FatalWord(this.#memory.fatal);
+    return fatal.code() === NOT_FATAL ? null : fatal.message();
+  }
+
+  /** Ends all threads in order. Returns the stages that had to be forced. */
+  async stop(): Promise<string[]> {
+    this.#stopping = true;
+    const forced: string[] = [];
+    forced.push(...(await this.#stopStage(StopStage.consensus, ['consensus'])));
+    forced.push(...(await this.#stopStage(StopStage.disk, ['io', 'bulk'])));
+    forced.push(...(await this.#stopStage(StopStage.transport, ['transport'])));
+    return forced;
+  }
+
+  async #stopStage(stage: number, names: readonly ThreadName[]): Promise<string[]> {
+    Atomics.store(this.#stop, 0, stage);
+    wakeAll(this.#memory, this.#consensusThreads);
+    const forced: string[] = [];
+    for (const { name, worker, exited } of this.#running) {
+      if (!names.includes(name)) continue;
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<'late'>((resolve) => {
+        timer = setTimeout(() => resolve('late'), STAGE_MS_MAX);
+      });
+      if ((await Promise.race([exited, late])) === 'late') {
+        forced.push(name);
+        await worker.terminate();
+      }
+      clearTimeout(timer);
+    }
+    return forced;
+  }
+}
