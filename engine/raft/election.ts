@@ -12,10 +12,13 @@ import { allVoters, VoteResult, voteResult } from './quorum.js';
 import { type CoreState, Standing } from './state.js';
 import { type Incarnation, NO_INCARNATION, NO_INDEX, NOBODY, type NodeId, Role } from './types.js';
 
-/** Whether this replica may start an election at all. */
+/**
+ * Whether this replica may start an election at all. One in doubt may: where every log but its own
+ * is shorter, nobody else can be elected. It must win without its own vote, or by all of them.
+ */
 export function mayCampaign(state: CoreState): boolean {
   const { standing } = state;
-  if (standing === Standing.full) return true;
+  if (standing === Standing.full || standing === Standing.inDoubt) return true;
   return standing === Standing.fresh && state.log.last === NO_INDEX;
 }
 

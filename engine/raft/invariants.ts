@@ -43,7 +43,7 @@ const STATE_RULES: readonly Rule<CoreState>[] = [
   ['A leader’s term has an entry of its own.', opensItsTerm],
   ['A candidate voted for itself.', (s) => s.role !== Role.candidate || s.vote === s.id],
   ['Whoever seeks votes knows no leader.', (s) => !isSeekingVotes(s) || s.leader === NOBODY],
-  ['Only an intact voter seeks votes.', seeksRightfully],
+  ['Only a voter that lives its recorded life seeks votes.', seeksRightfully],
   ['Only a replica that seeks votes counts them.', (s) => isSeekingVotes(s) || s.votes.size === 0],
   ['Only a leader tracks progress.', (s) => s.role === Role.leader || s.progress.size === 0],
   ['Only a leader confirms reads.', (s) => s.role === Role.leader || !s.leaderReads.hasRound],
@@ -72,8 +72,8 @@ function opensItsTerm({ role, log, term, termStart }: CoreState): boolean {
 
 function seeksRightfully(state: CoreState): boolean {
   if (!isSeekingVotes(state)) return true;
-  const { standing } = state;
-  return standing === Standing.full || (standing === Standing.fresh && state.log.last === NO_INDEX);
+  if (state.standing === Standing.fresh) return state.log.last === NO_INDEX;
+  return state.standing === Standing.full || state.standing === Standing.inDoubt;
 }
 
 function tracksMembers(state: CoreState): boolean {

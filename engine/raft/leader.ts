@@ -8,7 +8,7 @@
 import { replicateTo, sendAppend } from './append.js';
 import { advanceCommit, committedInTerm } from './commit.js';
 import { becomeFollower } from './follower.js';
-import { isVoter, withIncarnations } from './membership.js';
+import { isVoter, recordedIncarnation, withIncarnations } from './membership.js';
 import {
   type AppendReply,
   type HeartbeatReply,
@@ -19,7 +19,7 @@ import { Progress, ProgressState } from './progress.js';
 import { quorumValue } from './quorum.js';
 import { LeaderReads } from './read-index.js';
 import type { Proposed } from './ready.js';
-import { type CoreState, Standing } from './state.js';
+import type { CoreState } from './state.js';
 import {
   type Incarnation,
   type LogIndex,
@@ -54,7 +54,7 @@ export function becomeLeader(state: CoreState): void {
  * configuration that records whose data may vote from now on.
  */
 function appendFirstEntry(state: CoreState): void {
-  const isFirstEver = state.standing === Standing.fresh;
+  const isFirstEver = recordedIncarnation(state.configuration, state.id) === NO_INCARNATION;
   const index = state.append(1, state.term, CORE_ENTRY_BYTES);
   state.termStart = index;
   if (!isFirstEver) {
