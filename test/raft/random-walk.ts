@@ -1,179 +1,224 @@
 /**
- * A random walk of a small cluster: a seed decides what is delivered, lost, repeated, stored,
- * crashed and when; then the faults stop and the cluster must come to rest with all logs equal.
+ * A random walk of a small cluster: a seed draws how slow and lossy its network and disks are and
+ * which faults happen; then the faults stop and the cluster must come to rest with all logs equal.
  *
- * Damage that Raft does not survive is not done: lost or wiped data stays a minority at any time.
+ * A fault is never repaired by anything but the core. Damage that Raft does not survive is not done:
+ * lost or wiped data stays a minority at any time.
  */
 
 import assert from 'node:assert/strict';
 import { describeState } from '../../engine/raft/describe.js';
-import { bootstrapConfiguration } from '../../engine/raft/membership.js';
 import { MessageKind } from '../../engine/raft/message.js';
 import { Prng } from '../../engine/raft/prng.js';
 import { Standing } from '../../engine/raft/state.js';
-import { type Configuration, type NodeId, nodeId, Role } from '../../engine/raft/types.js';
-import { Cluster } from './network.js';
+import { type NodeId, Role } from '../../engine/raft/types.js';
+import { Cluster, type Parcel } from './network.js';
+import { drawNature, type Nature, randomBootstrap, randomOptions } from './random-nature.js';
 import type { Replica } from './replica.js';
 
 /** What a walk met, so that a test can show that its faults really happened. */
 export interface WalkReport {
-  readonly elections: number;
+  readonly terms: number;
   readonly committed: number;
   readonly truncations: number;
   readonly reads: number;
   readonly crashes: number;
   readonly wipes: number;
   readonly tears: number;
+  readonly outages: number;
 }
-
-type Action = readonly [weight: number, act: () => void];
 
 /** Within this virtual time after the last fault everything must be at rest. */
 const REST_MAX_MS = 10_000;
-const PATIENCE_MS = 5;
+/** How long a walk waits for its first leader. */
+const CALM_MS = 1000;
 
 export class RandomWalk {
   readonly cluster: Cluster;
   readonly #prng: Prng;
+  #nature: Nature;
   readonly #wiped = new Set<NodeId>();
-  readonly #count = { truncations: 0, reads: 0, crashes: 0, wipes: 0, tears: 0, asked: 0 };
-  readonly #actions: readonly Action[];
-  readonly #weights: number;
+  readonly #count = {
+    terms: 0,
+    truncations: 0,
+    reads: 0,
+    crashes: 0,
+    wipes: 0,
+    tears: 0,
+    outages: 0,
+  };
+  #asked = 0;
+  /** When each parcel arrives; a parcel seen for the first time draws its delay. */
+  readonly #arrivals = new WeakMap<Parcel, number>();
+  /** When the disk of a replica finishes what it works on. */
+  readonly #storedAt = new Map<NodeId, number>();
+  #healAt = Number.POSITIVE_INFINITY;
 
   constructor(seed: number) {
-    this.#prng = new Prng(seed);
-    const prng = this.#prng;
-    this.cluster = new Cluster(randomBootstrap(prng), seed, {
-      preVote: prng.chance(0.8),
-      windowMessagesMax: prng.between(1, 4),
-      appendEntriesMax: prng.between(1, 6),
-      appendBytesMax: prng.between(100, 1000),
-    });
-    this.cluster.autoTurn = prng.chance(0.5);
+    const prng = new Prng(seed);
+    this.#prng = prng;
+    this.#nature = drawNature(prng);
+    this.cluster = new Cluster(randomBootstrap(prng), seed, randomOptions(prng));
+    this.cluster.autoTurn = prng.chance(0.7);
     this.cluster.observer = {
       received: (_, placement) => {
         if (placement !== null && placement.truncateAfter !== null) this.#count.truncations += 1;
       },
     };
-    // A walk is calm or rough: rough ones lose most of what they send, calm ones get far.
-    const rough = prng.pick([1, 1, 4, 12]);
-    this.#actions = this.#actionTable(rough);
-    this.#weights = this.#actions.reduce((sum, [weight]) => sum + weight, 0);
+    for (const replica of this.cluster.replicas.values()) replica.holdsStorage = true;
     this.cluster.startAll();
   }
 
-  #actionTable(rough: number): Action[] {
-    return [
-      [220, () => this.#deliver()],
-      [60, () => this.#store()],
-      [80, () => this.#passTime()],
-      [40, () => this.#turn()],
-      [25, () => this.#propose()],
-      [12, () => this.#read()],
-      [4 * rough, () => this.#drop()],
-      [4 * rough, () => this.#repeat()],
-      [rough, () => this.#crash()],
-      [3 + rough, () => this.#restart()],
-      [0.5 * rough, () => this.#partition()],
-      [2, () => this.cluster.heal()],
-      [rough, () => this.#holdStorage()],
-      [0.5 * rough, () => this.#reconnect()],
-      [0.5, () => this.#transfer()],
-      [0.2 * rough, () => this.#wipe()],
-      [0.3 * rough, () => this.#tear()],
-    ];
-  }
-
   run(steps: number): WalkReport {
-    for (let at = 0; at < steps; at += 1) this.#act();
+    // The first election needs everybody: most walks let it pass before the faults begin.
+    if (this.#prng.chance(0.8)) this.#calmUntil(CALM_MS, () => this.#isLed());
+    for (let at = 0; at < steps; at += 1) {
+      this.#next();
+      this.#maybeFault();
+    }
     this.comeToRest();
-    const { truncations, reads, crashes, wipes, tears } = this.#count;
-    const elections = this.cluster.leader?.raft.term ?? 0;
-    const committed = this.cluster.invariants.committed;
-    return { elections, committed, truncations, reads, crashes, wipes, tears };
+    return { ...this.#count, committed: this.cluster.invariants.committed };
   }
 
-  #act(): void {
-    let at = this.#prng.below(0x1000000) / 0x1000000;
-    at *= this.#weights;
-    for (const [weight, act] of this.#actions) {
-      at -= weight;
-      if (at < 0) {
-        act();
-        return;
-      }
+  /** Lets happen what happens next: an arrival, a disk write, a deadline, a wish of a client. */
+  #next(): void {
+    const { cluster } = this;
+    const parcel = this.#nextParcel();
+    const writer = this.#nextWriter();
+    const ticked = this.#nextTick();
+    const arrival = parcel === undefined ? Number.POSITIVE_INFINITY : this.#arrivalOf(parcel);
+    const write = writer === undefined ? Number.POSITIVE_INFINITY : this.#writeOf(writer);
+    const tick = ticked?.raft.deadline ?? Number.POSITIVE_INFINITY;
+    const wish = cluster.now + this.#prng.between(1, this.#nature.wishEveryMs);
+    const first = Math.min(arrival, write, tick, wish, this.#healAt);
+    cluster.now = Math.max(cluster.now, first);
+    if (first === this.#healAt) this.#heal();
+    else if (parcel !== undefined && first === arrival) this.#arrive(parcel);
+    else if (writer !== undefined && first === write) this.#write(writer);
+    else if (ticked !== undefined && first === tick) cluster.tick(ticked.id);
+    else this.#wish();
+    if (!cluster.autoTurn && this.#prng.chance(0.7)) this.#someoneTurns();
+  }
+
+  #nextParcel(): Parcel | undefined {
+    let next: Parcel | undefined;
+    for (const parcel of this.cluster.parcels) {
+      if (next === undefined || this.#arrivalOf(parcel) < this.#arrivalOf(next)) next = parcel;
+    }
+    return next;
+  }
+
+  #arrivalOf(parcel: Parcel): number {
+    const known = this.#arrivals.get(parcel);
+    if (known !== undefined) return known;
+    const { latencyMs, slowChance, slowMs } = this.#nature;
+    const isSlow = this.#prng.chance(slowChance);
+    const arrival = this.cluster.now + this.#prng.between(0, isSlow ? slowMs : latencyMs);
+    this.#arrivals.set(parcel, arrival);
+    return arrival;
+  }
+
+  #nextWriter(): Replica | undefined {
+    const writers = this.cluster.running.filter(({ alive }) => alive.pending.length > 0);
+    return writers.sort((a, b) => this.#writeOf(a) - this.#writeOf(b))[0];
+  }
+
+  #writeOf({ id }: Replica): number {
+    const known = this.#storedAt.get(id);
+    if (known !== undefined) return known;
+    const { diskMs, stallChance, stallMs } = this.#nature;
+    const isSlow = this.#prng.chance(stallChance);
+    const end = this.cluster.now + this.#prng.between(0, isSlow ? stallMs : diskMs);
+    this.#storedAt.set(id, end);
+    return end;
+  }
+
+  #nextTick(): Replica | undefined {
+    return [...this.cluster.running].sort((a, b) => a.raft.deadline - b.raft.deadline)[0];
+  }
+
+  #arrive(parcel: Parcel): void {
+    const fate = this.#prng.below(1000) / 1000;
+    const { lossChance, repeatChance } = this.#nature;
+    if (fate < lossChance) {
+      this.cluster.parcels = this.cluster.parcels.filter((each) => each !== parcel);
+    } else if (fate < lossChance + repeatChance) {
+      this.#arrivals.delete(parcel);
+      this.cluster.deliverCopy(parcel);
+    } else {
+      this.cluster.deliver(parcel);
     }
   }
 
-  #someone(): Replica | undefined {
+  #write(replica: Replica): void {
+    this.#storedAt.delete(replica.id);
+    this.cluster.store(replica.id);
+  }
+
+  #someoneTurns(): void {
     const { running } = this.cluster;
+    if (running.length > 0) this.cluster.turn(this.#prng.pick(running).id);
+  }
+
+  /** Clients also ask whoever still believes to lead. */
+  #wish(): void {
+    const { running } = this.cluster;
+    if (running.length === 0) return;
+    const leaders = running.filter(({ raft }) => raft.role === Role.leader);
+    const asked = this.#prng.pick(leaders.length > 0 && this.#prng.chance(0.8) ? leaders : running);
+    if (this.#prng.chance(0.3)) this.#read(asked.id);
+    else this.cluster.propose(asked.id, this.#prng.between(1, 3));
+  }
+
+  #read(id: NodeId): void {
+    this.#asked += 1;
+    this.cluster.read(id, this.#asked);
+  }
+
+  #maybeFault(): void {
+    const { crash, wipe, tear, partition, restart, reconnect, transfer, outage } =
+      this.#nature.chances;
+    if (this.#prng.chance(crash)) this.#crash();
+    if (this.#prng.chance(wipe)) this.#wipe();
+    if (this.#prng.chance(tear)) this.#tear();
+    if (this.#prng.chance(partition)) this.#partition();
+    if (this.#prng.chance(restart)) this.#restart();
+    if (this.#prng.chance(reconnect)) this.#reconnect();
+    if (this.#prng.chance(transfer)) this.#transfer();
+    if (this.#prng.chance(outage)) this.#outage();
+  }
+
+  /** Leaders are hit more often than their share: most bugs need a change of leader. */
+  #victim(): Replica | undefined {
+    const { leader, running } = this.cluster;
+    if (leader !== undefined && this.#prng.chance(0.7)) return leader;
     return running.length === 0 ? undefined : this.#prng.pick(running);
   }
 
-  /** Mostly the oldest messages first, so that progress is made; sometimes anything. */
-  #someParcel() {
-    const { parcels } = this.cluster;
-    if (parcels.length === 0) return undefined;
-    const reach = this.#prng.chance(0.2) ? parcels.length : Math.min(4, parcels.length);
-    return parcels[this.#prng.below(reach)];
-  }
-
-  #deliver(): void {
-    const parcel = this.#someParcel();
-    if (parcel !== undefined) this.cluster.deliver(parcel);
-  }
-
-  #repeat(): void {
-    const parcel = this.#someParcel();
-    if (parcel !== undefined) this.cluster.deliverCopy(parcel);
-  }
-
-  #drop(): void {
-    const { cluster } = this;
-    const count = this.#prng.between(1, 5);
-    for (let at = 0; at < count && cluster.parcels.length > 0; at += 1) {
-      cluster.parcels.splice(this.#prng.below(cluster.parcels.length), 1);
-    }
-  }
-
-  #store(): void {
-    const replica = this.#someone();
-    if (replica !== undefined && replica.alive.pending.length > 0) this.cluster.store(replica.id);
-  }
-
-  #holdStorage(): void {
-    const replica = this.#someone();
-    if (replica !== undefined) replica.holdsStorage = this.#prng.chance(0.7);
-  }
-
-  #passTime(): void {
-    this.cluster.now += this.#prng.chance(0.1) ? this.#prng.below(400) : this.#prng.below(30);
-    for (const { id, raft } of this.cluster.running) {
-      if (raft.deadline <= this.cluster.now && this.#prng.chance(0.8)) this.cluster.tick(id);
-    }
-  }
-
-  #turn(): void {
-    const replica = this.#someone();
-    if (replica !== undefined) this.cluster.turn(replica.id);
-  }
-
-  #propose(): void {
-    const replica = this.#prng.chance(0.8) ? this.cluster.leader : this.#someone();
-    if (replica !== undefined) this.cluster.propose(replica.id, this.#prng.between(1, 8));
-  }
-
-  #read(): void {
-    const replica = this.#someone();
-    this.#count.asked += 1;
-    if (replica !== undefined) this.cluster.read(replica.id, this.#count.asked);
-  }
-
   #crash(): void {
-    const replica = this.#someone();
-    if (replica === undefined) return;
+    const victim = this.#victim();
+    if (victim === undefined) return;
     this.#count.crashes += 1;
-    this.cluster.crash(replica.id, this.#prng.below(replica.alive.pending.length + 1));
+    this.cluster.crash(victim.id, this.#prng.below(victim.alive.pending.length + 1));
+    this.#storedAt.delete(victim.id);
+  }
+
+  /** The power fails everywhere; torn tails held nothing acknowledged, but nobody can know that. */
+  #outage(): void {
+    for (const { id, alive } of this.cluster.running) {
+      const survivors = this.#prng.below(alive.pending.length + 1);
+      this.cluster.crash(id, survivors);
+      this.#storedAt.delete(id);
+      if (this.#wiped.size === 0 && this.#prng.chance(0.5)) {
+        this.cluster.replica(id).records.inDoubt = true;
+      }
+    }
+    this.#count.outages += 1;
+    for (const id of this.cluster.ids) if (this.#prng.chance(0.8)) this.#startAgain(id);
+  }
+
+  #startAgain(id: NodeId): void {
+    if (this.cluster.replica(id).life === null) this.cluster.start(id);
   }
 
   #restart(): void {
@@ -182,23 +227,42 @@ export class RandomWalk {
   }
 
   #partition(): void {
-    if (this.#prng.chance(0.5)) this.cluster.isolate(this.#prng.pick(this.cluster.ids));
-    else this.cluster.cut(this.#prng.pick(this.cluster.ids), this.#prng.pick(this.cluster.ids));
+    const { cluster } = this;
+    if (this.#healAt < Number.POSITIVE_INFINITY) return;
+    const victim = this.#victim();
+    const side = cluster.ids.filter(() => this.#prng.chance(0.5));
+    const isOneWay = this.#prng.chance(0.2);
+    for (const from of cluster.ids) {
+      for (const to of cluster.ids) {
+        const apart = victim === undefined || this.#prng.chance(0.1);
+        const isCut = apart ? side.includes(from) !== side.includes(to) : from === victim.id;
+        if (from === to || !isCut) continue;
+        cluster.cut(from, to);
+        if (!isOneWay) cluster.cut(to, from);
+      }
+    }
+    this.#healAt = cluster.now + this.#prng.between(100, 1500);
+  }
+
+  #heal(): void {
+    this.cluster.heal();
+    this.#healAt = Number.POSITIVE_INFINITY;
   }
 
   #reconnect(): void {
-    const [one, other] = [this.#someone(), this.#someone()];
-    if (one === undefined || other === undefined || one === other) return;
+    const { running } = this.cluster;
+    if (running.length < 2) return;
+    const one = this.#prng.pick(running);
+    const other = this.#prng.pick(running.filter((replica) => replica !== one));
     this.cluster.reconnect(one.id, other.id);
   }
 
   #transfer(): void {
-    const { leader } = this.cluster;
-    const to = this.#someone();
-    if (leader === undefined || to === undefined || leader === to) return;
-    const { id: from, raft } = leader;
-    const kind = MessageKind.timeoutNow;
-    this.cluster.post(leader, { kind, from, to: to.id, term: raft.term });
+    const { leader, running } = this.cluster;
+    const to = this.#prng.pick(this.cluster.ids);
+    if (leader === undefined || leader.id === to || running.length < 2) return;
+    const { term } = leader.raft;
+    this.cluster.post(leader, { kind: MessageKind.timeoutNow, from: leader.id, to, term });
   }
 
   /** Whether one more replica may lose data without a quorum of what was acknowledged going. */
@@ -206,51 +270,68 @@ export class RandomWalk {
     const doubtful = [...this.cluster.replicas.values()].filter(({ life, records }) =>
       life === null ? records.inDoubt : life.raft.state.inDoubt,
     );
-    const voters = this.cluster.replica(1).bootstrap.voters.length;
-    return this.#wiped.size + doubtful.length < Math.floor((voters - 1) / 2);
+    const { voters, outgoing } = this.cluster.replica(1).bootstrap;
+    const smaller = Math.min(voters.length, outgoing.length || voters.length);
+    return this.#wiped.size + doubtful.length < Math.floor((smaller - 1) / 2);
   }
 
   #wipe(): void {
-    if (!this.#mayDamage()) return;
     const id = this.#prng.pick(this.cluster.ids);
-    if (this.#wiped.has(id)) return;
+    if (this.#wiped.has(id) || this.cluster.replica(id).records.inDoubt) return;
+    if (!this.#mayDamage()) return;
     this.#count.wipes += 1;
     this.#wiped.add(id);
     this.cluster.crashAndWipe(id);
+    this.#storedAt.delete(id);
   }
 
   #tear(): void {
-    const replica = this.#someone();
-    if (replica === undefined || this.#wiped.has(replica.id) || !this.#mayDamage()) return;
+    const victim = this.#victim();
+    if (victim === undefined || this.#wiped.has(victim.id) || !this.#mayDamage()) return;
     this.#count.tears += 1;
-    this.cluster.crashAndTear(replica.id, this.#prng.between(1, 4));
+    this.cluster.crashAndTear(victim.id, this.#prng.between(1, 4));
+    this.#storedAt.delete(victim.id);
   }
 
   /** The faults stop: a leader must emerge, commit, grant every read, and make all logs equal. */
   comeToRest(): void {
     const { cluster } = this;
-    cluster.heal();
+    const calm = { lossChance: 0, repeatChance: 0, slowChance: 0, stallChance: 0 };
+    this.#nature = { ...this.#nature, ...calm, latencyMs: 2, diskMs: 1 };
+    this.#heal();
     cluster.autoTurn = true;
+    this.#storedAt.clear();
     for (const replica of cluster.replicas.values()) {
-      replica.holdsStorage = false;
       if (replica.life === null) cluster.start(replica.id);
       cluster.turn(replica.id);
     }
     const end = cluster.now + REST_MAX_MS;
-    this.#runUntil(end, () => this.#mayPropose());
-    assert.ok(cluster.leader !== undefined, this.#complaint('a leader emerges'));
+    this.#calmUntil(end, () => this.#isLed());
+    const { leader } = cluster;
+    assert.ok(leader !== undefined && this.#isLed(), this.#complaint('a leader emerges'));
     // Without anything new, heartbeats alone must make the commit index known.
-    if (this.#prng.chance(0.5)) cluster.propose(cluster.leader.id, 3);
-    for (const { id } of cluster.running) {
-      this.#count.asked += 1;
-      cluster.read(id, this.#count.asked);
-    }
-    this.#runUntil(end, () => this.#isAtRest());
+    if (this.#prng.chance(0.5)) cluster.propose(leader.id, 3);
+    for (const { id } of cluster.running) this.#read(id);
+    this.#calmUntil(end, () => this.#isAtRest());
     assert.ok(this.#isAtRest(), this.#complaint('all logs become equal and all reads are granted'));
     this.#checkRest();
   }
 
-  #mayPropose(): boolean {
+  #calmUntil(end: number, isDone: () => boolean): void {
+    const { cluster } = this;
+    while (cluster.now < end && !isDone()) {
+      cluster.now += 1;
+      for (const parcel of cluster.parcels) {
+        if (this.#arrivalOf(parcel) <= cluster.now) cluster.deliver(parcel);
+      }
+      for (const replica of cluster.running) {
+        if (replica.alive.pending.length > 0) cluster.store(replica.id);
+        if (replica.raft.deadline <= cluster.now) cluster.tick(replica.id);
+      }
+    }
+  }
+
+  #isLed(): boolean {
     const { leader } = this.cluster;
     return leader !== undefined && leader.raft.commitIndex >= leader.raft.state.termStart;
   }
@@ -265,31 +346,19 @@ export class RandomWalk {
     });
   }
 
-  /** Delivers everything within a few milliseconds and ticks in time. */
-  #runUntil(end: number, isDone: () => boolean): void {
-    const { cluster } = this;
-    while (cluster.now < end && !isDone()) {
-      for (const parcel of [...cluster.parcels]) cluster.deliver(parcel);
-      if (isDone()) return;
-      cluster.now += this.#prng.between(1, PATIENCE_MS);
-      for (const { id, raft } of cluster.running) {
-        if (raft.deadline <= cluster.now) cluster.tick(id);
-      }
-    }
-  }
-
   #checkRest(): void {
     const { leader, running } = this.cluster;
-    for (const { id, raft, alive } of running) {
+    const leading = leader?.alive.entries.map((entry) => entry.label);
+    this.#count.terms += leader?.raft.term ?? 0;
+    for (const { id, raft, alive, incarnation } of running) {
       const labels = alive.entries.map((entry) => entry.label);
-      const leading = leader?.alive.entries.map((entry) => entry.label);
       assert.deepEqual(labels, leading, `the log of ${id} is the leader’s`);
       for (const read of alive.reads.values()) this.#count.reads += read.grantedAt === null ? 0 : 1;
-      if (!this.#wiped.has(id)) continue;
       const recorded = raft.configuration.members.find((member) => member.id === id);
-      const isRecorded = recorded?.incarnation === this.cluster.replica(id).incarnation;
-      assert.ok(isRecorded || raft.standing === Standing.aside, `wiped ${id} stays aside`);
-      assert.ok(isRecorded || raft.role === Role.follower, `wiped ${id} only follows`);
+      if (!this.#wiped.has(id) || recorded?.incarnation === incarnation) continue;
+      const { standing } = raft;
+      assert.ok(standing === Standing.aside || standing === Standing.nonVoter, 'lives aside');
+      assert.equal(raft.role, Role.follower, `wiped replica ${id} only follows`);
     }
   }
 
@@ -297,16 +366,4 @@ export class RandomWalk {
     const states = this.cluster.running.map(({ raft }) => describeState(raft.state));
     return [text, ...states].join('\n  ');
   }
-}
-
-function randomBootstrap(prng: Prng): Configuration {
-  const size = prng.pick([1, 2, 3, 3, 3, 4, 5]);
-  const ids = Array.from({ length: size }, (_, at) => nodeId(at + 1));
-  const members = ids.map((id) => ({ id, address: `node-${id}` }));
-  const plain = bootstrapConfiguration(members);
-  if (size < 4 || prng.chance(0.5)) return plain;
-  if (prng.chance(0.5)) {
-    return { ...plain, voters: ids.slice(0, -1), learners: ids.slice(-1) };
-  }
-  return { ...plain, voters: ids.slice(0, -1), outgoing: ids.slice(1) };
 }

@@ -28,13 +28,14 @@ test('no random walk breaks an invariant, and every one comes to rest when its f
     return;
   }
   const total = {
-    elections: 0,
+    terms: 0,
     committed: 0,
     truncations: 0,
     reads: 0,
     crashes: 0,
     wipes: 0,
     tears: 0,
+    outages: 0,
   };
   for (let seed = 1; seed <= WALKS; seed += 1) {
     const report = walk(seed);
