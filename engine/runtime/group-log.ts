@@ -24,10 +24,14 @@ import { LogIndexMap, type LogPiece } from './log-index.js';
 const EVICT_PARTS = 8;
 /** Entries whose index is in memory at most; small entries hit this before the arena's bytes. */
 const ENTRIES_IN_MEMORY_MAX = 1 << 20;
-/** A part of the arena that only followers' and the core's own entries may fill. */
-const PROPOSAL_PARTS_FREE = 4;
-/** A part of the arena that only the core's own entries may fill: a new leader must never be stuck. */
-const OWN_PARTS_FREE = 64;
+/** Index slots that only the core's own entries may take. */
+const OWN_ENTRIES_FREE = 64;
+/**
+ * What must stay free of the arena after a reservation, as one part in so many: proposals leave room
+ * for what a follower must take, and both leave room for the core's own entries.
+ */
+const PARTS_FREE = { proposal: 4, peer: 64, own: 1 << 20 } as const;
+export type Share = keyof typeof PARTS_FREE;
 
 /** What may leave memory at this moment. */
 export interface EvictionLimits {
@@ -35,6 +39,8 @@ export interface EvictionLimits {
   readonly upTo: LogIndex;
   /** Entries from here on are referenced by messages that were not sent yet. */
   readonly referencedFrom: LogIndex;
+  /** Submissions up to this one are durable. */
+  readonly storedSeq: number;
 }
 
 export class GroupLog {
@@ -55,31 +61,27 @@ export class GroupLog {
   }
 
   /** Whether `bytes` of entries (`count` of them) fit now, after evicting what may leave. */
-  makeRoom(bytes: number, count: number, limits: EvictionLimits, storedSeq: number): boolean {
+  makeRoom(bytes: number, count: number, share: Share, limits: EvictionLimits): boolean {
     if (bytes > this.arena.reserveBytesMax) return false;
-    if (this.#fits(bytes, count)) return true;
-    if (storedSeq >= this.#guardSeq) this.#evict(bytes, count, limits);
-    return this.#fits(bytes, count);
+    const keepFree = this.arena.capacity / PARTS_FREE[share];
+    if (this.#fits(bytes, count, keepFree)) return true;
+    if (limits.storedSeq >= this.#guardSeq) this.#evict(bytes, count, keepFree, limits);
+    return this.#fits(bytes, count, keepFree);
   }
 
-  /** Proposals leave room: a full arena must still take what a leader or the core must append. */
-  hasRoomForProposals(bytes: number): boolean {
-    return this.arena.freeBytes - bytes >= this.arena.capacity / PROPOSAL_PARTS_FREE;
-  }
-
-  #fits(bytes: number, count: number): boolean {
+  #fits(bytes: number, count: number, keepFree: number): boolean {
     // A reservation that would wrap skips what is left before the end: count it twice, to be sure.
-    const reserve = this.arena.capacity / OWN_PARTS_FREE;
-    return this.arena.freeBytes >= bytes * 2 + reserve && this.map.room >= count + 64;
+    const { arena, map } = this;
+    return arena.freeBytes >= bytes * 2 + keepFree && map.room >= count + OWN_ENTRIES_FREE;
   }
 
-  #evict(bytes: number, count: number, limits: EvictionLimits): void {
+  #evict(bytes: number, count: number, keepFree: number, limits: EvictionLimits): void {
     const { map, arena } = this;
-    const target = bytes * 2 + arena.capacity / EVICT_PARTS;
+    const target = bytes * 2 + keepFree + arena.capacity / EVICT_PARTS;
     const end = Math.min(limits.upTo + 1, limits.referencedFrom, map.last + 1);
     let at: number = map.firstInMemory;
     let freed = arena.freeBytes;
-    let room = map.room;
+    let room = map.room - OWN_ENTRIES_FREE;
     while (at < end && (freed < target || room < count)) {
       const last = map.pieceLast(logIndex(at), logIndex(end - 1), target);
       freed += (map.endPositionOf(last) - map.positionOf(logIndex(at))) >>> 0;

@@ -17,7 +17,7 @@ import { type Incarnation, type LogIndex, NOBODY, type NodeId, type Term } from 
 import { Applier } from './applier.js';
 import type { ArenaOptions } from './arena.js';
 import { BlockIndex, type BlockLocation } from './block-index.js';
-import { GroupLog } from './group-log.js';
+import { GroupLog, type Share } from './group-log.js';
 import type { HostEvents, MachineHost } from './machine-host.js';
 import { OldLog } from './old-log.js';
 import { PeerSender } from './peer-sender.js';
@@ -82,7 +82,7 @@ export class GroupRuntime {
       raft: this.raft,
       log: this.log,
       ports,
-      makeRoom: (bytes, count) => this.#makeRoom(bytes, count),
+      makeRoom: (bytes, count) => this.#makeRoom(bytes, count, 'proposal'),
       appliedIndex: () => this.#applier.applied,
       forwardSettled: (id, last) => this.#reads.forwardSettled(id, last),
       entryBytesMax: options.entryBytesMax,
@@ -164,7 +164,7 @@ export class GroupRuntime {
     const configurations = configurationsIn(slab, start, end, first);
     if (configurations === null) return false;
     // No room is a lost message: the leader asks again, the entries wait there.
-    if (count > 0 && !this.#makeRoom(bytes, count)) return true;
+    if (count > 0 && !this.#makeRoom(bytes, count, 'peer')) return true;
     const request = { ...message, bytes, configurations };
     const placement = this.raft.receive(request, incarnation, now);
     if (placement === null) return true;
@@ -239,13 +239,14 @@ export class GroupRuntime {
   }
 
   /** Makes room in the arena by evicting what is durable, applied and sent. */
-  #makeRoom(bytes: number, count: number): boolean {
+  #makeRoom(bytes: number, count: number, share: Share): boolean {
     const { log, storedSeq } = this.raft.state;
     const limits = {
+      storedSeq,
       upTo: Math.min(log.durable, this.#applier.applied) as LogIndex,
       referencedFrom: this.#sender.referencedFrom,
     };
-    return this.log.makeRoom(bytes, count, limits, storedSeq);
+    return this.log.makeRoom(bytes, count, share, limits);
   }
 
   /** Entries of the core's own go into the log before anything else does. */
@@ -253,7 +254,7 @@ export class GroupRuntime {
     for (const { configuration } of this.raft.takeCreated()) {
       const payload = configuration === null ? NO_BYTES : encodeConfiguration(configuration);
       const kind = configuration === null ? EntryKind.noop : EntryKind.configuration;
-      this.#makeRoom(payload.length + 64, 1);
+      this.#makeRoom(payload.length + 64, 1, 'own');
       this.log.appendOwn(kind, payload, this.#ports.wallClock());
     }
   }

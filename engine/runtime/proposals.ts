@@ -93,7 +93,7 @@ export class Proposals {
   ): { first: number; term: number } | null {
     const { raft, log, ports } = this.#parts;
     const bytes = end - start;
-    if (!this.#parts.makeRoom(bytes, count) || !log.hasRoomForProposals(bytes)) return null;
+    if (!this.#parts.makeRoom(bytes, count)) return null;
     const proposed = raft.propose(count, bytes, now);
     if ('refused' in proposed) return null;
     log.append(slab, start, end, proposed.first, ports.wallClock());
