@@ -6,6 +6,7 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import type { SimulatedDisk } from '../../io/disk/simulated-disk.js';
 import { InlineSegmentSupply, type SegmentSupply } from '../../io/wal/segment-supply.js';
 import { WalFailed } from '../../io/wal/wal-errors.js';
 import type { PersistRequest } from '../../io/wal/wal-types.js';
@@ -123,11 +124,13 @@ test('a disk that fills half-way through a roll-over is busy, and it is finished
     assert.equal(disk.counters()[kind], 1, kind);
     assert.equal(wal.segmentCount, 1);
     disk.disarm();
+    const small = submitter.request(2, { hardState: { term: 1, vote: 1 } });
+    assert.ok(wal.stage(small));
+    assert.equal(wal.segmentCount, 2, 'nothing is added to a segment whose successor has a name');
     assert.ok(wal.stage(request));
-    assert.equal(wal.commit(0).length, 1);
-    assert.equal(wal.segmentCount, 2);
+    assert.equal(wal.commit(0).length, 2);
     const { groups } = openWal(disk);
-    assert.equal(prefixLength(disk, groups, [...requests, request]), requests.length + 1);
+    assert.equal(prefixLength(disk, groups, [...requests, small, request]), requests.length + 2);
   }
 });
 
@@ -172,6 +175,52 @@ test('a spare from another thread is taken when it is ready and waited for when 
   answered = wanted;
   assert.ok(wal.stage(request));
   assert.equal(wal.segmentCount, 1, 'the reserve is free for entries as soon as a spare is ready');
+});
+
+/** Spares that were made before, by someone whose directory syncs the log cannot count on. */
+function givenSpares(disk: SimulatedDisk, count: number): SegmentSupply {
+  const maker = new InlineSegmentSupply(disk, DIRECTORY, 8192);
+  const paths: string[] = [];
+  for (let n = 0; n < count; n += 1) {
+    maker.want();
+    paths.push(maker.take()!);
+  }
+  return {
+    get ready() {
+      return paths.length;
+    },
+    take: () => paths.shift() ?? null,
+    want: () => {},
+  };
+}
+
+test('names are durable before anything in the file is acknowledged', () => {
+  const disk = newDisk();
+  disk.makeDirectory(DIRECTORY);
+  const { wal } = openWal(disk, { supply: givenSpares(disk, 3) });
+  const submitter = new Submitter();
+  const requests: PersistRequest[] = [];
+  while (wal.segmentCount < 2) {
+    const first = requests.length + 1;
+    requests.push(submitter.request(1, { runs: [run(1, 1, first, 1, 700)] }));
+    assert.ok(wal.stage(requests.at(-1)!));
+    assert.equal(wal.commit(0).length, 1);
+  }
+  disk.crash({ keepSector: 0, keepDirectoryOperation: 0 });
+  assert.equal(prefixLength(disk, openWal(disk).groups, requests), requests.length);
+});
+
+test('a segment that recovery discarded stays away, whatever the next crash takes back', () => {
+  const disk = newDisk();
+  openWal(disk).wal.close();
+  disk.rename(`${DIRECTORY}/spare-00000001.spare`, `${DIRECTORY}/0000000000000002.wal`);
+  disk.syncDirectory(DIRECTORY);
+  const { wal, report } = openWal(disk, { supply: givenSpares(disk, 0) });
+  assert.equal(report.discarded, `${DIRECTORY}/0000000000000002.wal`);
+  wal.stage(new Submitter().request(1, { runs: [run(1, 1, 1, 1)] }));
+  wal.commit(0);
+  disk.crash({ keepSector: 0, keepDirectoryOperation: 0 });
+  assert.ok(!disk.exists(`${DIRECTORY}/0000000000000002.wal`));
 });
 
 test('leftovers of an interrupted preparation are removed, finished spares are used', () => {

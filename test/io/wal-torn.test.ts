@@ -232,6 +232,68 @@ test('unsynced blocks after a lost one are cut; once a sync is on record it is c
   });
 });
 
+test('a trace of a block, or two segments, before an unbegun one: it must have been synced', () => {
+  const requests = smallLog().slice(0, 4);
+  const { after, offset } = written(requests);
+  const torn = copyOf(after);
+  torn.get(FIRST)![offset + 100]! ^= 1;
+  torn.set(SECOND, new Uint8Array(4096));
+  assert.throws(() => openWal(diskWith(torn), OPEN), {
+    code: 'walDamage',
+    offset,
+    message: /fails its checksum; segment 2 follows, and it was named only after this one was/,
+  });
+  const two = copyOf(after);
+  two.set(SECOND, new Uint8Array(4096));
+  two.set('0000000000000003.wal', new Uint8Array(4096));
+  assert.throws(() => openWal(diskWith(two), OPEN), {
+    code: 'walDamage',
+    path: `${DIRECTORY}/${SECOND}`,
+    message: /segments 2 and 3 follow/,
+  });
+});
+
+test('a block or a segment of another history breaks the chain, though each is whole', () => {
+  const history = (text: string) => {
+    const submitter = new Submitter();
+    const disk = newDisk();
+    const { wal } = openWal(disk, OPEN);
+    const vote = { term: 1, vote: text.length };
+    wal.stage(submitter.request(1, { hardState: vote }));
+    const { offset } = wal.commit(0)[0]!;
+    for (let index = 1; wal.segmentCount < 2; index += 1) {
+      const files = filesOf(disk);
+      wal.stage(submitter.request(1, { runs: [run(1, 1, index, 1, 700)] }));
+      if (wal.segmentCount === 2) return { offset, begun: filesOf(disk), before: files };
+      wal.commit(0);
+    }
+    return assert.fail('never rolled over');
+  };
+  const ours = history('a');
+  const theirs = history('bb');
+  const block = copyOf(ours.before);
+  const foreign = theirs.before.get(FIRST)!.subarray(ours.offset, ours.offset + SECTOR);
+  block.get(FIRST)!.set(foreign, ours.offset);
+  assert.throws(() => openWal(diskWith(block), OPEN), {
+    code: 'walDamage',
+    offset: ours.offset + SECTOR,
+    message: /block 3 follows another block than the one before it/,
+  });
+  const segment = copyOf(ours.begun);
+  segment.set(SECOND, theirs.begun.get(SECOND)!);
+  assert.throws(() => openWal(diskWith(segment), OPEN), { code: 'walDamage' });
+});
+
+test('a start seals what it recovered: from then on damage to it is corruption', () => {
+  const requests = smallLog().slice(0, 3);
+  const { after, offset } = written(requests);
+  const disk = diskWith(after);
+  openWal(disk, OPEN);
+  const files = filesOf(disk);
+  files.get(FIRST)![offset + 100]! ^= 1;
+  assert.throws(() => openWal(diskWith(files), OPEN), { code: 'walDamage', offset });
+});
+
 test('old blocks in a recycled file are never read, wherever the new ones end', () => {
   const submitter = new Submitter();
   const old = newDisk();

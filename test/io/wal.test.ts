@@ -269,19 +269,27 @@ test('doubt ends with the request that says so, and only for its group', () => {
   assert.deepEqual(second.groups, [], 'both groups were only in the block that is cut');
   assert.equal(second.report.tornBlocks, 1);
   const again = new Submitter();
+  const filler: PersistRequest[] = [];
   second.wal.stage(again.request(1, { runs: [run(1, 2, 1, 1)] }));
   second.wal.stage(again.request(2, { runs: [run(2, 2, 1, 1)] }));
   second.wal.stage(again.request(3, { runs: [run(3, 2, 1, 1)] }));
   second.wal.commit(0);
+  while (second.wal.segmentCount < 2) {
+    const { length } = filler;
+    filler.push(again.request(4, { runs: [run(4, 2, length + 1, 1, 900)] }));
+    second.wal.stage(filler.at(-1)!);
+    second.wal.commit(0);
+  }
   const doubts = () => openWal(disk).groups.map(({ group, inDoubt }) => [group, inDoubt]);
   assert.deepEqual(doubts(), [
     [1, true],
     [2, true],
     [3, false],
+    [4, false],
   ]);
   const third = openWal(disk);
   third.wal.stage(again.request(1, { runs: [run(1, 3, 2, 1)], clearsDoubt: true }));
-  for (let index = 2; third.wal.segmentCount < 2; index += 1) {
+  for (let index = 2; third.wal.segmentCount < 3; index += 1) {
     third.wal.stage(again.request(3, { runs: [run(3, 2, index, 1, 900)] }));
     third.wal.commit(0);
   }
@@ -289,6 +297,7 @@ test('doubt ends with the request that says so, and only for its group', () => {
     [1, false],
     [2, true],
     [3, false],
+    [4, false],
   ]);
 });
 
