@@ -1,3 +1,9 @@
+/**
+ * Fault schedules: kinds, order, mending, text; and that the injector asks the right subjects.
+ *
+ * Virtual time only: a test here must never wait.
+ */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Prng } from '../../engine/raft/prng.js';

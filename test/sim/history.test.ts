@@ -1,3 +1,9 @@
+/**
+ * Histories of clients: pairing of events, JSON lines there and back, merging; and the trace.
+ *
+ * Virtual time only: a test here must never wait.
+ */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkHistory } from '../../tools/check/linearizability.js';

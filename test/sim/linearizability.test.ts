@@ -1,3 +1,10 @@
+/**
+ * The checker: hand-made good and bad histories, then random ones against a judge that tries
+ * every order. A history is written as a script of one operation after the other.
+ *
+ * Virtual time only: a test here must never wait.
+ */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Prng } from '../../engine/raft/prng.js';

@@ -1,3 +1,9 @@
+/**
+ * The simulated network: order, faults, partitions, broken connections, lives of nodes.
+ *
+ * Virtual time only: a test here must never wait.
+ */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Prng } from '../../engine/raft/prng.js';

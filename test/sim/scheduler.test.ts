@@ -1,3 +1,9 @@
+/**
+ * Virtual time against a sorted list, and the process that pauses, dies and has a wrong clock.
+ *
+ * Virtual time only: a test here must never wait.
+ */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Prng } from '../../engine/raft/prng.js';

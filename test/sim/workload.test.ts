@@ -1,3 +1,9 @@
+/**
+ * Clients and their workload against a machine that is atomic, or loses writes, by construction.
+ *
+ * Virtual time only: a test here must never wait.
+ */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Prng } from '../../engine/raft/prng.js';

@@ -1,8 +1,9 @@
 /**
  * What a key-value machine does, as the checker sees it: one key, one value, one operation.
  *
- * Independent of the machine under test on purpose: it must never import it. The state may be `FREE`
- * (nothing is known about it yet): then the model allows at least what any real state allows.
+ * Independent of the machine under test on purpose: it must never import it. The state may be
+ * `FREE` (nothing is known about it yet): then the model allows at least what any real state
+ * allows.
  */
 
 import type { Operation, Result } from '../sim/operation.js';
@@ -119,7 +120,9 @@ export function isObservation(operation: Operation, result: Result): boolean {
   return result === 0 || (typeof result === 'object' && result !== null);
 }
 
-/** The only state in which the operation can have had `result`; undefined when there are several. */
+/**
+ * The only state in which the operation can have had `result`; undefined when there are several.
+ */
 export function requiredState(operation: Operation, result: Result): Value | undefined {
   switch (operation.op) {
     case 'get':

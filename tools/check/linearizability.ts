@@ -4,7 +4,8 @@
  *
  * Keys are independent, so each is searched alone. A refused operation (`fail`) certainly did not
  * happen: it takes no part, so any visible effect of it is a contradiction. One of unknown outcome
- * may happen once after its call, or never. A search too large is reported as undecided, never as good.
+ * may happen once after its call, or never. A search too large is reported as undecided, never as
+ * good.
  */
 
 import type { History, Invocation } from '../sim/history.js';
@@ -93,7 +94,8 @@ function checkKey(
     window ??= anyWindow(problem);
     text = describeContradiction({ key, problem, window }, invocations);
   } else if (finding === 'undecided') {
-    text = `key ${key}: undecided after ${configurations} configurations (${configurationsMax} allowed)`;
+    const tried = `${configurations} configurations (${configurationsMax} allowed)`;
+    text = `key ${key}: undecided after ${tried}`;
   }
   return { key, finding, operations, configurations, text };
 }

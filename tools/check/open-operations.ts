@@ -1,5 +1,6 @@
 /**
- * Operations of unknown outcome during a search: each may take effect once, any time after its call.
+ * Operations of unknown outcome during a search: each may take effect once, any time after its
+ * call.
  *
  * Nobody saw their results, so they are worth taking only right before a completed operation that
  * needs them. This file offers those that may serve, and no useless ones: with a hundred unknown
@@ -19,7 +20,9 @@ import {
   type Value,
 } from './kv-model.js';
 
-/** Open operations that do the same, as far as anybody saw: only the first one left is ever offered. */
+/**
+ * Open operations that do the same, as far as anybody saw: only the first one left is ever offered.
+ */
 interface Kind {
   readonly members: readonly number[];
   readonly open: Open;
@@ -72,8 +75,8 @@ export class OpenOperations {
 
   /**
    * Offers each open operation, called before `limit`, that changes `state` and may help one of
-   * `needs` to happen. After another open operation (`isChained`) a write that forgets the old value
-   * is not offered: the other one would have been taken for nothing.
+   * `needs` to happen. After another open operation (`isChained`) a write that forgets the old
+   * value is not offered: the other one would have been taken for nothing.
    */
   offer(
     state: State,
@@ -142,7 +145,9 @@ export class OpenOperations {
 /** The values that a state can be told apart by. */
 class SeenValues {
   readonly #whole = new Set<string>();
-  /** Sorted; used when something is appended, so that a value may be seen as the start of another. */
+  /**
+   * Sorted; used when something is appended, so that a value may be seen as the start of another.
+   */
   readonly #longer: string[] = [];
 
   constructor(open: readonly Open[], completed: readonly Completed[]) {

@@ -1,9 +1,9 @@
 /**
  * Is there an order of one key's operations that respects real time and that the model explains?
  *
- * Wing and Gong's search with Lowe's memory of what was tried, iterative. An operation that may come
- * next and changes nothing is taken at once: it can only get harder later. A configuration is not
- * tried again with more open operations used up. Exact: no hash stands for a state.
+ * Wing and Gong's search with Lowe's memory of what was tried, iterative. An operation that may
+ * come next and changes nothing is taken at once: it can only get harder later. A configuration is
+ * not tried again with more open operations used up. Exact: no hash stands for a state.
  */
 
 import { type Completed, Frontier, type Open } from './frontier.js';
@@ -23,14 +23,18 @@ export type Finding = 'explained' | 'contradiction' | 'undecided';
 export interface SearchResult {
   readonly finding: Finding;
   readonly configurations: number;
-  /** The operation whose return the search got up to but never past; null when it got to the end. */
+  /**
+   * The operation whose return the search got up to but never past; null when it got to the end.
+   */
   readonly stuck: Completed | null;
 }
 
 /** One step of the current order, with what is still to try after it. */
 interface Frame {
   readonly state: State;
-  /** How the frame was entered: a completed operation n, an open one as -1 - n; null at the root. */
+  /**
+   * How the frame was entered: a completed operation n, an open one as -1 - n; null at the root.
+   */
   readonly entry: number | null;
   /** Open operations used up. */
   readonly used: bigint;
@@ -156,7 +160,9 @@ class Search {
     }
   }
 
-  /** Adds the open operations that may help a completed one that is not possible as things stand. */
+  /**
+   * Adds the open operations that may help a completed one that is not possible as things stand.
+   */
   #widen(frame: Frame): void {
     frame.isWide = true;
     const first = this.#frontier.candidates(this.#candidates);
@@ -198,8 +204,8 @@ class Search {
   }
 
   /**
-   * On a key that is only appended to, every value ever held is a prefix of the longest one seen, or
-   * an extension of it. A prefix is kept as a slice, so that long values are not copied.
+   * On a key that is only appended to, every value ever held is a prefix of the longest one seen,
+   * or an extension of it. A prefix is kept as a slice, so that long values are not copied.
    */
   #admit(state: State | typeof MISMATCH): State | typeof MISMATCH {
     const goal = this.#goal;

@@ -2,8 +2,9 @@
  * Finds the few operations of one key that contradict each other: by their number the reader is
  * helped, and a search is saved from drowning in a long history with one bad read.
  *
- * Every reduction keeps a contradiction a contradiction: what is cut off before the window makes its
- * first value free, and what is cut off after it, or straddles its start, may have happened or not.
+ * Every reduction keeps a contradiction a contradiction: what is cut off before the window makes
+ * its first value free, and what is cut off after it, or straddles its start, may have happened or
+ * not.
  */
 
 import type { Completed, Open } from './frontier.js';
@@ -73,7 +74,9 @@ export function reduce(window: Problem, isContradiction: Judge): Problem {
   return reduced;
 }
 
-/** The smallest n in (low, high] for which `holds`, given that it holds at `high` and not at `low`. */
+/**
+ * The smallest n in (low, high] for which `holds`, given that it holds at `high` and not at `low`.
+ */
 function bisect(low: number, high: number, holds: (n: number) => boolean): number {
   let below = low;
   let above = high;

@@ -1,6 +1,7 @@
 /**
  * Simulated clients: each does one operation after the other, at some node, and writes down what it
- * saw. An answer that does not come in time is an unknown outcome, and what comes later is not read.
+ * saw. An answer that does not come in time is an unknown outcome, and what comes later is not
+ * read.
  *
  * A client never repeats an operation: after a refusal it does the next one, with new values, so
  * that an effect of the refused one would be seen.

@@ -221,9 +221,9 @@ export function describeFault(action: FaultAction): string {
         ? `${nameOf(action.from)} → nobody`
         : `nobody → ${nameOf(action.from)}`;
     case 'cut':
-      return `${nameOf(action.a)} – ${nameOf(action.b)}`;
+      return linkOf(action);
     case 'flap':
-      return `${nameOf(action.a)} – ${nameOf(action.b)} ${action.times} × every ${inMs(action.periodUs)}`;
+      return `${linkOf(action)} ${action.times} × every ${inMs(action.periodUs)}`;
     case 'loss':
     case 'duplication':
     case 'reordering':
@@ -247,6 +247,10 @@ export function describeFault(action: FaultAction): string {
 
 function nameOf(target: Target): string {
   return target === 'leader' ? 'leader' : `n${target}`;
+}
+
+function linkOf({ a, b }: { readonly a: Target; readonly b: number }): string {
+  return `${nameOf(a)} – ${nameOf(b)}`;
 }
 
 function inMs(timeUs: number): string {

@@ -117,12 +117,15 @@ export class FaultInjector {
     switch (fault.kind) {
       case 'partition': {
         const left = fault.left.map((target) => this.#resolve(target));
-        this.#network.partition(left, this.#others(left));
+        const right = this.#others(left);
+        if (right.length === 0) return;
+        this.#network.partition(left, right);
         break;
       }
       case 'oneWay': {
         const node = [this.#resolve(fault.from)];
         const others = this.#others(node);
+        if (others.length === 0) return;
         if (fault.way === 'outward') this.#network.oneWay(node, others);
         else this.#network.oneWay(others, node);
         break;
@@ -131,7 +134,7 @@ export class FaultInjector {
         const a = this.#resolve(fault.a);
         // A link has two ends: when both were drawn alike, the next node is the other.
         const b = fault.b === a ? (a % this.#subjects.nodes) + 1 : fault.b;
-        if (a === b) return;
+        if (a === b || !this.#network.isUp(a, b)) return;
         if (fault.kind === 'cut') this.#network.cut(a, b);
         else this.#network.flap(a, b, fault.times, fault.periodUs);
       }

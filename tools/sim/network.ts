@@ -38,7 +38,9 @@ export const CALM: Conditions = {
   delayUs: 0,
 };
 
-/** Nine frames of ten take up to `typicalUs`, most others ten times that, one in 200 up to `maxUs`. */
+/**
+ * Nine frames of ten take up to `typicalUs`, most others ten times that, one in 200 up to `maxUs`.
+ */
 export interface Latency {
   readonly minUs: number;
   readonly typicalUs: number;
@@ -195,7 +197,9 @@ export class SimNetwork {
     return true;
   }
 
-  /** Changes some conditions of the given directions; without `pairs`, of all, present and future. */
+  /**
+   * Changes some conditions of the given directions; without `pairs`, of all, present and future.
+   */
   setConditions(
     change: Partial<Conditions>,
     pairs?: readonly (readonly [from: number, to: number])[],
@@ -232,7 +236,10 @@ export class SimNetwork {
     for (const lane of this.#lanes.values()) lane.blocked = false;
   }
 
-  /** Resets the connection of a pair: frames in flight are gone, both ends are told, it is redialled. */
+  /**
+   * Resets the connection of a pair: frames in flight are gone, both ends are told, it is
+   * redialled.
+   */
   cut(a: number, b: number): void {
     const link = this.#link(a, b);
     if (!link.isUp) return;

@@ -1,6 +1,6 @@
 /**
- * The operations that clients of the simulator and of the crash tests do on a key-value machine, and
- * what can come of them. Values are byte strings in latin1 form.
+ * The operations that clients of the simulator and of the crash tests do on a key-value machine,
+ * and what can come of them. Values are byte strings in latin1 form.
  *
  * Plain data with one short text form each; what they mean is tools/check/kv-model.ts.
  */
@@ -45,7 +45,9 @@ export function describeOperation(operation: Operation): string {
     case 'incr':
       return `${op} ${key} by ${operation.by}`;
     case 'cas':
-      return `${op} ${key} ${describeValue(operation.expected)} → ${describeValue(operation.value)}`;
+      return [op, key, describeValue(operation.expected), '→', describeValue(operation.value)].join(
+        ' ',
+      );
     default:
       return `${op} ${key}`;
   }

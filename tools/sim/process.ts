@@ -1,6 +1,7 @@
 /**
- * One simulated operating-system process: whatever a node schedules or receives passes here, so that
- * pausing, killing and a wrong clock act on everything at once and nothing leaks out of a dead node.
+ * One simulated operating-system process: whatever a node schedules or receives passes here, so
+ * that pausing, killing and a wrong clock act on everything at once and nothing leaks out of a dead
+ * node.
  *
  * Work that becomes due while the process is paused waits and runs, in order, when it resumes; work
  * of a dead process never runs. A restarted node is a new process.
