@@ -23,7 +23,7 @@ const KIND_NAMES = new Map<number, string>(
 export function* describeSegment(disk: Disk, path: string): Generator<string> {
   const probe = new SegmentReader(disk, path, 0, SECTOR_BYTES);
   const header = probe.header();
-  probe.close();
+  probe.release();
   if (header === null) {
     yield `${path}: no segment header (${probe.size} bytes)`;
     return;
@@ -37,7 +37,7 @@ export function* describeSegment(disk: Disk, path: string): Generator<string> {
   try {
     yield* describeBlocks(reader, header);
   } finally {
-    reader.close();
+    reader.release();
   }
 }
 

@@ -166,7 +166,7 @@ export class LogReader {
     const header = reader.header();
     if (header === null || header.segment !== segment) {
       // Renamed into place but not begun yet: the log ends before it.
-      reader.close();
+      reader.release();
       return false;
     }
     this.#logId = header.logId;
@@ -175,7 +175,7 @@ export class LogReader {
   }
 
   close(): void {
-    this.#reader?.close();
+    this.#reader?.release();
     this.#reader = null;
   }
 }

@@ -107,7 +107,7 @@ export function recover(
     }
     return settle(disk, directory, scan, judged);
   } finally {
-    for (const { reader } of segments) reader.close();
+    for (const { reader } of segments) reader.release();
   }
 }
 

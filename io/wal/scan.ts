@@ -104,9 +104,11 @@ export function openSegments(
       const header = ownHeader(reader, { ...expected, logId }, numbers[0]!);
       logId = header?.logId ?? logId;
       segments[segments.length - 1] = { reader, header, place: reader.place(logId) };
+      // Neither a file nor a window per segment stays open: a log may have thousands.
+      reader.release();
     }
   } catch (error) {
-    for (const segment of segments) segment.reader.close();
+    for (const segment of segments) segment.reader.release();
     throw error;
   }
   return segments;
@@ -181,7 +183,10 @@ export function scanLog(segments: readonly FoundSegment[]): LogScan {
     const end = segment.header === null ? UNBEGUN : replaySegment(segment, at, progress, replay);
     const next = segments[at + 1];
     const succession = next === undefined ? null : succeeds(next, progress);
-    if (end.open && next !== undefined && succession === null) continue;
+    if (end.open && next !== undefined && succession === null) {
+      segment.reader.release();
+      continue;
+    }
     const { sequence, previousCrc } = progress;
     const stop = { at, offset: end.offset, sequence, previousCrc, what: end.what, succession };
     return { segments, replay, stop, logId, blocks: progress.blocks, lastKind: progress.lastKind };

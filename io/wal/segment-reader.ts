@@ -41,7 +41,8 @@ export class SegmentReader {
   readonly path: string;
   readonly segment: number;
   readonly size: number;
-  readonly #file: DiskFile;
+  readonly #disk: Disk;
+  #file: DiskFile | null;
   readonly #windowBytes: number;
   #bytes: Uint8Array = new Uint8Array(0);
   #view: DataView = new DataView(this.#bytes.buffer);
@@ -51,6 +52,7 @@ export class SegmentReader {
   constructor(disk: Disk, path: string, segment: number, windowBytes: number) {
     this.path = path;
     this.segment = segment;
+    this.#disk = disk;
     this.#file = disk.open(path, 'read');
     this.size = this.#file.size();
     this.#windowBytes = windowBytes;
@@ -85,6 +87,7 @@ export class SegmentReader {
       this.#bytes = new Uint8Array(wanted);
       this.#view = new DataView(this.#bytes.buffer);
     }
+    this.#file ??= this.#disk.open(this.path, 'read');
     let filled = 0;
     while (filled < wanted) {
       const count = this.#file.read(this.#bytes, filled, wanted - filled, offset + filled);
@@ -103,10 +106,17 @@ export class SegmentReader {
     this.#length = 0;
   }
 
+  /** The header sector, read past the window: a log of many segments reads many headers. */
   header(): SegmentHeader | null {
     if (this.size < SECTOR_BYTES) return null;
-    const at = this.locate(0, SECTOR_BYTES);
-    return readSegmentHeader(this.#bytes.subarray(at, at + SECTOR_BYTES));
+    this.#file ??= this.#disk.open(this.path, 'read');
+    const sector = new Uint8Array(SECTOR_BYTES);
+    for (let filled = 0; filled < SECTOR_BYTES; ) {
+      const count = this.#file.read(sector, filled, SECTOR_BYTES - filled, filled);
+      if (count <= 0) return null;
+      filled += count;
+    }
+    return readSegmentHeader(sector);
   }
 
   place(logId: number | null): FramePlace {
@@ -183,8 +193,13 @@ export class SegmentReader {
     return slice.equals(to - from === ZERO_SLICE_BYTES ? ZEROS : ZEROS.subarray(0, to - from));
   }
 
-  close(): void {
-    this.#file.close();
+  /** Gives file and window back; the next `locate` takes them again. */
+  release(): void {
+    this.#file?.close();
+    this.#file = null;
+    this.#bytes = new Uint8Array(0);
+    this.#view = new DataView(this.#bytes.buffer);
+    this.#length = 0;
   }
 }
 

@@ -4,8 +4,13 @@
  */
 
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test from 'node:test';
 import { EntryKind } from '../../codec/entry.js';
+import { NodeDisk } from '../../io/disk/node-disk.js';
+import { describeSegment } from '../../io/wal/describe.js';
 import type { PersistRequest } from '../../io/wal/wal-types.js';
 import {
   assertIndexed,
@@ -323,4 +328,26 @@ test('a closed log refuses, a second close does nothing', () => {
   wal.close();
   wal.close();
   assert.throws(() => wal.commit(0), /the log is closed/);
+});
+
+test('the same log on real files: roll-over, restart, inspection', () => {
+  const root = mkdtempSync(join(tmpdir(), 'ringraft-wal-'));
+  const directory = join(root, 'wal');
+  try {
+    const disk = new NodeDisk();
+    const submitter = new Submitter();
+    const { wal } = openWal(disk, { directory });
+    for (let index = 1; wal.segmentCount < 3; index += 1) {
+      assert.ok(wal.stage(submitter.request(1, { runs: [run(1, 1, index, 1, 500)] })));
+      wal.commit(0);
+    }
+    wal.close();
+    const { groups, report } = openWal(disk, { directory });
+    assert.equal(report.segments, 3);
+    assert.equal(report.cut, null);
+    const lines = [...describeSegment(disk, join(directory, '0000000000000003.wal'))];
+    assert.ok(lines.some((line) => line.includes(`last ${groups[0]!.last}`)));
+  } finally {
+    rmSync(root, { recursive: true });
+  }
 });
