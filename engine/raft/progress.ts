@@ -77,9 +77,10 @@ export class Progress {
     this.incarnation = incarnation;
   }
 
-  /** Starts over from what is known to match. */
+  /** What was in flight is lost: sends again from what matches, or asks again where the logs part. */
   becomeProbe(): void {
-    this.#toProbe((this.match + 1) as LogIndex);
+    const isKnown = this.state === ProgressState.replicate;
+    this.#toProbe(isKnown ? ((this.match + 1) as LogIndex) : this.next);
   }
 
   #toProbe(next: LogIndex): void {
