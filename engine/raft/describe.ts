@@ -15,6 +15,7 @@ import {
 } from './message.js';
 import type { Progress } from './progress.js';
 import { quorumValue } from './quorum.js';
+import { CONTEXTS_OF_A_LIFE } from './read-index.js';
 import type { Persist, Placement, Proposed, Ready } from './ready.js';
 import type { CoreState } from './state.js';
 import {
@@ -118,14 +119,19 @@ function describeBody(message: Message): string {
       return `durable=${message.durable} applied=${message.applied}${round}`;
     }
     case MessageKind.readIndex:
-      return `context=${message.context}`;
+      return `context=${describeContext(message.context)}`;
     case MessageKind.readIndexReply:
-      return `context=${message.context} index=${message.index}`;
+      return `context=${describeContext(message.context)} index=${message.index}`;
     case MessageKind.timeoutNow:
       return '';
     default:
       return unreachable(message);
   }
+}
+
+/** Contexts of one life of a replica share their upper digits: `38.1` is the first of life 38. */
+function describeContext(context: number): string {
+  return `${Math.floor(context / CONTEXTS_OF_A_LIFE)}.${context % CONTEXTS_OF_A_LIFE}`;
 }
 
 function describeRound(round: number): string {

@@ -34,7 +34,7 @@ import {
   tickLeader,
 } from './leader.js';
 import { type Message, MessageKind, VoteGrant } from './message.js';
-import { ReaderReads } from './read-index.js';
+import { CONTEXTS_OF_A_LIFE, ReaderReads } from './read-index.js';
 import type { CoreEntry, Placement, Proposed, Ready, StorageAck } from './ready.js';
 import { CoreState, type RaftOptions, type Recovered, type Standing } from './state.js';
 import {
@@ -42,6 +42,7 @@ import {
   type Configuration,
   type Incarnation,
   type LogIndex,
+  NO_INDEX,
   NO_TERM,
   NOBODY,
   type NodeId,
@@ -54,8 +55,8 @@ export class Raft {
   readonly state: CoreState;
 
   constructor(options: RaftOptions, recovered: Recovered, now: number) {
-    // Contexts of different lives of a replica must differ: late answers to an earlier one are stale.
-    const reads = new ReaderReads((options.seed % 0x100000) * 0x100000);
+    const life = options.seed % CONTEXTS_OF_A_LIFE;
+    const reads = new ReaderReads(life * CONTEXTS_OF_A_LIFE);
     this.state = new CoreState(options, recovered, reads, now);
     this.state.resetElectionTimer();
   }
@@ -229,7 +230,8 @@ export class Raft {
     if (ack.generation === state.log.generation && ack.lastIndex > state.log.durable) {
       assert(ack.lastIndex <= state.log.last, 'storage holds no more than the log');
       state.log.durable = ack.lastIndex;
-      state.acknowledgeDue = state.role !== Role.leader;
+      // Before the first append that fits, nothing is known to match: an answer would say "from 1".
+      if (state.role !== Role.leader && state.equalUpTo > NO_INDEX) state.acknowledgeDue = true;
     }
     this.#settleDoubt();
     onOwnVoteDurable(state);

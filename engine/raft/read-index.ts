@@ -66,6 +66,9 @@ export class LeaderReads {
   }
 }
 
+/** Contexts of different lives of a replica differ: late answers to an earlier one are stale. */
+export const CONTEXTS_OF_A_LIFE = 0x100000;
+
 export class ReaderReads {
   #context = 0;
   #asked: readonly number[] = [];
