@@ -6,10 +6,30 @@
  * command is called, so that `ringraft --help` starts at once.
  */
 
+import { inspectWalOptions } from '../inspect/inspect-options.js';
 import { loadOptions } from '../load/load-options.js';
 import { type Command, command, commandGroup } from './command.js';
 
 const COMMANDS: readonly Command[] = [
+  commandGroup(
+    'inspect',
+    'Print files of a data directory as text',
+    [
+      command({
+        name: 'wal',
+        summary: 'Print log segments: blocks, requests, runs, and where they are damaged',
+        details: [
+          'PATH is a segment, a log directory or a data directory. Reading changes nothing and ' +
+            'works while a node writes. Payloads are not printed.',
+        ],
+        options: inspectWalOptions,
+        positionals: { usage: 'PATH…', min: 1, max: 1000 },
+        examples: ['ringraft inspect wal ./data/1/wal', 'ringraft inspect wal ./data/1 --limit 50'],
+        load: () => import('../inspect/inspect-wal.js'),
+      }),
+    ],
+    ['ringraft inspect wal ./data/1'],
+  ),
   command({
     name: 'load',
     summary: 'Drive a running cluster and measure it',
