@@ -120,7 +120,7 @@ const RULES: { readonly [Name in keyof EngineOptions]-?: Rule } = {
   walDir: { kind: 'string' },
   syncMode: { kind: 'string', oneOf: ['always', 'batch', 'none'] },
   batchSyncInterval: { kind: 'integer', min: 1, max: 60_000 },
-  segmentBytes: { kind: 'integer', min: 64 * 1024, max: 1024 * MIB },
+  segmentBytes: { kind: 'integer', min: LIMITS.segmentBytesMin, max: 1024 * MIB },
   arenaBytes: { kind: 'integer', min: MIB, max: 512 * MIB },
   timing: { kind: 'string', oneOf: Object.keys(TIMING_PRESETS) },
   electionTimeoutMin: TIME,

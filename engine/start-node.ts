@@ -21,16 +21,21 @@ import { createIoFigures } from '../workers/io-figures.js';
 import { createSpareWords } from '../workers/spare-words.js';
 import { createStatusPage } from '../workers/status-page.js';
 import { Supervisor, type SupervisorEvents, ThreadRefused } from '../workers/supervisor.js';
-import type { GroupThreadData, TransportThreadData } from '../workers/thread-data.js';
+import type {
+  GroupThreadData,
+  ReadyRecovered,
+  TransportThreadData,
+} from '../workers/thread-data.js';
 import { createNodeMemory, type NodeMemory } from '../workers/topology.js';
 import type { ResolvedOptions } from './config.js';
 import { ErrorNumber, RingraftError } from './errors.js';
+import { LIMITS } from './limits.js';
 import { bootstrapConfiguration } from './raft/membership.js';
 import type { RaftOptions, Recovered } from './raft/state.js';
 import { type Configuration, incarnation, logIndex, nodeId, term } from './raft/types.js';
 
 /** Memory mode keeps the log in segments of this size. */
-const MEMORY_SEGMENT_BYTES = 4 * 1024 * 1024;
+const MEMORY_SEGMENT_BYTES = LIMITS.segmentBytesMin;
 const FRAME_OVERHEAD_BYTES = 257 * 1024;
 const APPEND_BYTES_MAX = 256 * 1024;
 const WINDOW_BYTES_MAX = 2 * 1024 * 1024;
@@ -107,11 +112,15 @@ function raftOptions(options: ResolvedOptions, life: number): RaftOptions {
 }
 
 /** What the core starts from: the group's part of the recovered log, or nothing. */
-function recoveredFor(bootstrap: Configuration, found: RecoveredGroup | undefined): Recovered {
+function recoveredFor(
+  bootstrap: Configuration,
+  found: RecoveredGroup | undefined,
+  inDoubt: boolean,
+): Recovered {
   if (found === undefined) {
     const log = { last: logIndex(0), generation: 0, termRuns: [], extents: [] };
     const hardState = { term: term(0), vote: nodeId(0) };
-    return { hardState, log, bootstrap, configurations: [], inDoubt: false };
+    return { hardState, log, bootstrap, configurations: [], inDoubt };
   }
   return {
     hardState: { term: term(found.term), vote: nodeId(found.vote) },
@@ -126,7 +135,7 @@ function recoveredFor(bootstrap: Configuration, found: RecoveredGroup | undefine
       index: logIndex(index),
       configuration: decodeConfiguration(bytes),
     })),
-    inDoubt: found.inDoubt,
+    inDoubt,
   };
 }
 
@@ -167,16 +176,17 @@ function groupData(
   options: ResolvedOptions,
   life: number,
   bootstrap: Configuration,
-  recovered: readonly RecoveredGroup[],
+  recovered: ReadyRecovered,
   statusPages: readonly SharedArrayBuffer[],
 ): GroupThreadData[] {
   return options.groups.map((group, number) => {
-    const found = recovered.find((each) => each.group === number);
+    const found = recovered.groups.find((each) => each.group === number);
+    const inDoubt = recovered.inDoubt.includes(number);
     return {
       group: number,
       name: group.name,
       raft: raftOptions(options, life),
-      recovered: recoveredFor(bootstrap, found),
+      recovered: recoveredFor(bootstrap, found, inDoubt),
       locations: found?.locations ?? [],
       entryBytesMax: group.entryBytesMax,
       status: statusPages[number] as SharedArrayBuffer,
@@ -257,8 +267,7 @@ async function startThreads(
   }
   const statusPages = groups.map(() => createStatusPage());
   const bootstrap = bootstrapOf(options);
-  const found = recovered.groups;
-  const threadData = groupData(options, identity.incarnation, bootstrap, found, statusPages);
+  const threadData = groupData(options, identity.incarnation, bootstrap, recovered, statusPages);
   for (let thread = 0; thread < options.workers; thread += 1) {
     await supervisor.start({
       kind: 'consensus',

@@ -6,6 +6,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { MemoryDisk } from '../io/disk/memory-disk.js';
 import { NodeDisk } from '../io/disk/node-disk.js';
+import { isInDoubt } from '../io/wal/recovery.js';
 import { adoptSpares, InlineSegmentSupply, nextSpareNumber } from '../io/wal/segment-supply.js';
 import { Wal } from '../io/wal/wal.js';
 import { IoFigures } from './io-figures.js';
@@ -56,7 +57,8 @@ function openLog() {
 }
 
 function run(): void {
-  const { wal, groups: recovered, report, disk, directory, inMemory, firstSpareNumber } = openLog();
+  const opened = openLog();
+  const { wal, groups: recovered, report, disk, directory, inMemory, firstSpareNumber } = opened;
   const groups = memory.groups.map((groupMemory, group) => ({
     group,
     memory: groupMemory,
@@ -65,7 +67,8 @@ function run(): void {
   const loop = new IoLoop(wal, new IoFigures(data.figures), groups);
   const loads = inMemory ? new LoadServer(disk, directory, groups) : null;
   loop.start();
-  say({ kind: 'recovered', groups: recovered, firstSpareNumber, report });
+  const inDoubt = groups.map(({ group }) => group).filter((group) => isInDoubt(opened, group));
+  say({ kind: 'recovered', groups: recovered, inDoubt, firstSpareNumber, report });
   const end = runParked(memory, Bell.io, StopStage.disk, {
     doWork: (now) => {
       loop.doWork(now);

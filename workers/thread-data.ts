@@ -74,14 +74,19 @@ export interface ConsensusThreadData extends CommonData {
   readonly groups: readonly GroupThreadData[];
 }
 
+/** What the io thread found on disk. */
+export interface ReadyRecovered {
+  readonly kind: 'recovered';
+  readonly groups: readonly RecoveredGroup[];
+  /** Groups, also such as the log no longer knows, whose cut tail may have been acknowledged. */
+  readonly inDoubt: readonly number[];
+  readonly firstSpareNumber: number;
+  readonly report: unknown;
+}
+
 /** Said once by each thread, before it leaves its event loop. */
 export type ThreadReady =
-  | {
-      readonly kind: 'recovered';
-      readonly groups: readonly RecoveredGroup[];
-      readonly firstSpareNumber: number;
-      readonly report: unknown;
-    }
+  | ReadyRecovered
   | { readonly kind: 'ready' }
   | { readonly kind: 'listening'; readonly address: string }
   | { readonly kind: 'refused'; readonly code: string; readonly text: string };
