@@ -78,6 +78,7 @@ export class DurableRecords {
       this.entries.push(...entries);
     }
     this.generation = persist.generation;
+    if (persist.clearsDoubt) this.inDoubt = false;
     const { seq, generation, term } = persist;
     return { seq, generation, term, lastIndex: this.last };
   }

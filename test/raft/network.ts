@@ -133,9 +133,7 @@ export class Cluster {
   /** Ends a life; `survivors` pending submissions reach the disk although nobody hears of it. */
   crash(id: number, survivors = 0): void {
     const replica = this.replica(id);
-    replica.alive;
     this.invariants.forget(replica.id);
-    replica.records.inDoubt = replica.raft.state.inDoubt;
     replica.crash(survivors);
   }
 
@@ -199,12 +197,17 @@ export class Cluster {
     while (!replica.holdsStorage && replica.alive.pending.length > 0) this.store(id);
   }
 
+  /** Whether what is sent now gets under way: the link is whole and somebody is there. */
+  reaches({ from, to }: Message): boolean {
+    const receiver = this.replicas.get(to);
+    return receiver?.life != null && !this.#cut.has(`${from}>${to}`);
+  }
+
   /** Puts a message under way, unless its link is cut or nobody is there. */
   post(sender: Replica, message: Message): void {
     checkPromise(sender, message);
-    const receiver = this.replicas.get(message.to);
-    if (receiver === undefined || receiver.life === null) return;
-    if (this.#cut.has(`${message.from}>${message.to}`)) return;
+    if (!this.reaches(message)) return;
+    const receiver = this.replica(message.to);
     this.#parcelNumber += 1;
     const entries =
       message.kind === MessageKind.append

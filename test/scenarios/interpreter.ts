@@ -1,0 +1,400 @@
+/**
+ * The commands of scenario files, over a cluster of cores whose time, network and disks stand still
+ * until a command moves them. What the commands are is the table COMMANDS at the end.
+ *
+ * Every answer is made of describe.ts lines. A command that is misspelled throws; so does a step that
+ * breaks an invariant: no transcript may ever show one.
+ */
+
+import assert from 'node:assert/strict';
+import {
+  describeConfiguration,
+  describeConfigurationEntry,
+  describeHardState,
+  describePersist,
+  describePlacement,
+  describeProgress,
+  describeProposed,
+  describeQuorum,
+  describeRange,
+  describeRuns,
+  describeSoft,
+  describeState,
+  messageName,
+} from '../../engine/raft/describe.js';
+import { bootstrapConfiguration } from '../../engine/raft/membership.js';
+import { MessageKind } from '../../engine/raft/message.js';
+import type { Ready } from '../../engine/raft/ready.js';
+import type { RaftOptions } from '../../engine/raft/state.js';
+import {
+  type Configuration,
+  incarnation,
+  logIndex,
+  type NodeId,
+  nodeId,
+  term,
+} from '../../engine/raft/types.js';
+import { termRunsOf } from '../raft/disk.js';
+import { Cluster, describeParcel, type Parcel } from '../raft/network.js';
+import type { Replica } from '../raft/replica.js';
+
+/** Rounds of delivery and storage after which a scenario that never settles is given up. */
+const SETTLE_ROUNDS_MAX = 1000;
+
+type Arguments = readonly string[];
+
+export class Interpreter {
+  #cluster: Cluster | null = null;
+  #lines: string[] = [];
+  #quiet = false;
+
+  get #group(): Cluster {
+    assert.ok(this.#cluster !== null, 'a scenario starts with `cluster`');
+    return this.#cluster;
+  }
+
+  run(command: string): string[] {
+    const [name = '', ...rest] = command.trim().split(/\s+/);
+    const perform = COMMANDS[name];
+    assert.ok(perform !== undefined, `unknown command: ${command}`);
+    this.#lines = [];
+    this.#quiet = rest.includes('quiet');
+    perform(
+      this,
+      rest.filter((word) => word !== 'quiet'),
+    );
+    return this.#lines;
+  }
+
+  say(line: string): void {
+    this.#lines.push(line);
+  }
+
+  #note(line: string): void {
+    if (!this.#quiet) this.say(line);
+  }
+
+  create([size = '3', ...settings]: Arguments): void {
+    const set = new Map(settings.map((each) => each.split('=') as [string, string]));
+    const ids = Array.from({ length: Number(size) }, (_, at) => nodeId(at + 1));
+    const cluster = new Cluster(bootstrapOf(ids, set), 0, optionsOf(set));
+    cluster.observer = {
+      received: (parcel, placement) => {
+        this.#note(`deliver ${describeParcel(parcel)}`);
+        if (placement !== null) this.#note(`  ${describePlacement(placement)}`);
+      },
+      stored: (replica, ack) => this.#note(`  ${replica.id} stored #${ack.seq}`),
+      turned: (replica, ready) => this.#turned(cluster, replica, ready),
+    };
+    this.#cluster = cluster;
+    if (!set.has('stopped')) this.start([]);
+    this.#lines = [describeConfiguration(cluster.replica(1).bootstrap)];
+  }
+
+  #turned(cluster: Cluster, { id }: Replica, ready: Ready): void {
+    const { soft, configuration, persist, messages, committed, reads } = ready;
+    if (soft !== null) this.say(`  ${id} ${describeSoft(soft)}`);
+    if (configuration !== null) {
+      this.#note(`  ${id} configuration ${describeConfigurationEntry(configuration)}`);
+    }
+    if (persist !== null) this.#note(`  ${id} persist ${describePersist(persist)}`);
+    for (const message of messages) {
+      const parcel = cluster.parcels.find((each) => each.message === message);
+      const line = parcel === undefined ? describeLost(message) : describeParcel(parcel);
+      this.#note(`  send ${line}`);
+    }
+    if (committed !== null) this.#note(`  ${id} apply ${describeRange(committed)}`);
+    for (const grant of reads) this.say(`  ${id} read ${grant.id} at ${grant.index}`);
+  }
+
+  /** Records on disk before the first start: the terms of its entries, maybe its own term. */
+  log([id = '', ...words]: Arguments): void {
+    const { records } = this.#group.replica(Number(id));
+    const terms = words.filter((word) => !word.includes('=')).map((word) => term(Number(word)));
+    const own = words.find((word) => word.startsWith('term='))?.slice('term='.length);
+    records.entries = terms.map((each, at) => ({
+      term: each,
+      label: `entry ${at + 1} of term ${each}`,
+      configuration: null,
+    }));
+    const newest = terms[terms.length - 1] ?? 0;
+    records.hardState = { term: term(Number(own ?? newest)), vote: nodeId(0) };
+    this.say(`${id}: ${describeRuns(termRunsOf(records.entries), records.last)}`);
+  }
+
+  start(ids: Arguments): void {
+    const before = this.#lines.length;
+    for (const id of this.#idsOf(ids)) this.#group.start(id);
+    this.#lines.length = before;
+    this.state(ids);
+  }
+
+  #idsOf(words: Arguments): NodeId[] {
+    return words.length === 0 ? this.#group.ids : words.map((word) => nodeId(Number(word)));
+  }
+
+  /** Time passes until the election timer of one replica runs out; the others sleep. */
+  campaign([id = '']: Arguments): void {
+    const cluster = this.#group;
+    cluster.now = Math.max(cluster.now, cluster.raft(Number(id)).state.electionDeadline);
+    cluster.tick(Number(id));
+  }
+
+  advance([time = '']: Arguments): void {
+    this.#group.now += Number(time);
+    this.say(`now ${this.#group.now}`);
+  }
+
+  tick(ids: Arguments): void {
+    for (const id of this.#idsOf(ids)) this.#group.tick(id);
+  }
+
+  /** A healthy while: everything is delivered, stored and ticked at once. */
+  pass([time = '']: Arguments): void {
+    const cluster = this.#group;
+    const end = cluster.now + Number(time);
+    this.settle();
+    while (cluster.now < end) {
+      const deadlines = cluster.running.map(({ raft }) => raft.deadline);
+      cluster.now = Math.min(end, Math.max(cluster.now, Math.min(...deadlines)));
+      for (const { id, raft } of cluster.running) {
+        if (raft.deadline <= cluster.now) cluster.tick(id);
+      }
+      this.settle();
+    }
+  }
+
+  propose([id = '', count = '1']: Arguments): void {
+    const replica = this.#group.replica(Number(id));
+    const before = this.#lines.length;
+    const proposed = this.#group.propose(replica.id, Number(count));
+    this.#lines.splice(before, 0, `proposed ${describeProposed(proposed)}`);
+  }
+
+  read([id = '', read = '']: Arguments): void {
+    this.#group.read(Number(id), Number(read));
+  }
+
+  deliver(words: Arguments): void {
+    for (const parcel of this.#select(words)) this.#group.deliver(parcel);
+  }
+
+  repeat(words: Arguments): void {
+    for (const parcel of this.#select(words)) this.#group.deliverCopy(parcel);
+  }
+
+  drop(words: Arguments): void {
+    for (const parcel of this.#select(words)) {
+      this.#group.parcels = this.#group.parcels.filter((each) => each !== parcel);
+      this.#note(`drop ${describeParcel(parcel)}`);
+    }
+  }
+
+  /** Messages under way by link (`1->3`), by kind, by receiver (`to=3`); `last` takes the newest. */
+  #select(words: Arguments): Parcel[] {
+    const only = new Set<string>(words.filter((word) => word === 'first' || word === 'last'));
+    const wanted = words.filter((word) => !only.has(word));
+    const fits = ({ message }: Parcel, word: string): boolean => {
+      if (word.includes('->')) return word === `${message.from}->${message.to}`;
+      if (word.startsWith('to=')) return word === `to=${message.to}`;
+      return word === messageName(message.kind);
+    };
+    const found = this.#group.parcels.filter((parcel) =>
+      wanted.every((word) => fits(parcel, word)),
+    );
+    assert.ok(found.length > 0, `nothing under way fits: ${words.join(' ')}`);
+    if (only.has('last')) return found.slice(-1);
+    return only.has('first') ? found.slice(0, 1) : found;
+  }
+
+  settle(): void {
+    const cluster = this.#group;
+    for (let round = 0; round < SETTLE_ROUNDS_MAX; round += 1) {
+      const parcel = cluster.parcels[0];
+      if (parcel === undefined) return;
+      cluster.deliver(parcel);
+    }
+    assert.fail('the scenario does not settle');
+  }
+
+  hold(ids: Arguments): void {
+    for (const id of this.#idsOf(ids)) this.#group.replica(id).holdsStorage = true;
+  }
+
+  release(ids: Arguments): void {
+    for (const id of this.#idsOf(ids)) {
+      const replica = this.#group.replica(id);
+      replica.holdsStorage = false;
+      while (replica.alive.pending.length > 0) this.#group.store(id);
+    }
+  }
+
+  store([id = '', count = '1']: Arguments): void {
+    for (let at = 0; at < Number(count); at += 1) this.#group.store(Number(id));
+  }
+
+  crash([id = '', survivors = '0']: Arguments): void {
+    this.#group.crash(Number(id), Number(survivors));
+    this.say(this.#disk(this.#group.replica(Number(id))));
+  }
+
+  tear([id = '', count = '1']: Arguments): void {
+    this.#group.crashAndTear(Number(id), Number(count));
+    this.say(`${this.#disk(this.#group.replica(Number(id)))} in doubt`);
+  }
+
+  wipe([id = '']: Arguments): void {
+    this.#group.crashAndWipe(Number(id));
+    this.say(this.#disk(this.#group.replica(Number(id))));
+  }
+
+  cut(links: Arguments): void {
+    for (const link of links) {
+      const [from, to] = link.split('->').map(Number) as [number, number];
+      this.#group.cut(from, to);
+    }
+  }
+
+  isolate(ids: Arguments): void {
+    for (const id of this.#idsOf(ids)) this.#group.isolate(id);
+  }
+
+  heal(): void {
+    this.#group.heal();
+  }
+
+  reconnect([a = '', b = '']: Arguments): void {
+    this.#group.reconnect(Number(a), Number(b));
+  }
+
+  /** The leader asks a follower to campaign at once. */
+  transfer([from = '', to = '']: Arguments): void {
+    const leader = this.#group.replica(Number(from));
+    this.#group.post(leader, {
+      kind: MessageKind.timeoutNow,
+      from: leader.id,
+      to: nodeId(Number(to)),
+      term: leader.raft.term,
+    });
+  }
+
+  state(ids: Arguments): void {
+    for (const id of this.#idsOf(ids)) {
+      const { life } = this.#group.replica(id);
+      this.say(life === null ? `${id}: down` : describeState(life.raft.state));
+    }
+  }
+
+  flight(): void {
+    const { parcels } = this.#group;
+    for (const parcel of parcels) this.say(`under way: ${describeParcel(parcel)}`);
+    if (parcels.length === 0) this.say('nothing under way');
+  }
+
+  #disk({ id, records }: Replica): string {
+    const runs = describeRuns(termRunsOf(records.entries), records.last);
+    return `${id} has on disk: ${describeHardState(records.hardState)} ${runs}`;
+  }
+
+  disk(ids: Arguments): void {
+    for (const id of this.#idsOf(ids)) this.say(this.#disk(this.#group.replica(id)));
+  }
+
+  logs(): void {
+    for (const { id, alive } of this.#group.running) {
+      this.say(`${id}: ${describeRuns(termRunsOf(alive.entries), logIndex(alive.entries.length))}`);
+    }
+  }
+
+  progress([id = '']: Arguments): void {
+    const { progress } = this.#group.raft(Number(id)).state;
+    for (const peer of progress.values()) this.say(describeProgress(peer));
+  }
+
+  /** What the leader counts: the durable entries of each voter. */
+  quorum([id = '']: Arguments): void {
+    const { state } = this.#group.raft(Number(id));
+    const matchOf = (peer: NodeId): number =>
+      peer === state.id ? state.log.durable : (state.progress.get(peer)?.match ?? 0);
+    for (const line of describeQuorum(state.configuration, matchOf)) this.say(line);
+  }
+}
+
+function describeLost(message: Ready['messages'][number]): string {
+  const { from, to, kind } = message;
+  return `${from}->${to} ${messageName(kind)} (lost)`;
+}
+
+function idList(text: string | undefined): NodeId[] {
+  return (text ?? '')
+    .split(',')
+    .filter(Boolean)
+    .map((id) => nodeId(Number(id)));
+}
+
+/** `recorded`: the lives of all members are on record from the start, as after a first leader. */
+function bootstrapOf(ids: readonly NodeId[], set: Map<string, string>): Configuration {
+  const plain = bootstrapConfiguration(ids.map((id) => ({ id, address: `node-${id}` })));
+  const learners = idList(set.get('learners'));
+  const voters = set.has('voters')
+    ? idList(set.get('voters'))
+    : ids.filter((id) => !learners.includes(id));
+  const members = plain.members.map((member) => ({
+    ...member,
+    incarnation: set.has('recorded') ? incarnation(member.id * 100 + 1) : member.incarnation,
+  }));
+  return { ...plain, voters, outgoing: idList(set.get('outgoing')), learners, members };
+}
+
+function optionsOf(set: Map<string, string>): Partial<RaftOptions> {
+  const numbers = {
+    window: 'windowMessagesMax',
+    entries: 'appendEntriesMax',
+    stall: 'diskStallMax',
+  } as const;
+  const options: Record<string, number | boolean> = {};
+  for (const [word, option] of Object.entries(numbers)) {
+    const value = set.get(word);
+    if (value !== undefined) options[option] = Number(value);
+  }
+  if (set.get('pre-vote') === 'off') options.preVote = false;
+  return options as Partial<RaftOptions>;
+}
+
+const COMMANDS: Record<string, (interpreter: Interpreter, words: Arguments) => void> = {
+  // The cluster and its disks.
+  cluster: (it, words) => it.create(words),
+  log: (it, words) => it.log(words),
+  start: (it, words) => it.start(words),
+  crash: (it, words) => it.crash(words),
+  tear: (it, words) => it.tear(words),
+  wipe: (it, words) => it.wipe(words),
+  // Time and clients.
+  campaign: (it, words) => it.campaign(words),
+  advance: (it, words) => it.advance(words),
+  tick: (it, words) => it.tick(words),
+  pass: (it, words) => it.pass(words),
+  propose: (it, words) => it.propose(words),
+  read: (it, words) => it.read(words),
+  transfer: (it, words) => it.transfer(words),
+  // The network.
+  deliver: (it, words) => it.deliver(words),
+  repeat: (it, words) => it.repeat(words),
+  drop: (it, words) => it.drop(words),
+  settle: (it) => it.settle(),
+  cut: (it, words) => it.cut(words),
+  isolate: (it, words) => it.isolate(words),
+  heal: (it) => it.heal(),
+  reconnect: (it, words) => it.reconnect(words),
+  // Storage.
+  hold: (it, words) => it.hold(words),
+  release: (it, words) => it.release(words),
+  store: (it, words) => it.store(words),
+  // Questions.
+  state: (it, words) => it.state(words),
+  flight: (it) => it.flight(),
+  disk: (it, words) => it.disk(words),
+  logs: (it) => it.logs(),
+  progress: (it, words) => it.progress(words),
+  quorum: (it, words) => it.quorum(words),
+};
