@@ -126,6 +126,11 @@ const PROGRESS_RULES: readonly Rule<PeerView>[] = [
   ],
 ];
 
+/** Every sentence that `checkState` may answer, so that a test can demand to have seen each. */
+export const STATE_SENTENCES: readonly string[] = [...STATE_RULES, ...PROGRESS_RULES].map(
+  ([text]) => text,
+);
+
 /** What is wrong with this state; empty when nothing is. */
 export function checkState(state: CoreState): string[] {
   const broken = brokenRules(STATE_RULES, state);
@@ -259,6 +264,9 @@ function keepsDurable(step: Transition): boolean {
 function sequencesGrow({ before, after }: Transition): boolean {
   return after.submittedSeq >= before.submittedSeq && after.storedSeq >= before.storedSeq;
 }
+
+/** Every sentence that `checkTransition` may answer. */
+export const TRANSITION_SENTENCES: readonly string[] = TRANSITION_RULES.map(([text]) => text);
 
 /** What must not have happened between the two; both are of the same life of a replica. */
 export function checkTransition(before: Snapshot, after: CoreState): string[] {

@@ -1,0 +1,344 @@
+/**
+ * Each invariant is broken once, by tampering with a sound state, and must be reported by its name.
+ *
+ * A rule without a row here fails the last test: a check that nobody has seen fail checks nothing.
+ */
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import {
+  ClusterInvariants,
+  checkState,
+  checkTransition,
+  type Snapshot,
+  STATE_SENTENCES,
+  snapshotOf,
+  TRANSITION_SENTENCES,
+} from '../../engine/raft/invariants.js';
+import { bootstrapConfiguration } from '../../engine/raft/membership.js';
+import type { CoreState } from '../../engine/raft/state.js';
+import {
+  type Configuration,
+  logIndex,
+  nodeId,
+  Role,
+  type TermRun,
+  term,
+} from '../../engine/raft/types.js';
+import { Cluster } from './network.js';
+
+/** What tampering may write although the core may not. */
+type Tampered<T> = { -readonly [K in keyof T]: T[K] };
+
+const BOOTSTRAP = bootstrapConfiguration(
+  [1, 2, 3].map((id) => ({ id: nodeId(id), address: `node-${id}` })),
+);
+
+/** Replica 1 leads term 1; five entries are committed and applied on it and replica 2. */
+function soundCluster(): Cluster {
+  const cluster = new Cluster(BOOTSTRAP, 1);
+  cluster.startAll();
+  const settle = (): void => {
+    while (cluster.parcels[0] !== undefined) cluster.deliver(cluster.parcels[0]);
+  };
+  cluster.now = cluster.raft(1).deadline;
+  cluster.tick(1);
+  settle();
+  cluster.propose(1, 4);
+  settle();
+  cluster.now = cluster.raft(1).deadline;
+  cluster.tick(1);
+  settle();
+  return cluster;
+}
+
+function stateOf(cluster: Cluster, id: number): CoreState {
+  return cluster.raft(id).state;
+}
+
+type Tamper = (leader: CoreState, follower: CoreState) => void;
+
+/** Gives the configuration in force other voters, learners or members. */
+function reconfigure(state: CoreState, change: Partial<Configuration>): void {
+  const index = logIndex(state.membership.entry.index + 1);
+  state.membership.append({ index, configuration: { ...state.configuration, ...change } });
+}
+
+const peerOf = (leader: CoreState) => {
+  const peer = leader.progress.get(nodeId(2));
+  assert.ok(peer !== undefined);
+  return peer;
+};
+
+const STATES: Record<string, Tamper> = {
+  'Only committed entries are applied.': (_, { log }) => {
+    log.applied = logIndex(log.committed + 1);
+  },
+  'Only handed out entries are applied.': (_, follower) => {
+    follower.handedOut = logIndex(0);
+  },
+  'Only committed entries are handed out.': (_, follower) => {
+    follower.handedOut = logIndex(follower.log.committed + 1);
+  },
+  'The commit index lies within the log.': (_, { log }) => {
+    log.committed = logIndex(log.last + 1);
+  },
+  'Nothing is durable that is not in the log.': (_, { log }) => {
+    log.durable = logIndex(log.last + 1);
+  },
+  'No entry is of a later term than the replica.': (_, { log }) => {
+    log.append(1, term(2), 1);
+  },
+  'Indexes and terms grow along the log.': (_, { log }) => {
+    (log.termRuns as TermRun[]).push({ first: logIndex(1), term: term(1) });
+  },
+  'Storage acknowledges only what was submitted.': (_, follower) => {
+    follower.storedSeq = follower.submittedSeq + 1;
+  },
+  'A log is equal to a leader’s only as far as it goes.': (_, follower) => {
+    follower.equalUpTo = logIndex(follower.log.last + 1);
+  },
+  'A vote belongs to a term.': (_, follower) => {
+    follower.term = term(0);
+  },
+  'Whoever is leader, and nobody else, names itself.': (_, follower) => {
+    follower.leader = follower.id;
+  },
+  'A leader voted for itself.': (leader) => {
+    leader.vote = nodeId(2);
+  },
+  'A leader’s vote is durable.': (leader) => {
+    leader.setHardState(term(2), leader.id);
+  },
+  'A leader’s term has an entry of its own.': (leader) => {
+    leader.termStart = logIndex(0);
+  },
+  'A candidate voted for itself.': (_, follower) => {
+    follower.role = Role.candidate;
+  },
+  'Whoever seeks votes knows no leader.': (_, follower) => {
+    follower.role = Role.preCandidate;
+  },
+  'Only a voter that lives its recorded life seeks votes.': (_, follower) => {
+    follower.role = Role.preCandidate;
+    reconfigure(follower, { voters: [nodeId(1), nodeId(2)] });
+  },
+  'Only a replica that seeks votes counts them.': (_, follower) => {
+    follower.votes.set(nodeId(1), 'full');
+  },
+  'Only a leader tracks progress.': (leader, follower) => {
+    follower.progress.set(nodeId(2), peerOf(leader));
+  },
+  'Only a leader confirms reads.': (_, follower) => {
+    follower.leaderReads.add({ local: [1] });
+    follower.leaderReads.start(logIndex(1));
+  },
+  'A leader tracks every other member.': (leader) => {
+    leader.progress.delete(nodeId(3));
+  },
+  'The configuration in force is in the log.': (_, follower) => {
+    const index = logIndex(follower.log.last + 1);
+    follower.membership.append({ index, configuration: follower.configuration });
+  },
+  'Every voter and learner is a member, and no learner votes.': (_, follower) => {
+    reconfigure(follower, { learners: [nodeId(3)] });
+  },
+  'A peer matches only what the leader has.': (leader) => {
+    peerOf(leader).match = logIndex(leader.log.last + 1);
+  },
+  'What matches is not sent again.': (leader) => {
+    peerOf(leader).next = peerOf(leader).match;
+  },
+  'What is sent next follows the log at most directly.': (leader) => {
+    peerOf(leader).next = logIndex(leader.log.last + 2);
+  },
+  'A probed peer has no window in flight.': (leader) => {
+    peerOf(leader).inflight.add(logIndex(7), 1);
+    peerOf(leader).state = 'probe';
+  },
+  'Only a probed peer waits for a probe.': (leader) => {
+    peerOf(leader).probeSent = true;
+  },
+  'An empty window weighs nothing.': (leader) => {
+    Object.defineProperty(peerOf(leader).inflight, 'bytes', { get: () => 1 });
+  },
+};
+
+test('a sound cluster breaks no rule', () => {
+  const cluster = soundCluster();
+  assert.equal(cluster.raft(1).role, Role.leader);
+  assert.equal(cluster.raft(2).state.log.applied, 5);
+  for (const { raft } of cluster.running) assert.deepEqual(checkState(raft.state), []);
+});
+
+for (const [sentence, tamper] of Object.entries(STATES)) {
+  test(`reports a state in which this is not so: ${sentence}`, () => {
+    const cluster = soundCluster();
+    const [leader, follower] = [stateOf(cluster, 1), stateOf(cluster, 3)];
+    tamper(leader, follower);
+    const broken = [...checkState(leader), ...checkState(follower)];
+    assert.ok(broken.includes(sentence), `reported: ${broken.join(' ')}`);
+  });
+}
+
+/** Changes what was before the step instead of the step: the comparison cannot tell. */
+type Before = (before: Tampered<Snapshot>, after: CoreState) => void;
+
+const TRANSITIONS: Record<string, Before> = {
+  'Time never runs backwards.': (before) => {
+    before.now += 1000;
+  },
+  'The term never shrinks.': (before) => {
+    before.term = term(9);
+  },
+  'Within a term the vote is set at most once.': (before) => {
+    before.vote = nodeId(2);
+  },
+  'Within a term the leader does not change.': (before) => {
+    before.leader = nodeId(2);
+  },
+  'A leader was a candidate of its term before.': (before) => {
+    before.role = Role.follower;
+  },
+  'A candidate’s term is new.': (before, after) => {
+    before.role = Role.follower;
+    after.role = Role.candidate;
+  },
+  'A leader only appends to its log.': (before) => {
+    before.last = logIndex(before.last + 1);
+    before.generation -= 1;
+  },
+  'Without a truncation the log only grows.': (before, after) => {
+    before.last = logIndex(before.last + 1);
+    after.role = Role.follower;
+  },
+  'The truncation generation never shrinks.': (before) => {
+    before.generation += 1;
+  },
+  'The commit index never shrinks.': (before) => {
+    before.committed = logIndex(before.committed + 1);
+  },
+  'A committed entry is never truncated.': (before) => {
+    before.committedTerm = term(7);
+  },
+  'A leader commits by counting only entries of its own term.': (before, after) => {
+    before.committed = logIndex(before.committed - 1);
+    after.term = term(2);
+  },
+  'The applied index never shrinks.': (before) => {
+    before.applied = logIndex(before.applied + 1);
+  },
+  'Entries are handed out once.': (before) => {
+    before.handedOut = logIndex(before.handedOut + 1);
+  },
+  'Without a truncation what is durable stays durable.': (before) => {
+    before.durable = logIndex(before.durable + 1);
+  },
+  'Submissions are numbered upwards.': (before) => {
+    before.storedSeq += 1;
+  },
+};
+
+test('a step that changes nothing breaks no rule', () => {
+  const { state } = soundCluster().raft(1);
+  assert.deepEqual(checkTransition(snapshotOf(state), state), []);
+});
+
+for (const [sentence, tamper] of Object.entries(TRANSITIONS)) {
+  test(`reports a step in which this is not so: ${sentence}`, () => {
+    const after = stateOf(soundCluster(), 1);
+    const before = { ...snapshotOf(after) };
+    tamper(before, after);
+    const broken = checkTransition(before, after);
+    assert.ok(broken.includes(sentence), `reported: ${broken.join(' ')}`);
+  });
+}
+
+test('every rule of one replica has been seen to report', () => {
+  assert.deepEqual([...STATE_SENTENCES].sort(), Object.keys(STATES).sort());
+  assert.deepEqual([...TRANSITION_SENTENCES].sort(), Object.keys(TRANSITIONS).sort());
+});
+
+/** The invariants of a sound cluster, which then sees two of its replicas tampered with. */
+function observed(tamper: (leader: CoreState, follower: CoreState) => void): string[] {
+  const cluster = soundCluster();
+  const [leader, follower] = [stateOf(cluster, 1), stateOf(cluster, 3)];
+  tamper(leader, follower);
+  return [...cluster.invariants.observe(follower), ...cluster.invariants.observe(leader)];
+}
+
+test('reports two leaders of one term', () => {
+  const broken = observed((_, follower) => {
+    follower.role = Role.leader;
+  });
+  assert.deepEqual(broken, ['Election safety: a term has at most one leader.']);
+});
+
+test('reports logs that hold the same entry after different ones', () => {
+  const broken = observed((leader, follower) => {
+    follower.log.append(1, term(2), 1);
+    follower.log.append(1, term(3), 1);
+    leader.log.append(1, term(3), 1);
+  });
+  assert.deepEqual(broken, ['Log matching: logs that share an entry are equal up to it.']);
+});
+
+test('reports logs that enter a term at different indexes', () => {
+  const broken = observed((leader, follower) => {
+    follower.log.append(1, term(2), 1);
+    leader.log.append(1, term(1), 1);
+    leader.log.append(1, term(2), 1);
+  });
+  assert.deepEqual(broken, ['Log matching: logs that share an entry are equal up to it.']);
+});
+
+test('reports a later leader that lacks a committed entry', () => {
+  const broken = observed((_, follower) => {
+    follower.log.committed = logIndex(4);
+    follower.truncateAfter(logIndex(4));
+    follower.term = term(2);
+    follower.role = Role.leader;
+  });
+  assert.deepEqual(broken, [
+    'Leader completeness: a leader holds every entry committed in earlier terms.',
+  ]);
+});
+
+test('reports an entry that is committed although a later leader lacks it', () => {
+  const broken = observed((leader, follower) => {
+    follower.log.append(1, term(2), 1);
+    follower.term = term(2);
+    follower.role = Role.leader;
+    leader.log.append(1, term(1), 1);
+    leader.log.committed = logIndex(6);
+  });
+  assert.deepEqual(broken, [
+    'Leader completeness: a leader holds every entry committed in earlier terms.',
+  ]);
+});
+
+test('reports an index that is committed with two different entries', () => {
+  const broken = observed((leader, follower) => {
+    leader.log.append(1, term(1), 1);
+    leader.log.committed = logIndex(6);
+    follower.log.append(1, term(2), 1);
+    follower.log.committed = logIndex(6);
+  });
+  assert.deepEqual(broken, ['State machine safety: an index is committed with one entry only.']);
+});
+
+test('remembers what was committed by replicas that crashed since', () => {
+  const cluster = soundCluster();
+  cluster.crash(1);
+  const follower = stateOf(cluster, 3);
+  follower.log.committed = logIndex(3);
+  follower.truncateAfter(logIndex(3));
+  follower.log.append(2, term(2), 1);
+  follower.log.committed = logIndex(5);
+  const fresh = new ClusterInvariants();
+  assert.deepEqual(fresh.observe(follower), []);
+  cluster.invariants.forget(follower.id);
+  assert.deepEqual(cluster.invariants.observe(follower), [
+    'State machine safety: an index is committed with one entry only.',
+  ]);
+});
