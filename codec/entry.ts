@@ -8,8 +8,8 @@
  *         │ u32    │ u8   │ u8    │ u16 = 0  │ u64, ms        │ length bytes│ to 8    │
  *         └────────┴──────┴───────┴──────────┴────────────────┴─────────────┴─────────┘
  *
- * Index and term are not stored per entry: they follow from the run that holds it. The leader's time
- * is 0 until the leader stamps it (monotone by max: the only time a state machine sees).
+ * Index and term are not stored per entry: they follow from the run that holds it. The leader's
+ * time is 0 until the leader stamps it (monotone by max: the only time a state machine sees).
  * No other file holds an offset into an entry. This file must never interpret a payload.
  */
 

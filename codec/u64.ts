@@ -1,8 +1,8 @@
 /**
  * Unsigned 64-bit integers as two little-endian 32-bit words, held in a JavaScript number.
  *
- * Terms, log indexes and sequence numbers are 64 bits on disk and on the wire but stay below 2^53 in
- * memory. This file must never round silently: a word pair past 2^53 is an assertion failure.
+ * Terms, log indexes and sequence numbers are 64 bits on disk and on the wire but stay below 2^53
+ * in memory. This file must never round silently: a word pair past 2^53 is an assertion failure.
  */
 
 const TWO_32 = 0x1_0000_0000;

@@ -2,9 +2,9 @@
  * The pipelined face of one group: how proposals and reads enter its inbox ring and how their
  * results come back, without a promise or an object per operation.
  *
- * Commands are written straight into a batch buffer in entry layout; a batch becomes one ring record
- * at the end of the turn. Results arrive in the order of the batch, each at the sink that asked.
- * This file must never know Raft, nor look into a command.
+ * Commands are written straight into a batch buffer in entry layout; a batch becomes one ring
+ * record at the end of the turn. Results arrive in the order of the batch, each at the sink that
+ * asked. This file must never know Raft, nor look into a command.
  */
 
 import { EntryKind, entryBytes, writeEntryHeader } from '../codec/entry.js';
@@ -197,7 +197,9 @@ export class Channel {
     this.#inflight += 1;
   }
 
-  /** Turns what was gathered into ring records; false when the ring has no room: it stays gathered. */
+  /**
+   * Turns what was gathered into ring records; false when the ring has no room: it stays gathered.
+   */
   flush(): boolean {
     const written = this.#put(this.#writes, false);
     const asked = written && this.#put(this.#reads, true);

@@ -1,8 +1,8 @@
 /**
  * The options of an engine: one table of fields with unit, default and rule, validated at once.
  *
- * Every problem is reported, with the value, the rule and the remedy; an unknown name is refused with
- * the nearest known one. Names and timing defaults are those of the kraft guides. Options of a
+ * Every problem is reported, with the value, the rule and the remedy; an unknown name is refused
+ * with the nearest known one. Names and timing defaults are those of the kraft guides. Options of a
  * group must be equal on all its replicas; the others may differ from process to process.
  */
 
@@ -24,7 +24,9 @@ export type SyncMode = 'always' | 'batch' | 'none';
 export interface GroupOptions {
   /** Name of the group, unique in the engine. */
   readonly name: string;
-  /** The state machine: the URL of a module whose default export makes one (see state-machine.ts). */
+  /**
+   * The state machine: the URL of a module whose default export makes one (see state-machine.ts).
+   */
   readonly machine: URL | string;
   /** Given to the machine's factory; must survive structured cloning. */
   readonly machineOptions?: unknown;
@@ -72,7 +74,9 @@ export interface EngineOptions {
   readonly enableLeadershipTransfer?: boolean;
   /** Consensus threads; groups are spread over them. Default: one per group. */
   readonly workers?: number;
-  /** How long a proposal or read may take unless it says otherwise, in milliseconds. Default 5000. */
+  /**
+   * How long a proposal or read may take unless it says otherwise, in milliseconds. Default 5000.
+   */
   readonly timeoutMs?: number;
 }
 
@@ -161,7 +165,8 @@ function unknownNames(given: object, known: readonly string[], where: string): s
     .filter((name) => !known.includes(name))
     .map((name) => {
       const nearest = nearestName(name, known);
-      return `${where}${name} is not an option${nearest === null ? '' : `; did you mean ${nearest}?`}`;
+      const hint = nearest === null ? '' : `; did you mean ${nearest}?`;
+      return `${where}${name} is not an option${hint}`;
     });
 }
 

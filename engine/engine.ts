@@ -2,8 +2,8 @@
  * The engine: a node with its groups. `open` starts it, `close` ends it, in between it hands out
  * groups, status and events.
  *
- * It owns the main thread's side of the rings and one timer; everything Raft lives in other threads,
- * so an application that blocks this one delays its own answers and nothing else.
+ * It owns the main thread's side of the rings and one timer; everything Raft lives in other
+ * threads, so an application that blocks this one delays its own answers and nothing else.
  */
 
 import { EventEmitter } from 'node:events';

@@ -1,7 +1,7 @@
 /**
  * Every error a user can meet: one table of number (what crosses threads), code (what programs
- * match on), and what the caller should do. Errors subclassed across threads lose class and code, so
- * rings carry the number and the text is made here.
+ * match on), and what the caller should do. Errors subclassed across threads lose class and code,
+ * so rings carry the number and the text is made here.
  *
  * Programmer's mistakes inside the engine are assertions, never codes.
  */
@@ -22,6 +22,8 @@ export const ErrorNumber = {
   rejected: 11,
   dataDirectory: 12,
   aborted: 13,
+  replyTooLarge: 14,
+  listen: 15,
 } as const;
 export type ErrorNumber = (typeof ErrorNumber)[keyof typeof ErrorNumber];
 
@@ -66,17 +68,17 @@ export const ERROR_KINDS: { readonly [N in ErrorNumber]: ErrorKind } = {
   [ErrorNumber.closed]: {
     code: 'ERR_CLOSED',
     retryable: false,
-    text: 'the engine is closed; the command was not executed',
+    text: 'the engine is closed or closing; this was not executed',
   },
   [ErrorNumber.storage]: {
     code: 'ERR_STORAGE',
     retryable: false,
-    text: 'the log on disk failed and the node stopped. See the cause, repair the disk, restart',
+    text: 'the node stopped: its log or one of its threads failed. See the cause, then restart',
   },
   [ErrorNumber.stateMachine]: {
     code: 'ERR_STATE_MACHINE',
     retryable: false,
-    text: 'the state machine threw; this group stopped on this node. See the index and the cause',
+    text: 'the state machine failed: its group does not run on this node. See the cause',
   },
   [ErrorNumber.invalidOptions]: {
     code: 'ERR_INVALID_OPTIONS',
@@ -97,6 +99,16 @@ export const ERROR_KINDS: { readonly [N in ErrorNumber]: ErrorKind } = {
     code: 'ERR_ABORTED',
     retryable: false,
     text: 'the wait was aborted by its signal; a command already sent may still be executed',
+  },
+  [ErrorNumber.replyTooLarge]: {
+    code: 'ERR_REPLY_TOO_LARGE',
+    retryable: false,
+    text: 'executed, but the reply does not fit. Raise entryBytesMax or let the machine say less',
+  },
+  [ErrorNumber.listen]: {
+    code: 'ERR_LISTEN',
+    retryable: false,
+    text: 'the address for peers cannot be used. Free it, or give this node another one',
   },
 };
 

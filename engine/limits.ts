@@ -7,7 +7,9 @@ export const LIMITS = {
   nodeIdMax: 0xffff_ffff,
   /** Groups of one node: the handshake declares each. */
   groupsMax: 1024,
-  /** Default of `entryBytesMax`: a ring record is an eighth of its ring, so this sets 16 MiB rings. */
+  /**
+   * Default of `entryBytesMax`: a ring record is an eighth of its ring, so this sets 16 MiB rings.
+   */
   entryBytesMaxDefault: 1024 * 1024,
   /** Largest `entryBytesMax`: one entry must fit into a WAL block of 4 MiB with its headers. */
   entryBytesMaxMax: 2 * 1024 * 1024,
@@ -17,4 +19,6 @@ export const LIMITS = {
   inflightEntriesMax: 1 << 18,
   /** Bytes of commands and queries gathered for one ring record. */
   batchBytesMax: 64 * 1024,
+  /** Longest `timeoutMs` of a call. */
+  timeoutMsMax: 2 ** 31 - 1,
 } as const;

@@ -4,9 +4,9 @@
  *   DATA/meta        who it belongs to (data-meta.ts)      DATA/LOCK         data-lock.ts
  *   DATA/wal/*.wal   the log, unless `walDir` is set       DATA/snapshots/   snapshot files
  *
- * A separate `walDir` holds a copy of meta, so that an unmounted or swapped one is noticed. This file
- * must never make a new identity over existing data: a node that forgets what it acknowledged is
- * worse than one that does not start. It runs on any Disk, in memory mode too.
+ * A separate `walDir` holds a copy of meta, so that an unmounted or swapped one is noticed. This
+ * file must never make a new identity over existing data: a node that forgets what it acknowledged
+ * is worse than one that does not start. It runs on any Disk, in memory mode too.
  */
 
 import { unusableDirectory } from './data-directory-error.js';
@@ -45,8 +45,9 @@ export interface DataDirectory {
 }
 
 /**
- * Opens or makes the directory. Everything it made is durable on return. When the result is `fresh`,
- * call `confirmDataDirectory` as soon as the first segment is durable. Throws DataDirectoryError.
+ * Opens or makes the directory. Everything it made is durable on return. When the result is
+ * `fresh`, call `confirmDataDirectory` as soon as the first segment is durable. Throws
+ * DataDirectoryError.
  */
 export function openDataDirectory(disk: Disk, options: DataDirectoryOptions): DataDirectory {
   const paths = dataPaths(options.path, options.walDir);

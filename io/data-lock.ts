@@ -2,10 +2,11 @@
  * One process per data directory: the lock `DATA/LOCK`, which dies with its holder.
  *
  * Every starter listens on a socket of its own, then publishes a record `LOCK.<nonce>`, then looks
- * for others, and only one that sees nobody else alive renames its record to `LOCK`. Of two starters
- * the one that published later sees the earlier: never both win. If each sees the other, the lower
- * nonce waits and the higher withdraws. A record is judged by its socket, so a killed holder's lock
- * is free at once, and no file's age or pid alone is ever believed. Runs on the main thread.
+ * for others, and only one that sees nobody else alive renames its record to `LOCK`. Of two
+ * starters the one that published later sees the earlier: never both win. If each sees the other,
+ * the lower nonce waits and the higher withdraws. A record is judged by its socket, so a killed
+ * holder's lock is free at once, and no file's age or pid alone is ever believed. Runs on the main
+ * thread.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -186,7 +187,9 @@ class Starter {
   }
 }
 
-/** Removes a dead starter's record or socket, and nothing that merely has been named in a record. */
+/**
+ * Removes a dead starter's record or socket, and nothing that merely has been named in a record.
+ */
 function removeRemains(path: string): void {
   const name = basename(path);
   const stat = lstatSync(path, { throwIfNoEntry: false });

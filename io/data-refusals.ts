@@ -37,7 +37,8 @@ export function readMeta(disk: Disk, paths: DataPaths, path: string): DataMeta |
       throw new DataDirectoryError('damagedMeta', paths.data, finding, remedy);
     }
     case 'unknownVersion': {
-      const finding = `${path} has format version ${decoded.version}; this build reads ${META_VERSION}`;
+      const reads = `this build reads ${META_VERSION}`;
+      const finding = `${path} has format version ${decoded.version}; ${reads}`;
       throw new DataDirectoryError('unknownVersion', paths.data, finding, OTHER_BUILD);
     }
     case 'unknownFeatures': {

@@ -34,7 +34,9 @@ export function readLockRecord(path: string): LockRecord | undefined {
   }
 }
 
-/** Makes the record appear at `path`, whole. Not synced: a lock need not outlive a loss of power. */
+/**
+ * Makes the record appear at `path`, whole. Not synced: a lock need not outlive a loss of power.
+ */
 export function writeLockRecord(path: string, record: LockRecord): void {
   const aside = `${path}.new`;
   writeFileSync(aside, `${JSON.stringify(record)}\n`, { mode: FILE_MODE });

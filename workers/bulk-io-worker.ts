@@ -1,6 +1,6 @@
 /**
- * Entry of the bulk io thread: everything slow on the disk, in slices. It prepares spare segments and
- * reads old entries back; the group commit never waits for it. Wiring only.
+ * Entry of the bulk io thread: everything slow on the disk, in slices. It prepares spare segments
+ * and reads old entries back; the group commit never waits for it. Wiring only.
  */
 
 import { parentPort, workerData } from 'node:worker_threads';

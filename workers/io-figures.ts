@@ -1,7 +1,8 @@
 /**
  * What the io thread has done, in shared memory that any thread reads for status and benches.
  *
- *   f64 each: blocks │ requests │ bytes written │ syncs │ roll-overs │ refusals │ log bytes │ segments
+ *   f64 each: blocks │ requests │ bytes written │ syncs │ roll-overs │ refusals │ log bytes │
+ *             segments
  *   then 128 buckets of sync durations, eight to a factor of two, from 1 µs
  *
  * Written by one thread only. A reader may see numbers of neighbouring commits.

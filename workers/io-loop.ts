@@ -1,6 +1,6 @@
 /**
- * The io thread's duty cycle: drain the submissions of all groups, one write, one sync, one round of
- * acknowledgements.
+ * The io thread's duty cycle: drain the submissions of all groups, one write, one sync, one round
+ * of acknowledgements.
  *
  * No timer and no batch window: what arrives during a sync is the next block. It does nothing else
  * on the disk (spares and old entries are the bulk thread's), so a commit never waits for them.
@@ -16,7 +16,9 @@ import type { Doorbell } from './ring/doorbell.js';
 import { RECORD_LEFT, RECORD_TAKEN, RingConsumer, RingProducer } from './ring/spsc-ring.js';
 import type { GroupMemory } from './topology.js';
 
-/** A log that has been idle this long is sealed: damage to its last block is then told from a tear. */
+/**
+ * A log that has been idle this long is sealed: damage to its last block is then told from a tear.
+ */
 const SEAL_AFTER_MS = 50;
 /** How soon a log without prepared room looks again. */
 const BUSY_RETRY_MS = 5;

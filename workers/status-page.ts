@@ -1,6 +1,6 @@
 /**
- * The status page of one group: a few numbers in shared memory that its consensus worker writes each
- * turn and any thread reads at any time.
+ * The status page of one group: a few numbers in shared memory that its consensus worker writes
+ * each turn and any thread reads at any time.
  *
  *   f64 each: role │ term │ leader │ committed │ applied │ last │ durable │ standing │ failed
  *

@@ -1,7 +1,8 @@
 /**
  * What each thread is given when it starts, and what it says to the main thread: plain values only.
  *
- * After READY a worker leaves its event loop (all but the transport), so everything it needs is here.
+ * After READY a worker leaves its event loop (all but the transport), so everything it needs is
+ * here.
  */
 
 import type { GroupDeclaration } from '../codec/frames/handshake.js';

@@ -1,8 +1,9 @@
 /**
- * The transport thread's duty: frames of all groups to the peers, frames of the peers to their group.
+ * The transport thread's duty: frames of all groups to the peers, frames of the peers to their
+ * group.
  *
- * It owns the peers' sockets and nothing else. Frames are routed by their group number without a look
- * at what they say; only heartbeat frames, which carry many groups, are taken apart.
+ * It owns the peers' sockets and nothing else. Frames are routed by their group number without a
+ * look at what they say; only heartbeat frames, which carry many groups, are taken apart.
  */
 
 import type { FrameKind } from '../codec/frames/frame-format.js';

@@ -1,6 +1,6 @@
 /**
- * Entry of the transport thread: opens the peer port, keeps the links, runs the transport loop on its
- * event loop. Wiring only.
+ * Entry of the transport thread: opens the peer port, keeps the links, runs the transport loop on
+ * its event loop. Wiring only.
  */
 
 import { parentPort, workerData } from 'node:worker_threads';

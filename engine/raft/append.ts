@@ -1,8 +1,8 @@
 /**
  * Log replication (Raft §5.3): what a leader sends next, what a follower makes of it.
  *
- * Ranges and terms only. An append carries entries of one term; a follower keeps what it already has
- * and truncates only at a real conflict, so a late or repeated append never removes anything.
+ * Ranges and terms only. An append carries entries of one term; a follower keeps what it already
+ * has and truncates only at a real conflict, so a late or repeated append never removes anything.
  */
 
 import { setCommitted } from './commit.js';

@@ -1,8 +1,9 @@
 /**
  * Pre-candidate and candidate (Raft §5.2, thesis §9.6), and the voter's side of an election.
  *
- * A pre-candidate asks whether it would win before it raises its term, so a replica that was cut off
- * disturbs nobody. A vote request leaves only after the candidate's own term and vote are durable.
+ * A pre-candidate asks whether it would win before it raises its term, so a replica that was cut
+ * off disturbs nobody. A vote request leaves only after the candidate's own term and vote are
+ * durable.
  */
 
 import {

@@ -1,8 +1,8 @@
 /**
  * When an entry is committed (Raft §5.3, §5.4.2) and what may be handed out for applying.
  *
- * A leader commits by counting only entries of its own term; earlier ones follow along. Its own disk
- * counts like any other voter's and may lag. Nothing here sends or applies.
+ * A leader commits by counting only entries of its own term; earlier ones follow along. Its own
+ * disk counts like any other voter's and may lag. Nothing here sends or applies.
  */
 
 import { quorumValue } from './quorum.js';

@@ -2,8 +2,8 @@
  * Who may campaign, who may be voted for, when an election is won (Raft §5.2, §5.4, thesis §9.6).
  *
  * Decisions only, over CoreState; the role files carry them out. Two rules go beyond the paper:
- * a replica whose data may be incomplete grants votes that count only if *every* voter grants, and a
- * replica whose recorded life is another one neither grants nor campaigns.
+ * a replica whose data may be incomplete grants votes that count only if *every* voter grants, and
+ * a replica whose recorded life is another one neither grants nor campaigns.
  */
 
 import { isVoter, recordedIncarnation } from './membership.js';
@@ -67,7 +67,9 @@ export function recordOwnVote(state: CoreState): void {
   state.incarnations.set(state.id, state.options.incarnation);
 }
 
-/** Books a voter's answer; a replica that lives another life than the recorded one does not count. */
+/**
+ * Books a voter's answer; a replica that lives another life than the recorded one does not count.
+ */
 export function recordVote(
   state: CoreState,
   from: NodeId,

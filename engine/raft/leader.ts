@@ -1,8 +1,8 @@
 /**
  * The leader (Raft §5.3, thesis §6.2–6.4): replicates, commits, confirms reads, steps down in time.
  *
- * Appends are built once a turn for all that arrived in it. A leader that no quorum answers, or whose
- * disk has stopped acknowledging, gives up leadership; overload is never a reason to.
+ * Appends are built once a turn for all that arrived in it. A leader that no quorum answers, or
+ * whose disk has stopped acknowledging, gives up leadership; overload is never a reason to.
  */
 
 import { replicateTo, sendAppend } from './append.js';
@@ -50,8 +50,8 @@ export function becomeLeader(state: CoreState): void {
 }
 
 /**
- * A term opens with an entry of its own: a no-op, or, in the life of a group the very first time, the
- * configuration that records whose data may vote from now on.
+ * A term opens with an entry of its own: a no-op, or, in the life of a group the very first time,
+ * the configuration that records whose data may vote from now on.
  */
 function appendFirstEntry(state: CoreState): void {
   const isFirstEver = recordedIncarnation(state.configuration, state.id) === NO_INCARNATION;

@@ -3,14 +3,16 @@
  *
  *   compacted ≤ applied ≤ committed ≤ last        durable ≤ last
  *
- * `committed ≤ durable` need not hold here: a majority elsewhere may be durable before this disk is.
- * Terms are kept as runs, sizes as extents of at most a few dozen KiB, so a step that handles ten
- * thousand entries costs as much as one that handles one.
+ * `committed ≤ durable` need not hold here: a majority elsewhere may be durable before this disk
+ * is. Terms are kept as runs, sizes as extents of at most a few dozen KiB, so a step that handles
+ * ten thousand entries costs as much as one that handles one.
  */
 
 import { assert, type LogIndex, NO_INDEX, NO_TERM, type Term, type TermRun } from './types.js';
 
-/** Neighbouring extents below this size are merged: the table stays small for years of small writes. */
+/**
+ * Neighbouring extents below this size are merged: the table stays small for years of small writes.
+ */
 const EXTENT_MERGE_BYTES = 32 * 1024;
 
 export interface RecoveredLog {
@@ -92,7 +94,9 @@ export class RaftLog {
     return NO_INDEX;
   }
 
-  /** Whether a log ending in (lastTerm, lastIndex) is at least as up to date as this one (§5.4.1). */
+  /**
+   * Whether a log ending in (lastTerm, lastIndex) is at least as up to date as this one (§5.4.1).
+   */
   isUpToDate(lastIndex: LogIndex, lastTerm: Term): boolean {
     return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.last);
   }
@@ -171,7 +175,9 @@ export class RaftLog {
     return this.#bytesUpTo(last) - this.#bytesUpTo((first - 1) as LogIndex);
   }
 
-  /** The last index such that `[first, it]` is one term and about `bytesMax` bytes; at least first. */
+  /**
+   * The last index such that `[first, it]` is one term and about `bytesMax` bytes; at least first.
+   */
   lastFitting(first: LogIndex, entriesMax: number, bytesMax: number): LogIndex {
     assert(first > NO_INDEX, 'a range starts after the beginning of the log');
     assert(first <= this.last, 'a range starts before the end of the log');

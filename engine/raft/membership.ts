@@ -45,7 +45,9 @@ export function isVoter(configuration: Configuration, id: NodeId): boolean {
   return configuration.voters.includes(id) || configuration.outgoing.includes(id);
 }
 
-/** The same membership with the incarnations that `lookup` knows filled in where none is recorded. */
+/**
+ * The same membership with the incarnations that `lookup` knows filled in where none is recorded.
+ */
 export function withIncarnations(
   configuration: Configuration,
   lookup: (id: NodeId) => Incarnation,

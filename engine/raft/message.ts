@@ -1,8 +1,8 @@
 /**
  * What replicas of one group say to each other: every peer message as a plain value.
  *
- * Messages carry index ranges and terms, never payload bytes: whoever sends an `append` attaches the
- * entry bytes of its range, whoever receives one hands the core the range and keeps the bytes.
+ * Messages carry index ranges and terms, never payload bytes: whoever sends an `append` attaches
+ * the entry bytes of its range, whoever receives one hands the core the range and keeps the bytes.
  * The sender's incarnation is proved by the connection's handshake, not by the sender's word.
  */
 
@@ -37,7 +37,9 @@ export interface VoteRequest extends Envelope {
   readonly lastTerm: Term;
   /** What the candidate's log records as the voter's incarnation; 0 when it records none. */
   readonly recorded: Incarnation;
-  /** The candidate was told to campaign by the leader: the lease of that leader does not protect. */
+  /**
+   * The candidate was told to campaign by the leader: the lease of that leader does not protect.
+   */
   readonly transfer: boolean;
 }
 

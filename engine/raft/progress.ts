@@ -1,8 +1,8 @@
 /**
  * What a leader knows about one peer, and how much it may have in flight to it.
  *
- *   probe ──(accepted)──▶ replicate          one append at a time until the logs are known to match,
- *     ▲                      │               then a window of appends without waiting
+ *   probe ──(accepted)──▶ replicate      one append at a time until the logs are known to match,
+ *     ▲                      │           then a window of appends without waiting
  *     └──(refused, reset)────┘
  *
  * Deep windows compete with batching: the fewer messages in flight, the more each one carries.
@@ -66,7 +66,9 @@ export class Progress {
   heardAt: number;
   /** The newest read round that the peer has answered. */
   round = 0;
-  /** Incarnation that the peer's connection proved; its word counts only if it is the recorded one. */
+  /**
+   * Incarnation that the peer's connection proved; its word counts only if it is the recorded one.
+   */
   incarnation: Incarnation;
   applied: LogIndex = NO_INDEX;
 
@@ -77,7 +79,9 @@ export class Progress {
     this.incarnation = incarnation;
   }
 
-  /** What was in flight is lost: sends again from what matches, or asks again where the logs part. */
+  /**
+   * What was in flight is lost: sends again from what matches, or asks again where the logs part.
+   */
   becomeProbe(): void {
     const isKnown = this.state === ProgressState.replicate;
     this.#toProbe(isKnown ? ((this.match + 1) as LogIndex) : this.next);

@@ -226,7 +226,8 @@ export class Raft {
     const { state } = this;
     this.#advance(now);
     for (const message of state.releaseHeld(ack.seq)) state.send(message);
-    // An acknowledgement of entries that were truncated meanwhile says nothing about their successors.
+    // An acknowledgement of entries that were truncated meanwhile says nothing about their
+    // successors.
     if (ack.generation === state.log.generation && ack.lastIndex > state.log.durable) {
       assert(ack.lastIndex <= state.log.last, 'storage holds no more than the log');
       state.log.durable = ack.lastIndex;

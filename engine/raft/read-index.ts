@@ -1,10 +1,12 @@
 /**
- * ReadIndex (thesis §6.4): linearizable reads that cost one quorum round for a whole batch, no disk.
+ * ReadIndex (thesis §6.4): linearizable reads that cost one quorum round for a whole batch, no
+ * disk.
  *
- * The leader side collects reads, starts a numbered round with the next heartbeats, and confirms all
- * of its reads when a quorum has answered that round or a later one. The reader side (every role)
- * batches what was asked here into one context at a time and asks the leader again until answered.
- * Neither side knows what a read asks for; serving it after `index` is applied is the caller's part.
+ * The leader side collects reads, starts a numbered round with the next heartbeats, and confirms
+ * all of its reads when a quorum has answered that round or a later one. The reader side (every
+ * role) batches what was asked here into one context at a time and asks the leader again until
+ * answered. Neither side knows what a read asks for; serving it after `index` is applied is the
+ * caller's part.
  */
 
 import type { LogIndex, NodeId } from './types.js';

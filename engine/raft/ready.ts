@@ -19,8 +19,8 @@ import type {
 } from './types.js';
 
 /**
- * An entry that the core itself made. The performer collects them (`takeCreated`) after every single
- * step, before it places any other entry, so that the log is filled in index order.
+ * An entry that the core itself made. The performer collects them (`takeCreated`) after every
+ * single step, before it places any other entry, so that the log is filled in index order.
  */
 export interface CoreEntry {
   readonly index: LogIndex;
@@ -44,7 +44,9 @@ export interface Persist {
   readonly clearsDoubt: boolean;
 }
 
-/** Captured before the sync and returned unchanged after it: a stale one is recognised and ignored. */
+/**
+ * Captured before the sync and returned unchanged after it: a stale one is recognised and ignored.
+ */
 export interface StorageAck {
   readonly seq: number;
   readonly generation: number;
@@ -72,7 +74,9 @@ export interface Placement {
 }
 
 export interface Ready {
-  /** First: hand to storage, then step `stored` with the acknowledgement. Null: nothing to write. */
+  /**
+   * First: hand to storage, then step `stored` with the acknowledgement. Null: nothing to write.
+   */
   readonly persist: Persist | null;
   /** Second: may leave at once, in parallel with the disk write. */
   readonly messages: readonly Message[];

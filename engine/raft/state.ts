@@ -28,7 +28,9 @@ import {
   type Term,
 } from './types.js';
 
-/** Timing in milliseconds, windows in messages, entries and bytes. Validated by engine/config.ts. */
+/**
+ * Timing in milliseconds, windows in messages, entries and bytes. Validated by engine/config.ts.
+ */
 export interface RaftOptions {
   readonly id: NodeId;
   readonly incarnation: Incarnation;
@@ -100,7 +102,9 @@ export class CoreState {
   /** Last time the leader of this term was heard; the start counts as a hearing (lease safety). */
   leaderHeardAt: number;
 
-  /** Answers to the vote or pre-vote of this replica; the boolean says whether it is a full vote. */
+  /**
+   * Answers to the vote or pre-vote of this replica; the boolean says whether it is a full vote.
+   */
   readonly votes = new Map<NodeId, 'full' | 'unanimous' | 'refused'>();
   /** Incarnations proved by the voters' connections. */
   readonly incarnations = new Map<NodeId, Incarnation>();

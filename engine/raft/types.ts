@@ -1,7 +1,8 @@
 /**
  * The identities, units and small values of the core.
  *
- * Branded numbers keep a term from being used as an index. Nothing here knows time, threads or bytes.
+ * Branded numbers keep a term from being used as an index. Nothing here knows time, threads or
+ * bytes.
  */
 
 declare const brand: unique symbol;

@@ -1,6 +1,6 @@
 /**
- * Applies committed entries in order, exactly once, in slices: from the arena, or read back from disk
- * after a restart.
+ * Applies committed entries in order, exactly once, in slices: from the arena, or read back from
+ * disk after a restart.
  *
  * One slab is with the machine at a time. A machine that falls behind makes entries pile up in the
  * arena, which refuses proposals as busy; it never costs the leadership.
@@ -66,7 +66,9 @@ export class Applier {
     this.#target = target;
   }
 
-  /** Applies one slice; returns how many bytes of entries it took, 0 when there is nothing to do. */
+  /**
+   * Applies one slice; returns how many bytes of entries it took, 0 when there is nothing to do.
+   */
   step(): number {
     if (!this.hasWork) return 0;
     const first = (this.#applied + 1) as LogIndex;

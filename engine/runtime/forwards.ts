@@ -17,7 +17,9 @@ export interface HeldBatch {
   readonly mayForward: boolean;
 }
 
-/** Held bytes beyond this are refused as busy: all of it is appended in one turn, one WAL request. */
+/**
+ * Held bytes beyond this are refused as busy: all of it is appended in one turn, one WAL request.
+ */
 const HELD_BYTES_MAX = 1024 * 1024;
 
 export class Forwards {

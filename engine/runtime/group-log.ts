@@ -27,8 +27,8 @@ const ENTRIES_IN_MEMORY_MAX = 1 << 20;
 /** Index slots that only the core's own entries may take. */
 const OWN_ENTRIES_FREE = 64;
 /**
- * What must stay free of the arena after a reservation, as one part in so many: proposals leave room
- * for what a follower must take, and both leave room for the core's own entries.
+ * What must stay free of the arena after a reservation, as one part in so many: proposals leave
+ * room for what a follower must take, and both leave room for the core's own entries.
  */
 const PARTS_FREE = { proposal: 4, peer: 64, own: 1 << 20 } as const;
 export type Share = keyof typeof PARTS_FREE;
@@ -95,8 +95,8 @@ export class GroupLog {
   }
 
   /**
-   * Copies `count` well-formed entries of `slab[start, end)` behind the last one. With `timeMs` they
-   * are this leader's own and are stamped; without, they keep the time they came with.
+   * Copies `count` well-formed entries of `slab[start, end)` behind the last one. With `timeMs`
+   * they are this leader's own and are stamped; without, they keep the time they came with.
    * `makeRoom` has said yes.
    */
   append(slab: Buffer, start: number, end: number, first: LogIndex, timeMs: number | null): number {

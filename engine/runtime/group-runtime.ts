@@ -2,8 +2,8 @@
  * One group on one node, without threads: the core, its log in memory, the state machine, and who
  * waits for what. Inputs are methods; outputs go through the four ports; `turn` does the work.
  *
- * A worker thread and the simulator drive the same class. It must never read a clock but through its
- * ports, wait, or touch a socket or a file. Proposals are in proposals.ts, reads in reads.ts.
+ * A worker thread and the simulator drive the same class. It must never read a clock but through
+ * its ports, wait, or touch a socket or a file. Proposals are in proposals.ts, reads in reads.ts.
  */
 
 import { encodeConfiguration } from '../../codec/configuration.js';
@@ -175,7 +175,8 @@ export class GroupRuntime {
   }
 
   #truncateAfter(index: LogIndex): void {
-    // The next submission carries the truncation, and with it what still refers to the dropped bytes.
+    // The next submission carries the truncation, and with it what still refers to the dropped
+    // bytes.
     this.log.truncateAfter(index, this.raft.state.submittedSeq + 1);
     this.#oldLog.blocks.truncateAfter(index);
     this.#reads.truncateAfter(index);
@@ -313,7 +314,9 @@ export class GroupRuntime {
     this.#ports.storage.submit({ ...persist, runs, configuration });
   }
 
-  /** Stops the group on this node and answers everything that waits; the core is stepped no more. */
+  /**
+   * Stops the group on this node and answers everything that waits; the core is stepped no more.
+   */
   fail(code: ErrorNumber, text: string): void {
     if (this.#failed) return;
     this.#failed = true;

@@ -1,6 +1,6 @@
 /**
- * Where a group's state machine runs, as the applier sees it, and the host for one that lives in the
- * consensus worker: apply and query are plain calls there.
+ * Where a group's state machine runs, as the applier sees it, and the host for one that lives in
+ * the consensus worker: apply and query are plain calls there.
  *
  * A host answers `apply` by `applied(last)`, at once or later, and never runs two slabs at a time.
  * What a machine throws is caught here and nowhere else.

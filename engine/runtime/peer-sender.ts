@@ -2,8 +2,8 @@
  * Sends the core's messages, with entry bytes attached to appends: from the arena when they are in
  * memory, from disk when they are not.
  *
- * Appends to one peer keep their order: one that waits for the disk holds back those behind it. This
- * file never changes a message but for the exact byte count of what it attaches.
+ * Appends to one peer keep their order: one that waits for the disk holds back those behind it.
+ * This file never changes a message but for the exact byte count of what it attaches.
  */
 
 import { type AppendRequest, type Message, MessageKind } from '../raft/message.js';

@@ -13,7 +13,9 @@ interface BoundBatch {
   readonly term: number;
 }
 
-/** A part of a batch: entries `[offset, offset + count)` of it lie at `[first, last]` of the log. */
+/**
+ * A part of a batch: entries `[offset, offset + count)` of it lie at `[first, last]` of the log.
+ */
 export interface BatchPart {
   readonly batch: number;
   readonly offset: number;

@@ -108,7 +108,9 @@ export interface RuntimePorts {
   readonly network: NetworkPort;
   readonly completions: CompletionPort;
   readonly oldLog: LogReaderPort;
-  /** Milliseconds of the wall clock: stamped into entries, monotone by max, never used for timing. */
+  /**
+   * Milliseconds of the wall clock: stamped into entries, monotone by max, never used for timing.
+   */
   readonly wallClock: () => number;
   /** Milliseconds of a monotonic clock: only to bound how long one turn applies entries. */
   readonly stopwatch: () => number;

@@ -1,9 +1,9 @@
 /**
  * Proposals made on this node, and those that followers forward to it.
  *
- * The leader appends at once and answers when the entry is applied here; a follower forwards, is told
- * index and term, and answers when *it* applies them, so the result comes from its own machine.
- * An error says truthfully whether the command can still be executed.
+ * The leader appends at once and answers when the entry is applied here; a follower forwards, is
+ * told index and term, and answers when *it* applies them, so the result comes from its own
+ * machine. An error says truthfully whether the command can still be executed.
  */
 
 import { ErrorNumber } from '../errors.js';

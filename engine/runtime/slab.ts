@@ -28,7 +28,10 @@ export function isWholeSlab(
   return countEntries(view, start, end, payloadMax) === count;
 }
 
-/** Configuration entries of a checked slab whose first entry has index `first`; null if one is broken. */
+/**
+ * Configuration entries of a checked slab whose first entry has index `first`; null if one is
+ * broken.
+ */
 export function configurationsIn(
   slab: Buffer,
   start: number,

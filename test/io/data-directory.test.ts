@@ -2,8 +2,8 @@
  * Identity of a data directory: made once, kept, and refused whenever it is not provably this
  * node's; each refusal names what was found, where, and the remedy.
  *
- * Crashes run on the simulated disk; codes of the operating system on a real one, without relying on
- * permissions, because root is stopped by none.
+ * Crashes run on the simulated disk; codes of the operating system on a real one, without relying
+ * on permissions, because root is stopped by none.
  */
 
 import assert from 'node:assert/strict';

@@ -104,7 +104,7 @@ test('a second lock in the same process is refused, and free after release', asy
   await (await acquireDataLock(path)).release();
 });
 
-test('another process is refused with the holder’s pid, and takes over after a kill -9', async () => {
+test('another process is refused with the pid, and takes over after a kill -9', async () => {
   const path = newPath();
   const holder = await startHolder(path);
   assert.equal((await order(holder, 'acquire')).won, true);
@@ -165,7 +165,7 @@ test('of eight simultaneous starters in one process exactly one wins', async () 
   assert.deepEqual(readdirSync(path), []);
 });
 
-test('a reused pid does not hold the lock: a living process, but not the one that wrote it', async () => {
+test('a reused pid does not hold the lock: it lives, but did not write it', async () => {
   const path = newPath();
   plant(path, { pid: process.ppid, startTime: 1 });
   await (await acquireDataLock(path)).release();
@@ -258,7 +258,7 @@ test('nothing outside is removed, whatever a lock file names as its socket', asy
   assert.ok(existsSync(precious));
 });
 
-test('a path too long for a socket puts it among the temporary files, named in the lock', async () => {
+test('a path too long for a socket puts it among the temporary files', async () => {
   const path = join(newPath(), 'd'.repeat(SOCKET_PATH_BYTES_MAX));
   const lock = await acquireDataLock(path);
   const { socket } = JSON.parse(readFileSync(join(path, 'LOCK'), 'utf8')) as LockRecord;

@@ -1,4 +1,8 @@
-/** What both threads of two-threads.test.ts agree on: a run, its records, random tiny delays. */
+/**
+ * What both threads of two-threads.test.ts agree on: a run, its records, random tiny delays.
+ *
+ * It must never start a thread itself.
+ */
 
 import assert from 'node:assert/strict';
 import type { Prng } from '../../engine/raft/prng.js';

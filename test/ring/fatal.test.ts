@@ -1,4 +1,8 @@
-/** The fatal word: first death wins, its reason is readable by every thread. */
+/**
+ * The fatal word: first death wins, its reason is readable by every thread.
+ *
+ * No thread is started: the word is shared memory and a few atomic words.
+ */
 
 import assert from 'node:assert/strict';
 import test from 'node:test';

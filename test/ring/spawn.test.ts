@@ -1,4 +1,8 @@
-/** Where worker modules start: from source through the boot module, compiled directly. */
+/**
+ * Where worker modules start: from source through the boot module, compiled directly.
+ *
+ * It runs from source and says nothing of the compiled build, which the live tests use.
+ */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

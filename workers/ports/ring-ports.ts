@@ -150,7 +150,9 @@ export class RingCompletionPort implements CompletionPort {
   }
 }
 
-/** Room in the ring that only small frames may take: heartbeats and votes are never behind entries. */
+/**
+ * Room in the ring that only small frames may take: heartbeats and votes are never behind entries.
+ */
 const CONTROL_SHARE_BYTES = 64 * 1024;
 
 export class RingNetworkPort implements NetworkPort {

@@ -1,7 +1,7 @@
 /**
  * Records of the completion ring: what a consensus worker tells the main thread.
  *
- *   RESULTS, READ_RESULTS │ batch u32 │ offset u32 │ count u32 │ 0 u32    │ results (codec/results.ts)
+ *   RESULTS, READ_RESULTS │ batch u32 │ offset u32 │ count u32 │ 0 u32    │ codec/results.ts
  *   REFUSED, READ_REFUSED │ batch u32 │ offset u32 │ count u32 │ code u32 │ leader f64
  *   EVENT                 │ JSON, UTF-8
  *
