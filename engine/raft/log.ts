@@ -175,6 +175,15 @@ export class RaftLog {
     return this.#bytesUpTo(last) - this.#bytesUpTo((first - 1) as LogIndex);
   }
 
+  /** The last index of one extent that `bytesMax` reaches from `first`, in proportion; at least it. */
+  #lastWithin(at: number, first: LogIndex, bytesMax: number): number {
+    const last = this.#extentLast[at] as number;
+    const before = at === 0 ? 0 : (this.#extentLast[at - 1] as number);
+    const bytesBefore = at === 0 ? 0 : (this.#extentBytes[at - 1] as number);
+    const bytesEach = ((this.#extentBytes[at] as number) - bytesBefore) / (last - before);
+    return Math.min(last, first + Math.max(1, Math.floor(bytesMax / bytesEach)) - 1);
+  }
+
   /**
    * The last index such that `[first, it]` is one term and about `bytesMax` bytes; at least first.
    */
@@ -183,8 +192,8 @@ export class RaftLog {
     assert(first <= this.last, 'a range starts before the end of the log');
     const base = this.#bytesUpTo((first - 1) as LogIndex);
     let at = this.#extentAt(first);
-    let fitting = this.#extentLast[at] as number;
-    while (at + 1 < this.#extentLast.length) {
+    let fitting = this.#lastWithin(at, first, bytesMax);
+    while (fitting === this.#extentLast[at] && at + 1 < this.#extentLast.length) {
       if ((this.#extentBytes[at + 1] as number) - base > bytesMax) break;
       at += 1;
       fitting = this.#extentLast[at] as number;
