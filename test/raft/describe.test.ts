@@ -1,0 +1,203 @@
+/**
+ * The text form of every core value: short, on one line, and for every kind of message.
+ */
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import {
+  describeConfiguration,
+  describeMessage,
+  describePersist,
+  describePlacement,
+  describeProgress,
+  describeProposed,
+  describeQuorum,
+  describeReady,
+  describeRuns,
+} from '../../engine/raft/describe.js';
+import { bootstrapConfiguration } from '../../engine/raft/membership.js';
+import { type Message, MessageKind, VoteGrant } from '../../engine/raft/message.js';
+import { Progress } from '../../engine/raft/progress.js';
+import { CONTEXTS_OF_A_LIFE } from '../../engine/raft/read-index.js';
+import type { Persist, Ready } from '../../engine/raft/ready.js';
+import { incarnation, logIndex, millis, nodeId, term } from '../../engine/raft/types.js';
+
+const at = { from: nodeId(1), to: nodeId(3), term: term(2) };
+const vote = {
+  ...at,
+  lastIndex: logIndex(7),
+  lastTerm: term(1),
+  recorded: incarnation(9),
+  transfer: false,
+};
+const append = {
+  ...at,
+  kind: MessageKind.append,
+  prevIndex: logIndex(7),
+  prevTerm: term(2),
+  lastIndex: logIndex(11),
+  entriesTerm: term(2),
+  commit: logIndex(7),
+  round: 0,
+  bytes: 400,
+  configurations: [],
+} as const;
+const answer = {
+  ...at,
+  kind: MessageKind.appendReply,
+  accepted: true,
+  match: logIndex(9),
+  refusedIndex: logIndex(0),
+  conflictIndex: logIndex(0),
+  conflictTerm: term(0),
+  round: 3,
+} as const;
+const { kind: _, ...refusal } = {
+  ...answer,
+  accepted: false,
+  refusedIndex: logIndex(8),
+  conflictIndex: logIndex(4),
+  conflictTerm: term(1),
+};
+const context = 38 * CONTEXTS_OF_A_LIFE + 1;
+
+const MESSAGES: Record<string, Message> = {
+  '1->3 pre-vote term=2 last=1/7': { ...vote, kind: MessageKind.preVote },
+  '1->3 vote term=2 last=1/7 unrecorded transfer': {
+    ...vote,
+    kind: MessageKind.vote,
+    recorded: incarnation(0),
+    transfer: true,
+  },
+  '1->3 pre-vote-reply term=2 granted': {
+    ...at,
+    kind: MessageKind.preVoteReply,
+    grant: VoteGrant.full,
+  },
+  '1->3 vote-reply term=2 granted-if-unanimous': {
+    ...at,
+    kind: MessageKind.voteReply,
+    grant: VoteGrant.unanimous,
+  },
+  '1->3 append term=2 prev=2/7 entries=[8..11]@2 commit=7': append,
+  '1->3 append term=2 prev=2/7 commit=7 round=4': {
+    ...append,
+    lastIndex: logIndex(7),
+    round: 4,
+  },
+  '1->3 append-reply term=2 match=9 round=3': answer,
+  '1->3 append-reply term=2 refused=8 hint=1/4 round=3': {
+    ...refusal,
+    kind: MessageKind.appendReply,
+  },
+  '1->3 heartbeat term=2 commit=5 round=1': {
+    ...at,
+    kind: MessageKind.heartbeat,
+    commit: logIndex(5),
+    round: 1,
+  },
+  '1->3 heartbeat-reply term=2 durable=5 applied=4': {
+    ...at,
+    kind: MessageKind.heartbeatReply,
+    round: 0,
+    durable: logIndex(5),
+    applied: logIndex(4),
+  },
+  '1->3 read-index term=2 context=38.1': { ...at, kind: MessageKind.readIndex, context },
+  '1->3 read-index-reply term=2 context=38.1 index=6': {
+    ...at,
+    kind: MessageKind.readIndexReply,
+    context,
+    index: logIndex(6),
+  },
+  '1->3 timeout-now term=2': { ...at, kind: MessageKind.timeoutNow },
+};
+
+for (const [text, message] of Object.entries(MESSAGES)) {
+  test(`a message prints as ${text}`, () => assert.equal(describeMessage(message), text));
+}
+
+test('every kind of message has a text', () => {
+  const kinds = new Set(Object.values(MESSAGES).map((message) => message.kind));
+  assert.deepEqual([...kinds].sort(), Object.values(MessageKind).sort());
+});
+
+const plain = bootstrapConfiguration(
+  [1, 2, 3, 4].map((id) => ({ id: nodeId(id), address: `node-${id}` })),
+);
+const recorded = plain.members.map((member) => ({ ...member, incarnation: incarnation(1) }));
+const joint = {
+  voters: [nodeId(1), nodeId(2), nodeId(3)],
+  outgoing: [nodeId(1), nodeId(2)],
+  learners: [nodeId(4)],
+  learnersNext: [nodeId(2)],
+  members: recorded,
+};
+
+test('a configuration prints its joint sides, its learners and who is not on record', () => {
+  assert.equal(describeConfiguration(joint), '(1 2 3)&&(1 2) learners=(4) next=(2)');
+  assert.equal(describeConfiguration(plain), '(1 2 3 4) unrecorded=(1 2 3 4)');
+});
+
+const persist: Persist = {
+  seq: 3,
+  generation: 1,
+  term: term(2),
+  hardState: { term: term(2), vote: nodeId(0) },
+  truncateAfter: logIndex(5),
+  runs: [{ term: term(2), range: { first: logIndex(6), last: logIndex(9) } }],
+  configuration: null,
+  clearsDoubt: false,
+};
+
+test('a submission prints what becomes durable', () => {
+  assert.equal(describePersist(persist), '#3 term=2 vote=nobody truncate>5 [6..9]@2');
+});
+
+test('a turn prints in the order it is performed, and an empty one says so', () => {
+  const ready: Ready = {
+    persist,
+    messages: [append],
+    committed: { first: logIndex(4), last: logIndex(5) },
+    reads: [{ id: 8, index: logIndex(5) }],
+    soft: { role: 'follower', term: term(2), leader: nodeId(3) },
+    configuration: null,
+  };
+  const expected =
+    'follower in term 2 of 3; persist #3 term=2 vote=nobody truncate>5 [6..9]@2; send 1; ' +
+    'apply [4..5]; read 8 at 5';
+  assert.equal(describeReady(ready), expected);
+  const nothing = { persist: null, messages: [], committed: null, reads: [], soft: null };
+  assert.equal(describeReady({ ...nothing, configuration: null }), 'nothing');
+});
+
+test('small values print on one line', () => {
+  const progress = new Progress(nodeId(2), logIndex(8), millis(0), incarnation(1));
+  progress.probeSent = true;
+  assert.equal(describeProgress(progress), '2: probe paused match=0 next=8');
+  progress.accepted(logIndex(7));
+  progress.inflight.add(logIndex(9), 128);
+  progress.next = logIndex(10);
+  assert.equal(describeProgress(progress), '2: replicate match=7 next=10 inflight=1/128B');
+  assert.equal(describeProposed({ first: logIndex(4), term: term(2) }), 'at 2/4');
+  const refused = { refused: 'notLeader', leader: nodeId(3) } as const;
+  assert.equal(describeProposed(refused), 'refused: notLeader, leader 3');
+  const placement = { from: logIndex(3), last: logIndex(4), truncateAfter: logIndex(2) };
+  assert.equal(describePlacement(placement), 'truncate>2 place [3..4]');
+  assert.equal(describeRuns([], logIndex(0)), 'empty');
+});
+
+test('a quorum is a picture with a line for each voter', () => {
+  const match = new Map([
+    [1, 100],
+    [2, 50],
+    [3, 0],
+  ]);
+  const lines = describeQuorum(joint, (id) => match.get(id) ?? 0);
+  assert.deepEqual(lines, [
+    `1 ${'='.repeat(40)}>  100`,
+    `2 ${'='.repeat(20)}>${' '.repeat(22)}50`,
+    `3 >${' '.repeat(42)}0`,
+    `quorum${' '.repeat(39)}50`,
+  ]);
+});
