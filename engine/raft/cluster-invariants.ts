@@ -73,7 +73,8 @@ export class ClusterInvariants {
 
   /**
    * Log matching: two logs with an entry of the same index and term are equal up to it. As terms
-   * only grow along a log, it holds if every log enters a term at the same index, from the same term.
+   * only grow along a log, it holds if every log enters a term at the same index, from the same
+   * term.
    */
   #checkLogMatching({ log }: CoreState, seen: Seen): string[] {
     const broken: string[] = [];

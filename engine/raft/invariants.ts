@@ -1,5 +1,6 @@
 /**
- * What must be true of one replica, in a state and from one state to the next: one sentence a check.
+ * What must be true of one replica, in a state and from one state to the next: one sentence a
+ * check.
  *
  * Run after every step in tests and simulation; each check costs the same however long the log is.
  * Nothing here may change a state. What must hold across replicas is in cluster-invariants.ts.

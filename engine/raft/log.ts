@@ -175,7 +175,9 @@ export class RaftLog {
     return this.#bytesUpTo(last) - this.#bytesUpTo((first - 1) as LogIndex);
   }
 
-  /** The last index of one extent that `bytesMax` reaches from `first`, in proportion; at least it. */
+  /**
+   * The last index of one extent that `bytesMax` reaches from `first`, in proportion; at least it.
+   */
   #lastWithin(at: number, first: LogIndex, bytesMax: number): number {
     const last = this.#extentLast[at] as number;
     const before = at === 0 ? 0 : (this.#extentLast[at - 1] as number);

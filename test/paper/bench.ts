@@ -1,5 +1,6 @@
 /**
- * One core on a bench: a test puts it into a situation, steps it by hand and reads what it would do.
+ * One core on a bench: a test puts it into a situation, steps it by hand and reads what it would
+ * do.
  *
  * Storage is immediate unless a test holds it; peers are only names that send what the test says.
  */

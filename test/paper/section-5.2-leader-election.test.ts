@@ -17,7 +17,8 @@ test('a server starts as a follower', () => {
 });
 
 test('a follower stays one as long as it hears its leader', () => {
-  // "A server remains in follower state as long as it receives valid RPCs from a leader or candidate."
+  // "A server remains in follower state as long as it receives valid RPCs from a leader or
+  // candidate."
   const bench = new Bench();
   for (let at = 0; at < 50; at += 1) {
     bench.hearHeartbeat({ term: term(1) });
@@ -27,8 +28,8 @@ test('a follower stays one as long as it hears its leader', () => {
 });
 
 test('a leader sends heartbeats to everybody, again and again', () => {
-  // "Leaders send periodic heartbeats (AppendEntries RPCs that carry no log entries) to all followers
-  // in order to maintain their authority."
+  // "Leaders send periodic heartbeats (AppendEntries RPCs that carry no log entries) to all
+  // followers in order to maintain their authority."
   const bench = new Bench().becomeLeader();
   for (let at = 0; at < 3; at += 1) {
     bench.hearHeartbeatReply(2);
@@ -39,8 +40,9 @@ test('a leader sends heartbeats to everybody, again and again', () => {
 });
 
 test('a follower that hears nobody raises its term, votes for itself and asks all others', () => {
-  // "To begin an election, a follower increments its current term and transitions to candidate state.
-  // It then votes for itself and issues RequestVote RPCs in parallel to each of the other servers."
+  // "To begin an election, a follower increments its current term and transitions to candidate
+  // state. It then votes for itself and issues RequestVote RPCs in parallel to each of the other
+  // servers."
   const bench = new Bench({ term: 4, options: noPreVote });
   bench.timeOut();
   assert.deepEqual([bench.raft.role, bench.raft.term, bench.vote], [Role.candidate, 5, 1]);
@@ -101,8 +103,8 @@ for (const [vote, from, granted] of [
 ] as const) {
   const before = vote === 0 ? 'nobody' : `${vote}`;
   test(`having voted for ${before}, ${from} is ${granted ? 'granted' : 'refused'} a vote`, () => {
-    // "Each server will vote for at most one candidate in a given term, on a first-come-first-served
-    // basis."
+    // "Each server will vote for at most one candidate in a given term, on a
+    // first-come-first-served basis."
     const bench = new Bench({ term: 1, vote });
     bench.now = 1000;
     bench.hearVote({ from: nodeId(from), term: term(1) });
@@ -114,8 +116,8 @@ for (const [vote, from, granted] of [
 
 for (const leaderTerm of [1, 2]) {
   test(`a candidate of term 1 that hears a leader of term ${leaderTerm} follows it`, () => {
-    // "If the leader's term is at least as large as the candidate's current term, then the candidate
-    // recognizes the leader as legitimate and returns to follower state."
+    // "If the leader's term is at least as large as the candidate's current term, then the
+    // candidate recognizes the leader as legitimate and returns to follower state."
     const bench = new Bench({ options: noPreVote });
     bench.timeOut();
     assert.equal(bench.raft.term, 1);
@@ -126,8 +128,8 @@ for (const leaderTerm of [1, 2]) {
 }
 
 test('a candidate that hears a leader of an earlier term stays one', () => {
-  // "If the term in the RPC is smaller than the candidate's current term, then the candidate rejects
-  // the RPC and continues in candidate state."
+  // "If the term in the RPC is smaller than the candidate's current term, then the candidate
+  // rejects the RPC and continues in candidate state."
   const bench = new Bench({ term: 4, options: noPreVote });
   bench.timeOut();
   bench.hearAppend([0, 0], 0, { term: term(4) });
@@ -145,8 +147,8 @@ test('a candidate that is refused by a majority becomes a follower again', () =>
 });
 
 test('a candidate whom nobody answers starts a new election', () => {
-  // "When this happens, each candidate will time out and start a new election by incrementing its term
-  // and initiating another round of RequestVote RPCs."
+  // "When this happens, each candidate will time out and start a new election by incrementing its
+  // term and initiating another round of RequestVote RPCs."
   const bench = new Bench({ options: noPreVote });
   bench.timeOut();
   bench.takeSent(MessageKind.vote);
@@ -169,8 +171,8 @@ test('election timeouts are drawn from the whole of their interval', () => {
 });
 
 test('a granted vote starts the election timeout anew', () => {
-  // "If election timeout elapses without receiving AppendEntries RPC from current leader or granting
-  // vote to candidate: convert to candidate." (Figure 2)
+  // "If election timeout elapses without receiving AppendEntries RPC from current leader or
+  // granting vote to candidate: convert to candidate." (Figure 2)
   const bench = new Bench({ term: 1 });
   bench.now = 149;
   bench.pass(1);

@@ -62,8 +62,8 @@ for (const [size, answers, committed] of [
 ] as const) {
   const outcome = committed ? 'commits' : 'does not commit';
   test(`an entry on ${answers} of ${size - 1} followers ${outcome}`, () => {
-    // "A log entry is committed once the leader that created the entry has replicated it on a majority
-    // of the servers."
+    // "A log entry is committed once the leader that created the entry has replicated it on a
+    // majority of the servers."
     const bench = settledLeader(Array.from({ length: size }, (_, at) => at + 1));
     bench.propose(1);
     for (let at = 0; at < answers; at += 1) bench.hearAppendReply(at + 2, 2);
@@ -110,8 +110,8 @@ for (const [prev, accepted] of [
 ] as const) {
   const outcome = accepted ? 'accepted' : 'refused';
   test(`after entries of terms 1 and 2, an append after ${prev.join('/')} is ${outcome}`, () => {
-    // "If the follower does not find an entry in its log with the same index and term, then it refuses
-    // the new entries."
+    // "If the follower does not find an entry in its log with the same index and term, then it
+    // refuses the new entries."
     const bench = new Bench({ log: [1, 2], term: 3 });
     bench.hearAppend(prev, 0, { term: term(3) });
     const [reply] = bench.takeSent(MessageKind.appendReply);
@@ -187,8 +187,8 @@ test('a leader resends until a follower has everything', () => {
 });
 
 test('a leader never overwrites or deletes entries of its own log', () => {
-  // "Leader Append-Only: a leader never overwrites or deletes entries in its log; it only appends new
-  // entries."
+  // "Leader Append-Only: a leader never overwrites or deletes entries in its log; it only appends
+  // new entries."
   const bench = new Bench({ log: [1, 2, 3] }).becomeLeader();
   bench.propose(2);
   bench.hearAppendReply(2, 0, {

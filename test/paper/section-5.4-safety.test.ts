@@ -19,9 +19,9 @@ for (const { own, candidate, granted } of [
   { own: [1, 2], candidate: [1, 3], granted: false },
 ] as const) {
   const text = granted ? 'granted' : 'refused';
-  test(`a log of terms ${own.join(' ')} makes a candidate of ${candidate.join('/')} ${text}`, () => {
-    // "The voter denies its vote if its own log is more up-to-date than that of the candidate. If the
-    // logs have last entries with different terms, then the log with the later term is more
+  test(`with terms ${own.join(' ')}, a candidate of ${candidate.join('/')} is ${text}`, () => {
+    // "The voter denies its vote if its own log is more up-to-date than that of the candidate. If
+    // the logs have last entries with different terms, then the log with the later term is more
     // up-to-date. If the logs end with the same term, then whichever log is longer is."
     const bench = new Bench({ log: own, term: 3 });
     bench.now = 1000;
@@ -47,9 +47,9 @@ for (const [match, committed] of [
   [2, 0],
   [3, 3],
 ] as const) {
-  test(`with entries of terms 1 and 2, a leader of term 3 commits ${committed} at match ${match}`, () => {
-    // "Raft never commits log entries from previous terms by counting replicas. Only log entries from
-    // the leader's current term are committed by counting replicas."
+  test(`after terms 1 and 2, a leader of term 3 commits ${committed} at match ${match}`, () => {
+    // "Raft never commits log entries from previous terms by counting replicas. Only log entries
+    // from the leader's current term are committed by counting replicas."
     const bench = new Bench({ log: [1, 2] }).becomeLeader();
     assert.deepEqual(bench.terms, [1, 2, 3]);
     bench.hearAppendReply(2, match);
@@ -58,8 +58,8 @@ for (const [match, committed] of [
 }
 
 test('a voter that has voted keeps its vote over a restart', () => {
-  // "Each server stores currentTerm and votedFor persistently" (Figure 2): it votes at most once in a
-  // term although it crashed.
+  // "Each server stores currentTerm and votedFor persistently" (Figure 2): it votes at most once in
+  // a term although it crashed.
   const bench = new Bench({ term: 2, vote: 3 });
   bench.now = 1000;
   bench.hearVote({ term: term(2) });

@@ -44,8 +44,8 @@ test('a configuration whose entry is truncated is in force no more', () => {
 });
 
 test('an election in a joint configuration needs both majorities', () => {
-  // "Agreement (for elections and entry commitment) requires separate majorities from both the old and
-  // new configurations."
+  // "Agreement (for elections and entry commitment) requires separate majorities from both the old
+  // and new configurations."
   const bench = configured(JOINT);
   bench.timeOut();
   bench.hearPreVoteReply(2);

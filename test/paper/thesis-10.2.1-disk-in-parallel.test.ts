@@ -8,7 +8,9 @@ import { MessageKind } from '../../engine/raft/message.js';
 import { logIndex, Role, term } from '../../engine/raft/types.js';
 import { Bench } from './bench.js';
 
-/** A leader of term 1 whose first entry is committed, with a disk that does not answer from now on. */
+/**
+ * A leader of term 1 whose first entry is committed, with a disk that does not answer from now on.
+ */
 function leaderWithSlowDisk(): Bench {
   const bench = new Bench().becomeLeader();
   for (const id of [2, 3]) bench.hearAppendReply(id, 1);
@@ -18,8 +20,8 @@ function leaderWithSlowDisk(): Bench {
 }
 
 test('appends leave before the leader has written the entries itself', () => {
-  // "The leader can write to its disk in parallel with replicating to the followers and them writing to
-  // their disks."
+  // "The leader can write to its disk in parallel with replicating to the followers and them
+  // writing to their disks."
   const bench = leaderWithSlowDisk();
   bench.propose(1);
   assert.equal(bench.takeSent(MessageKind.append).length, 2);
@@ -27,8 +29,8 @@ test('appends leave before the leader has written the entries itself', () => {
 });
 
 test('an entry may be committed before the leader has written it', () => {
-  // "The leader may even commit an entry before it has been written to its own disk, if a majority of
-  // followers have written it to their disks; this is still safe."
+  // "The leader may even commit an entry before it has been written to its own disk, if a majority
+  // of followers have written it to their disks; this is still safe."
   const bench = leaderWithSlowDisk();
   bench.propose(1);
   bench.hearAppendReply(2, 2);

@@ -17,8 +17,8 @@ function currentLeader(): Bench {
 }
 
 test('a leader serves no read before an entry of its term is committed', () => {
-  // "1. If the leader has not yet marked an entry from its current term committed, it waits until it
-  // has done so."
+  // "1. If the leader has not yet marked an entry from its current term committed, it waits until
+  // it has done so."
   const bench = new Bench({ log: [1] }).becomeLeader();
   bench.read(7);
   assert.equal(bench.takeSent(MessageKind.heartbeat).length, 0);

@@ -9,8 +9,8 @@ import { logIndex, nodeId, Role, term } from '../../engine/raft/types.js';
 import { Bench } from './bench.js';
 
 test('asking for pre-votes raises no term and takes no vote', () => {
-  // "In the Pre-Vote algorithm, a candidate only increments its term if it first learns from a majority
-  // of the cluster that they would be willing to grant the candidate their votes."
+  // "In the Pre-Vote algorithm, a candidate only increments its term if it first learns from a
+  // majority of the cluster that they would be willing to grant the candidate their votes."
   const bench = new Bench({ term: 3 });
   for (let at = 0; at < 4; at += 1) bench.timeOut();
   assert.deepEqual([bench.raft.role, bench.raft.term, bench.vote], [Role.preCandidate, 3, 0]);
@@ -50,8 +50,8 @@ test('a pre-vote is refused to a log that is not up to date', () => {
 });
 
 test('a pre-vote is not answered while a leader is heard', () => {
-  // "... and the voter has not received heartbeats from a valid leader for at least a baseline election
-  // timeout."
+  // "... and the voter has not received heartbeats from a valid leader for at least a baseline
+  // election timeout."
   const bench = new Bench();
   bench.hearHeartbeat({ term: term(3) });
   bench.now += 100;
@@ -60,7 +60,8 @@ test('a pre-vote is not answered while a leader is heard', () => {
 });
 
 test('a pre-candidate of an earlier term learns the present one from the refusal', () => {
-  // Otherwise it would ask for ever: a pre-vote for a term that has begun is refused with that term.
+  // Otherwise it would ask for ever: a pre-vote for a term that has begun is refused with that
+  // term.
   const bench = new Bench({ term: 3 });
   bench.timeOut();
   const reply = { kind: MessageKind.preVoteReply, from: nodeId(2), to: nodeId(1) } as const;

@@ -1,8 +1,9 @@
 /**
  * What one replica of a test cluster has on disk: records that survive a crash, nothing else.
  *
- * Entries are a term and a label instead of bytes. A submission becomes durable as a whole or not at
- * all; what was never made durable is gone after a crash. It must never be read by a running core.
+ * Entries are a term and a label instead of bytes. A submission becomes durable as a whole or not
+ * at all; what was never made durable is gone after a crash. It must never be read by a running
+ * core.
  */
 
 import assert from 'node:assert/strict';

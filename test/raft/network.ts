@@ -326,7 +326,9 @@ export class Cluster {
     if (this.invariants.committed > known) this.#checkDurable(state.configuration);
   }
 
-  /** A committed entry is on the disks of a quorum; counted here without the core's own counting. */
+  /**
+   * A committed entry is on the disks of a quorum; counted here without the core's own counting.
+   */
   #checkDurable({ voters, outgoing }: Configuration): void {
     const index = this.invariants.committed;
     const term = this.invariants.committedTermAt(index);

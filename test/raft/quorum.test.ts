@@ -63,7 +63,7 @@ test('the quorum value is the best that the worst of some quorum has reached', (
   );
 });
 
-test('an election is won when the granted votes are a quorum, lost when they cannot become one', () => {
+test('an election is won when the granted votes are a quorum, lost when they cannot be', () => {
   const votes = fc.array(fc.constantFrom(true, false, undefined), {
     minLength: MEMBERS_MAX + 1,
     maxLength: MEMBERS_MAX + 1,

@@ -1,6 +1,7 @@
 /**
  * What a random walk draws from its seed before it starts: the cluster, its windows, and the nature
- * of its world. Walks differ widely on purpose: a world where everything fails at once finds little.
+ * of its world. Walks differ widely on purpose: a world where everything fails at once finds
+ * little.
  */
 
 import { bootstrapConfiguration } from '../../engine/raft/membership.js';

@@ -2,8 +2,8 @@
  * A random walk of a small cluster: a seed draws how slow and lossy its network and disks are and
  * which faults happen; then the faults stop and the cluster must come to rest with all logs equal.
  *
- * A fault is never repaired by anything but the core. Damage that Raft does not survive is not done:
- * lost or wiped data stays a minority at any time.
+ * A fault is never repaired by anything but the core. Damage that Raft does not survive is not
+ * done: lost or wiped data stays a minority at any time.
  */
 
 import assert from 'node:assert/strict';

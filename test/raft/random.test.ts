@@ -1,6 +1,7 @@
 /**
  * Random walks over a cluster of cores: the safety properties hold after every step whatever is
- * lost, repeated, reordered, crashed or held back, and once the faults stop the cluster comes to rest.
+ * lost, repeated, reordered, crashed or held back, and once the faults stop the cluster comes to
+ * rest.
  *
  * A failure names its seed; RINGRAFT_WALK_SEED walks that seed alone.
  */
@@ -10,7 +11,7 @@ import test from 'node:test';
 import { RandomWalk, type WalkReport } from './random-walk.js';
 
 const WALKS = 300;
-const STEPS = 400;
+const STEPS = 500;
 
 function walk(seed: number): WalkReport {
   try {

@@ -1,5 +1,6 @@
 /**
- * The format of a scenario file: paragraphs of prose, and blocks of commands, a rule and a transcript.
+ * The format of a scenario file: paragraphs of prose, and blocks of commands, a rule and a
+ * transcript.
  *
  *   # Why the next commands are interesting.
  *

@@ -2,8 +2,8 @@
  * The commands of scenario files, over a cluster of cores whose time, network and disks stand still
  * until a command moves them. What the commands are is the table COMMANDS at the end.
  *
- * Every answer is made of describe.ts lines. A command that is misspelled throws; so does a step that
- * breaks an invariant: no transcript may ever show one.
+ * Every answer is made of describe.ts lines. A command that is misspelled throws; so does a step
+ * that breaks an invariant: no transcript may ever show one.
  */
 
 import assert from 'node:assert/strict';
@@ -190,7 +190,9 @@ export class Interpreter {
     }
   }
 
-  /** Messages under way by link (`1->3`), by kind, by receiver (`to=3`); `last` takes the newest. */
+  /**
+   * Messages under way by link (`1->3`), by kind, by receiver (`to=3`); `last` takes the newest.
+   */
   #select(words: Arguments): Parcel[] {
     const only = new Set<string>(words.filter((word) => word === 'first' || word === 'last'));
     const wanted = words.filter((word) => !only.has(word));
