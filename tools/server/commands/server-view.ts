@@ -1,0 +1,36 @@
+/**
+ * What commands may know about the server they run in. The server implements it; tests give a fixed
+ * one. Reading it must be cheap and must not wait for anything.
+ */
+
+import type { Session } from './session.js';
+
+/** The replicated group's state on this node, as STATUS shows it. */
+export interface StatusView {
+  /** Lower case: `follower`, `candidate`, `leader`, … */
+  readonly role: string;
+  readonly term: number;
+  /** 0: no leader is known. */
+  readonly leaderId: number;
+  readonly commitIndex: number;
+  readonly lastApplied: number;
+  readonly kvKeys: number;
+  readonly kvMemoryBytes: number;
+}
+
+export interface ServerView {
+  readonly nodeId: number;
+  readonly clusterId: number;
+  /** Of ringraft itself. */
+  readonly version: string;
+  readonly startedAtMs: number;
+  nowMs(): number;
+  status(): StatusView;
+  /** Open client connections, the asking one included. */
+  sessions(): Iterable<Session>;
+  /** Since the start: connections accepted, commands processed. */
+  readonly connectionsAccepted: number;
+  readonly commandsProcessed: number;
+  /** What CONFIG GET shows, by name; values as text. */
+  configuration(): ReadonlyMap<string, string>;
+}
