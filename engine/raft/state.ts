@@ -134,7 +134,6 @@ export class CoreState {
   #hardStateDirty = false;
   #truncateAfter: LogIndex | null = null;
   #runs: { term: Term; range: IndexRange }[] = [];
-  #newConfiguration: ConfigurationEntry | null = null;
   #clearsDoubt = false;
   /** Sequence of the last submission taken, and of the last acknowledged one. */
   submittedSeq = 0;
@@ -245,22 +244,22 @@ export class CoreState {
 
   appendConfiguration(entry: ConfigurationEntry): void {
     this.membership.append(entry);
-    this.#newConfiguration = entry;
     this.configurationChanged = true;
   }
 
   truncateAfter(index: LogIndex): void {
+    const submitted = (this.#runs[0]?.range.first ?? this.log.last + 1) - 1;
+    // What was never submitted is simply not submitted: storage must not hear of its truncation.
+    if (index < submitted) this.#truncateAfter = index;
     this.log.truncateAfter(index);
     this.equalUpTo = Math.min(this.equalUpTo, index) as LogIndex;
     if (this.membership.truncateAfter(index)) this.configurationChanged = true;
-    this.#truncateAfter = Math.min(this.#truncateAfter ?? index, index) as LogIndex;
     this.#runs = this.#runs
       .filter((run) => run.range.first <= index)
       .map(({ term, range }) => ({
         term,
         range: { first: range.first, last: Math.min(range.last, index) as LogIndex },
       }));
-    if ((this.#newConfiguration?.index ?? 0) > index) this.#newConfiguration = null;
   }
 
   /** Doubt about a cut tail is settled: this replica's vote counts fully again. */
@@ -272,6 +271,13 @@ export class CoreState {
   get #hasToPersist(): boolean {
     if (this.#hardStateDirty || this.#clearsDoubt) return true;
     return this.#truncateAfter !== null || this.#runs.length > 0;
+  }
+
+  /** The configuration in force, if its entry is among those not submitted yet. */
+  #newConfiguration(): ConfigurationEntry | null {
+    const first = this.#runs[0]?.range.first ?? Number.POSITIVE_INFINITY;
+    const { entry } = this.membership;
+    return entry.index >= first ? entry : null;
   }
 
   /** Everything that waits for the disk, as one submission; null when nothing does. */
@@ -286,14 +292,13 @@ export class CoreState {
       hardState: this.#hardStateDirty ? { term: this.term, vote: this.vote } : null,
       truncateAfter: this.#truncateAfter,
       runs: this.#runs,
-      configuration: this.#newConfiguration,
+      configuration: this.#newConfiguration(),
       clearsDoubt: this.#clearsDoubt,
     };
     this.#clearsDoubt = false;
     this.#hardStateDirty = false;
     this.#truncateAfter = null;
     this.#runs = [];
-    this.#newConfiguration = null;
     return persist;
   }
 
