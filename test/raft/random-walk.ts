@@ -52,6 +52,7 @@ export class RandomWalk {
   readonly #arrivals = new WeakMap<Parcel, number>();
   /** When the disk of a replica finishes what it works on. */
   readonly #storedAt = new Map<NodeId, number>();
+  readonly #turnChance: number;
   #healAt = Number.POSITIVE_INFINITY;
 
   constructor(seed: number) {
@@ -59,7 +60,9 @@ export class RandomWalk {
     this.#prng = prng;
     this.#nature = drawNature(prng);
     this.cluster = new Cluster(randomBootstrap(prng), seed, randomOptions(prng));
-    this.cluster.autoTurn = prng.chance(0.7);
+    // Some walks let several inputs share a turn, as a busy worker does.
+    this.cluster.autoTurn = prng.chance(0.5);
+    this.#turnChance = prng.between(1, 9) / 10;
     this.cluster.observer = {
       received: (_, placement) => {
         if (placement !== null && placement.truncateAfter !== null) this.#count.truncations += 1;
@@ -97,7 +100,7 @@ export class RandomWalk {
     else if (writer !== undefined && first === write) this.#write(writer);
     else if (ticked !== undefined && first === tick) cluster.tick(ticked.id);
     else this.#wish();
-    if (!cluster.autoTurn && this.#prng.chance(0.7)) this.#someoneTurns();
+    if (!cluster.autoTurn && this.#prng.chance(this.#turnChance)) this.#someoneTurns();
   }
 
   #nextParcel(): Parcel | undefined {
