@@ -56,7 +56,7 @@ export function splitInline(
   }
 }
 
-/** Reads the quoted part that opens at `at`, writes its bytes to `to`; null when it never closes. */
+/** Reads the quoted part that opens at `at`, writes it to `to`; null when it never closes. */
 function unquote(
   bytes: Buffer,
   at: number,

@@ -2,9 +2,9 @@
  * The client's side: finds whole replies in a stream of bytes, RESP2 and RESP3, without building
  * them. What the load generator needs of a reply is its kind and, for an error, its text.
  *
- * reply-value.ts builds a value of the current reply for those who want it (the REPL, tests). A stream
- * that is not RESP puts the parser in error for good, and so do attributes (`|`), which no server
- * sends unasked. Sizes are bounded before anything is kept.
+ * reply-value.ts builds a value of the current reply for those who want it (the REPL, tests). A
+ * stream that is not RESP puts the parser in error for good, and so do attributes (`|`), which no
+ * server sends unasked. Sizes are bounded before anything is kept.
  */
 
 import { StreamBuffer } from './stream-buffer.js';

@@ -1,11 +1,11 @@
 /**
- * Incremental parser of client requests: RESP arrays of bulk strings, and inline commands (one line,
- * quoted as redis-cli quotes). Which of the two was used is told with each request.
+ * Incremental parser of client requests: RESP arrays of bulk strings, and inline commands (one
+ * line, quoted as redis-cli quotes). Which of the two was used is told with each request.
  *
- * A request is a row of (start, end) pairs into `buffer`; pairs and buffer are reused, so a request
- * is valid until the next call of `next` or `push` and costs no allocation. Every length is checked
- * before anything is done because of it. After an error the parser stays in error: the stream has no
- * known boundary any more, and the connection must close.
+ * A request is a row of (start, end) pairs into `buffer`; pairs and buffer are reused, so a
+ * request is valid until the next call of `next` or `push` and costs no allocation. Every length
+ * is checked before anything is done because of it. After an error the parser stays in error: the
+ * stream has no known boundary any more, and the connection must close.
  */
 
 import { type InlineFailure, splitInline } from './inline.js';
@@ -113,7 +113,7 @@ export class RequestParser implements Request {
     this.#moveRanges(this.#stream.at - moved);
   }
 
-  /** To be called when parsing stops early, before the chunk's memory is used for something else. */
+  /** To be called when parsing stops early, before the chunk's memory is used again. */
   retain(): void {
     const moved = this.#stream.at;
     this.#stream.retain();
@@ -202,8 +202,8 @@ export class RequestParser implements Request {
   }
 
   /**
-   * Reads `digits CR LF` at `from`, relative to the request's start. Any well-formed negative number
-   * gives −1.
+   * Reads `digits CR LF` at `from`, relative to the request's start. Any well-formed negative
+   * number gives −1.
    */
   #readLength(from: number): number {
     const { buffer, at: base, end } = this.#stream;

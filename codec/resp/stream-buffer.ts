@@ -1,9 +1,9 @@
 /**
- * Bytes of a stream that have arrived but not been understood: a chunk as the socket gave it while it
- * is parsed in one go, memory of its own for the front of a message that a chunk cut.
+ * Bytes of a stream that have arrived but not been understood: a chunk as the socket gave it while
+ * it is parsed in one go, memory of its own for the front of a message that a chunk cut.
  *
- * So whole messages are parsed where the socket put them, and only the cut one is copied. The parser
- * bounds what may be waiting; this file only stores it.
+ * So whole messages are parsed where the socket put them, and only the cut one is copied. The
+ * parser bounds what may be waiting; this file only stores it.
  */
 
 const OWNED_BYTES_MIN = 16 * 1024;

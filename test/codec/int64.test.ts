@@ -1,4 +1,8 @@
-/** Signed 64-bit integers as bytes and as text, against BigInt. */
+/**
+ * Signed 64-bit integers as bytes and as text, against BigInt.
+ *
+ * The interesting values are at the ends of 64 bits and where a number stops being exact.
+ */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

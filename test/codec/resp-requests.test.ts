@@ -1,4 +1,9 @@
-/** The request parser: framing, quoting, limits, and streams that are not RESP at all. */
+/**
+ * The request parser: framing, quoting, limits, and streams that are not RESP at all.
+ *
+ * Every stream is also parsed in pieces, and each piece is overwritten once it has been parsed, so
+ * that a parser which kept somebody else's memory would be seen.
+ */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,8 @@
-/** What each command and query of the key-value machine answers, and what it refuses. */
+/**
+ * What each command and query of the key-value machine answers, and what it refuses.
+ *
+ * A refusal must leave the state as it was: the digest is compared.
+ */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,9 @@
-/** The key-value machine against a plain Map, under random commands, growth and shrinking. */
+/**
+ * The key-value machine against a plain Map: random commands, growth, shrinking, sizes.
+ *
+ * After any run of commands the machine holds what the Map holds and has answered what the Map's
+ * rules say, and a copy restored from its snapshot has the same digest.
+ */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,9 @@
-/** SCAN, the glob patterns it shares with KEYS, and the table under it. */
+/**
+ * SCAN, and the glob patterns it shares with KEYS.
+ *
+ * The promise of a scan: a key that is there throughout is given, however the table changes, and
+ * whichever node answers.
+ */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

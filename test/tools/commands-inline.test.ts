@@ -1,4 +1,8 @@
-/** The seed's dialect: inline commands and exactly the replies that the demo documents. */
+/**
+ * The seed's dialect: inline commands and exactly the replies that the demo documents.
+ *
+ * The dialect follows the framing, so everything here is sent as lines.
+ */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -25,8 +29,8 @@ test('STATUS has the ten fields of the seed in their order, and INFO is its alia
   const client = new Connection();
   client.inline('SET k v');
   const status =
-    'node_id:1\ncluster_id:1\nrole:leader\nterm:3\nleader_id:1\ncommit_index:42\nlast_applied:42\n' +
-    'is_leader:1\nkv_keys:1\nkv_memory:16';
+    'node_id:1\ncluster_id:1\nrole:leader\nterm:3\nleader_id:1\ncommit_index:42\n' +
+    'last_applied:42\nis_leader:1\nkv_keys:1\nkv_memory:16';
   assert.equal(client.send('STATUS\r\n'), `$${status.length}\r\n${status}\r\n`);
   assert.equal(client.send('INFO\r\n'), `$${status.length}\r\n${status}\r\n`);
 });

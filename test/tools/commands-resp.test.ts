@@ -1,4 +1,8 @@
-/** The Redis dialect: commands sent as arrays get the replies and the errors that Redis gives. */
+/**
+ * The Redis dialect: commands sent as arrays get the replies and the errors that Redis gives.
+ *
+ * Error texts are part of the protocol: libraries match them.
+ */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,8 @@
-/** Commands about connection and server: what Redis clients ask before they begin to work. */
+/**
+ * Commands about connection and server: what Redis clients ask before they begin to work.
+ *
+ * COMMAND, the help and the documentation are checked against the table they derive from.
+ */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -36,8 +36,8 @@ export interface CommandSpec {
   readonly name: string;
   /** As Redis counts: the name included, negative for "at least". */
   readonly arity: number;
-  /** Where the inline dialect takes another number of arguments. */
-  readonly inlineArity?: number;
+  /** Where the inline dialect differs: fewest and most arguments, the name included. */
+  readonly inlineCounts?: readonly [number, number];
   readonly kind: CommandKind;
   readonly group: CommandGroup;
   readonly summary: string;

@@ -33,8 +33,8 @@ export const REDIS_VERSION = '7.0.15';
 
 /** Names are kept as long as the connection lives. */
 const NAME = /^[!-~]{0,256}$/;
-const BAD_NAME =
-  'ERR Client names cannot contain spaces, newlines or special characters, or exceed 256 bytes.';
+const BAD_TEXT = 'cannot contain spaces, newlines or special characters, or exceed 256 bytes';
+const BAD_NAME = `ERR Client names ${BAD_TEXT}`;
 
 function planPing(plan: Plan): void {
   if (plan.request.count > 2) plan.refuse("ERR wrong number of arguments for 'ping' command");
@@ -134,7 +134,7 @@ function applySetInfo({ request, session }: Plan): string | null {
   const option = shownTextOf(request, 2);
   const value = textOf(request, 3);
   if (!NAME.test(value)) {
-    return `ERR ${option} cannot contain spaces, newlines or special characters, or exceed 256 bytes.`;
+    return `ERR ${option} ${BAD_TEXT}`;
   }
   if (isWord(request, 2, 'LIB-NAME')) session.libraryName = value;
   else if (isWord(request, 2, 'LIB-VER')) session.libraryVersion = value;

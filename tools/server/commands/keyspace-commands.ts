@@ -37,7 +37,7 @@ import {
 } from './command-spec.js';
 import type { Encoder, Plan } from './plan.js';
 import { ReplyShape } from './render-result.js';
-import { encodeKeys, keysBytes } from './string-commands.js';
+import { encodeKeys, keysBytes } from './string-encoders.js';
 
 const MATCH_ALL = Buffer.from('*');
 const SCAN_COUNT_DEFAULT = 10;
@@ -206,7 +206,7 @@ export const KEYSPACE_COMMANDS: readonly CommandSpec[] = [
   {
     name: 'KEYS',
     arity: 2,
-    inlineArity: -1,
+    inlineCounts: [1, 2],
     kind: 'read',
     group: 'generic',
     summary: 'Lists the keys that match a glob pattern; inline, all keys without one',

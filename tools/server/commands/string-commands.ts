@@ -7,31 +7,20 @@
  */
 
 import { INT64_BYTES, type Int64, negateInt64 } from '../../../codec/int64.js';
-import type { Request } from '../../../codec/resp/request-parser.js';
 import {
-  CommandType,
   commandBytes,
-  encodeCommand,
-  encodeHead,
-  encodeIncrement,
-  encodeKey,
-  encodePair,
-  encodeSetConditional,
-  KEY_HEADER_BYTES,
   PAIR_HEADER_BYTES,
   SET_FLAGS_BYTES,
   SetFlag,
 } from '../../../engine/machines/kv/commands.js';
-import { encodeQuery, QUERY_HEADER_BYTES, QueryType } from '../../../engine/machines/kv/queries.js';
+import { QUERY_HEADER_BYTES } from '../../../engine/machines/kv/queries.js';
 import {
   acceptsKeys,
-  endOf,
   integerOf,
   isWord,
   lengthOf,
   NOT_AN_INTEGER,
   SYNTAX_ERROR,
-  startOf,
 } from './arguments.js';
 import {
   block,
@@ -45,107 +34,25 @@ import {
   string,
   word,
 } from './command-spec.js';
-import type { Encoder, Plan } from './plan.js';
+import type { Plan } from './plan.js';
 import { ReplyShape } from './render-result.js';
+import {
+  encodeAmount,
+  encodeAppend,
+  encodeConditional,
+  encodeDelete,
+  encodeDeleteMany,
+  encodeGet,
+  encodeGetDelete,
+  encodeGetMany,
+  encodeSet,
+  encodeSetMany,
+  encodeValueLength,
+  keysBytes,
+} from './string-encoders.js';
 
 /** Options of SET that Redis has and we do not: keys never expire here. */
 const EXPIRY_WORDS = ['EX', 'PX', 'EXAT', 'PXAT', 'KEEPTTL'];
-
-const encodeSet: Encoder = ({ request }, target, at) =>
-  encodeKeyValue(CommandType.set, request, target, at);
-
-const encodeAppend: Encoder = ({ request }, target, at) =>
-  encodeKeyValue(CommandType.append, request, target, at);
-
-function encodeKeyValue(type: CommandType, request: Request, target: Buffer, at: number): number {
-  const { buffer, ranges } = request;
-  return encodeCommand(target, at, type, buffer, ranges[2]!, ranges[3]!, ranges[4]!, ranges[5]!);
-}
-
-const encodeConditional: Encoder = ({ request, setFlags }, target, at) => {
-  const { buffer, ranges } = request;
-  return encodeSetConditional(
-    target,
-    at,
-    buffer,
-    ranges[2]!,
-    ranges[3]!,
-    ranges[4]!,
-    ranges[5]!,
-    setFlags,
-  );
-};
-
-const encodeAmount: Encoder = ({ request, amount }, target, at) =>
-  encodeIncrement(target, at, request.buffer, startOf(request, 1), endOf(request, 1), amount);
-
-const encodeDelete: Encoder = ({ request }, target, at) =>
-  encodeKeyOnly(CommandType.delete, request, target, at);
-
-const encodeGetDelete: Encoder = ({ request }, target, at) =>
-  encodeKeyOnly(CommandType.getDelete, request, target, at);
-
-function encodeKeyOnly(type: CommandType, request: Request, target: Buffer, at: number): number {
-  const end = endOf(request, 1);
-  return encodeCommand(target, at, type, request.buffer, startOf(request, 1), end, end, end);
-}
-
-const encodeDeleteMany: Encoder = ({ request, payloadBytes }, target, at) => {
-  const length = payloadBytes - commandBytes(0, 0);
-  const from = encodeHead(target, at, CommandType.deleteMany, request.buffer, 0, 0, length);
-  return encodeKeys(request, target, from);
-};
-
-const encodeSetMany: Encoder = ({ request, payloadBytes }, target, at) => {
-  const { buffer } = request;
-  const length = payloadBytes - commandBytes(0, 0);
-  let to = encodeHead(target, at, CommandType.setMany, buffer, 0, 0, length);
-  for (let i = 1; i < request.count; i += 2) {
-    const keyEnd = endOf(request, i);
-    const valueStart = startOf(request, i + 1);
-    to = encodePair(
-      target,
-      to,
-      buffer,
-      startOf(request, i),
-      keyEnd,
-      valueStart,
-      endOf(request, i + 1),
-    );
-  }
-  return to;
-};
-
-const encodeGet: Encoder = ({ request }, target, at) =>
-  encodeKeyQuery(QueryType.get, request, target, at);
-
-const encodeValueLength: Encoder = ({ request }, target, at) =>
-  encodeKeyQuery(QueryType.valueLength, request, target, at);
-
-function encodeKeyQuery(type: QueryType, request: Request, target: Buffer, at: number): number {
-  return encodeQuery(target, at, type, request.buffer, startOf(request, 1), endOf(request, 1));
-}
-
-const encodeGetMany: Encoder = ({ request }, target, at) => {
-  const from = encodeQuery(target, at, QueryType.getMany, request.buffer, 0, 0);
-  return encodeKeys(request, target, from);
-};
-
-/** Every argument but the name, as keys one after the other. */
-export function encodeKeys(request: Request, target: Buffer, from: number): number {
-  let to = from;
-  for (let i = 1; i < request.count; i += 1) {
-    to = encodeKey(target, to, request.buffer, startOf(request, i), endOf(request, i));
-  }
-  return to;
-}
-
-/** Bytes that `encodeKeys` writes. */
-export function keysBytes(request: Request): number {
-  let bytes = 0;
-  for (let i = 1; i < request.count; i += 1) bytes += KEY_HEADER_BYTES + lengthOf(request, i);
-  return bytes;
-}
 
 function planSet(plan: Plan): void {
   const { request } = plan;
@@ -352,19 +259,29 @@ export const STRING_COMMANDS: readonly CommandSpec[] = [
     handler: planValueLength,
   }),
   ...[
-    { name: 'INCR', by: false, handler: planIncrement, verb: 'Adds 1 to' },
-    { name: 'INCRBY', by: true, handler: planIncrement, verb: 'Adds a number to' },
-    { name: 'DECR', by: false, handler: planDecrement, verb: 'Subtracts 1 from' },
-    { name: 'DECRBY', by: true, handler: planDecrement, verb: 'Subtracts a number from' },
-  ].map(({ name, by, handler, verb }) =>
+    { name: 'INCR', verb: 'Adds 1 to', handler: planIncrement },
+    { name: 'DECR', verb: 'Subtracts 1 from', handler: planDecrement },
+  ].map(({ name, verb, handler }) =>
     write({
       name,
-      arity: by ? 3 : 2,
-      summary: `${verb} a signed 64-bit counter, which begins at 0${by ? '' : '; inline, by any amount'}`,
-      arguments: by ? [key(), integer('amount')] : [key()],
-      handler,
+      arity: 2,
       // The seed's INCR takes an amount; Redis's does not, and clients rely on its error.
-      ...(by ? {} : { inlineArity: -2 }),
+      inlineCounts: [2, 3],
+      summary: `${verb} a signed 64-bit counter that begins at 0; inline, by any amount`,
+      arguments: [key()],
+      handler,
+    }),
+  ),
+  ...[
+    { name: 'INCRBY', verb: 'Adds a number to', handler: planIncrement },
+    { name: 'DECRBY', verb: 'Subtracts a number from', handler: planDecrement },
+  ].map(({ name, verb, handler }) =>
+    write({
+      name,
+      arity: 3,
+      summary: `${verb} a signed 64-bit counter that begins at 0`,
+      arguments: [key(), integer('amount')],
+      handler,
     }),
   ),
 ];

@@ -80,11 +80,10 @@ export function planRequest(plan: Plan, request: Request, session: Session): voi
   else plan.refuse(`ERR wrong number of arguments for '${spec.name.toLowerCase()}' command`);
 }
 
-/** An inline arity below zero also bounds from above: one argument more than the table shows. */
 function acceptsCount(spec: CommandSpec, request: Request): boolean {
-  if (!request.inline || spec.inlineArity === undefined)
-    return satisfies(spec.arity, request.count);
-  return satisfies(spec.inlineArity, request.count) && request.count <= -spec.inlineArity + 1;
+  const counts = request.inline ? spec.inlineCounts : undefined;
+  if (counts === undefined) return satisfies(spec.arity, request.count);
+  return request.count >= counts[0] && request.count <= counts[1];
 }
 
 function unknownCommand(request: Request): string {
