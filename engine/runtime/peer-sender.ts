@@ -2,19 +2,19 @@
  * Sends the core's messages, with entry bytes attached to appends: from the arena when they are in
  * memory, from disk when they are not.
  *
- * Appends to one peer keep their order: one that waits for the disk holds back those behind it.
- * This file never changes a message but for the exact byte count of what it attaches.
+ * The core sizes an append by an estimate: one that turns out too large for a frame, or for what the
+ * disk gives at once, leaves in parts. Appends to one peer keep their order: one that waits for the
+ * disk holds back those behind it. This file never decides which entries a peer needs.
  */
 
 import { type AppendRequest, type Message, MessageKind } from '../raft/message.js';
 import type { Raft } from '../raft/raft.js';
 import { type LogIndex, type NodeId, Role } from '../raft/types.js';
 import type { GroupLog } from './group-log.js';
+import type { LogPiece } from './log-index.js';
 import type { OldLog } from './old-log.js';
 import type { LoadedEntries, NetworkPort } from './ports.js';
 
-/** A load for a peer is one append: sized by the core, bounded here against a wrong estimate. */
-const LOAD_BYTES_MAX = 4 * 1024 * 1024;
 /** References that were sent but perhaps not yet taken out of the arena. */
 interface SentRange {
   readonly mark: number;
@@ -26,6 +26,7 @@ export class PeerSender {
   readonly #log: GroupLog;
   readonly #oldLog: OldLog;
   readonly #network: NetworkPort;
+  readonly #bytesMax: number;
   readonly #queued = new Map<NodeId, AppendRequest[]>();
   #sent: SentRange[] = [];
 
@@ -34,6 +35,7 @@ export class PeerSender {
     this.#log = log;
     this.#oldLog = oldLog;
     this.#network = network;
+    this.#bytesMax = raft.state.options.appendBytesMax;
   }
 
   send(message: Message): void {
@@ -53,9 +55,21 @@ export class PeerSender {
       return true;
     }
     if (!this.#log.has(first)) return false;
-    const pieces = this.#log.pieces(first, message.lastIndex);
-    const bytes = pieces.reduce((total, piece) => total + piece.bytes, 0);
-    this.#network.sendAppend({ ...message, bytes }, pieces);
+    let rest = message;
+    let pieces: LogPiece[] = [];
+    let bytes = 0;
+    for (const piece of this.#log.pieces(first, message.lastIndex, this.#bytesMax)) {
+      if (bytes > 0 && bytes + piece.bytes > this.#bytesMax) {
+        const [part, left] = split(rest, (piece.first - 1) as LogIndex);
+        this.#network.sendAppend({ ...part, bytes }, pieces);
+        rest = left;
+        pieces = [];
+        bytes = 0;
+      }
+      pieces.push(piece);
+      bytes += piece.bytes;
+    }
+    this.#network.sendAppend({ ...rest, bytes }, pieces);
     this.#sent.push({ mark: this.#network.mark(), first });
     return true;
   }
@@ -65,7 +79,7 @@ export class PeerSender {
     queue.unshift(message);
     this.#queued.set(message.to, queue);
     const first = (message.prevIndex + 1) as LogIndex;
-    this.#oldLog.load(first, message.lastIndex, message.entriesTerm, LOAD_BYTES_MAX, (loaded) => {
+    this.#oldLog.load(first, message.lastIndex, message.entriesTerm, this.#bytesMax, (loaded) => {
       this.#onLoaded(message, loaded);
     });
   }
@@ -74,14 +88,16 @@ export class PeerSender {
     const queue = this.#queued.get(message.to);
     if (queue?.[0] !== message) return;
     queue.shift();
-    const isCurrent = this.#raft.role === Role.leader && this.#raft.term === message.term;
-    const complete = loaded.count === message.lastIndex - message.prevIndex;
-    // An append that cannot be completed is a lost message: Raft finds out and asks again.
-    if (isCurrent && complete) {
-      this.#network.sendLoaded({ ...message, bytes: loaded.slab.length }, loaded.slab);
-    }
     this.#queued.delete(message.to);
-    for (const next of queue) if (isCurrent) this.send(next);
+    if (this.#raft.role !== Role.leader || this.#raft.term !== message.term) return;
+    // An append that cannot be read is a lost message: Raft finds out and asks again.
+    if (loaded.count > 0) {
+      const last = (message.prevIndex + loaded.count) as LogIndex;
+      const [part, left] = split(message, last);
+      this.#network.sendLoaded({ ...part, bytes: loaded.slab.length }, loaded.slab);
+      if (last < message.lastIndex) this.send(left);
+    }
+    for (const next of queue) this.send(next);
   }
 
   /** Leadership ended or a peer started anew: what waits for the disk is of no use. */
@@ -96,4 +112,10 @@ export class PeerSender {
     for (const range of this.#sent) from = Math.min(from, range.first);
     return from as LogIndex;
   }
+}
+
+/** The append up to `last`, and what follows it. */
+function split(message: AppendRequest, last: LogIndex): [AppendRequest, AppendRequest] {
+  const left = { ...message, prevIndex: last, prevTerm: message.entriesTerm };
+  return [{ ...message, lastIndex: last }, left];
 }
