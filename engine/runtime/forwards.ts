@@ -3,7 +3,8 @@
  * is, bound when the leader says where it appended them.
  *
  * What was never sent ends with a definite error; what was sent and not answered ends as outcome
- * unknown. Nothing here is ever sent twice.
+ * unknown. Each sending has a number of its own, larger than those before: a repeated or late answer
+ * is taken for no other one. Nothing here is ever sent twice.
  */
 
 import type { NodeId } from '../raft/types.js';
@@ -25,7 +26,9 @@ const HELD_BYTES_MAX = 1024 * 1024;
 export class Forwards {
   #held: HeldBatch[] = [];
   #heldBytes = 0;
+  /** By number of the sending. */
   readonly #sent = new Map<number, { readonly batch: HeldBatch; readonly to: NodeId }>();
+  #sendings = 0;
 
   get heldCount(): number {
     return this.#held.length;
@@ -37,7 +40,8 @@ export class Forwards {
 
   /** Ids of batches, held or sent, whose index is not known yet. */
   get unanswered(): Set<number> {
-    const ids = new Set(this.#sent.keys());
+    const ids = new Set<number>();
+    for (const { batch } of this.#sent.values()) ids.add(batch.id);
     for (const batch of this.#held) ids.add(batch.id);
     return ids;
   }
@@ -65,15 +69,18 @@ export class Forwards {
     return expired;
   }
 
-  sent(batch: HeldBatch, to: NodeId): void {
-    this.#sent.set(batch.id, { batch, to });
+  /** Books a sending and returns its number. */
+  sending(batch: HeldBatch, to: NodeId): number {
+    this.#sendings = (this.#sendings + 1) >>> 0;
+    this.#sent.set(this.#sendings, { batch, to });
+    return this.#sendings;
   }
 
   /** The leader's answer arrived: the batch, once; null for one that is not awaited. */
-  answered(id: number, from: NodeId): HeldBatch | null {
-    const sent = this.#sent.get(id);
+  answered(sending: number, from: NodeId): HeldBatch | null {
+    const sent = this.#sent.get(sending);
     if (sent === undefined || sent.to !== from) return null;
-    this.#sent.delete(id);
+    this.#sent.delete(sending);
     return sent.batch;
   }
 

@@ -202,6 +202,7 @@ export class GroupRuntime {
   /** A peer proved itself on a new connection; `restarted` when its boot id is new. */
   onPeerUp(peer: NodeId, incarnation: Incarnation, restarted: boolean): void {
     if (this.#failed) return;
+    this.#proposals.onPeerUp(peer);
     this.raft.connected(peer, incarnation, restarted);
     this.#placeCreated();
   }

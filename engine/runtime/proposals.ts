@@ -47,6 +47,8 @@ export class Proposals {
   readonly #forwards = new Forwards();
   /** Highest index appended for each forwarding peer: it is told at once when that commits. */
   readonly #forwardedUpTo = new Map<NodeId, number>();
+  /** Number of the newest forward of each peer on its connection: others are repetitions. */
+  readonly #newestForward = new Map<NodeId, number>();
   #announced = 0;
   #sweepAt = Number.POSITIVE_INFINITY;
 
@@ -107,8 +109,8 @@ export class Proposals {
 
   #forward(batch: HeldBatch, now: number): void {
     const { raft, ports } = this.#parts;
-    ports.network.sendForward(raft.leader, batch.id, batch.count, batch.slab);
-    this.#forwards.sent(batch, raft.leader);
+    const sending = this.#forwards.sending(batch, raft.leader);
+    ports.network.sendForward(raft.leader, sending, batch.count, batch.slab);
     this.#sweepAt = Math.min(this.#sweepAt, now + SWEEP_MS);
   }
 
@@ -136,6 +138,7 @@ export class Proposals {
   ): boolean {
     const { raft, ports, entryBytesMax } = this.#parts;
     if (count < 1 || !isWholeSlab(slab, start, end, count, entryBytesMax)) return false;
+    if (!this.#isNewForward(from, forwardId)) return true;
     const reply = { forwardId, count, leader: raft.leader, first: 0, term: 0 };
     if (raft.role !== Role.leader) {
       ports.network.sendForwardReply(from, { ...reply, code: ErrorNumber.notLeader });
@@ -149,6 +152,19 @@ export class Proposals {
     this.#forwardedUpTo.set(from, appended.first + count - 1);
     ports.network.sendForwardReply(from, { ...reply, ...appended, code: 0 });
     return true;
+  }
+
+  /** A command must not be appended twice because its frame came twice. */
+  #isNewForward(from: NodeId, forwardId: number): boolean {
+    const newest = this.#newestForward.get(from);
+    if (newest !== undefined && ((forwardId - newest) | 0) <= 0) return false;
+    this.#newestForward.set(from, forwardId);
+    return true;
+  }
+
+  /** A new connection brings nothing of an earlier one, and a restarted peer counts anew. */
+  onPeerUp(peer: NodeId): void {
+    this.#newestForward.delete(peer);
   }
 
   onForwardReply(from: NodeId, reply: ForwardReply, now: number): void {
