@@ -179,7 +179,6 @@ export class GroupRuntime {
     // bytes.
     this.log.truncateAfter(index, this.raft.state.submittedSeq + 1);
     this.#oldLog.blocks.truncateAfter(index);
-    this.#reads.truncateAfter(index);
   }
 
   onForward(

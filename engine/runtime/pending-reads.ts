@@ -19,7 +19,11 @@ export interface ReadBatch {
 
 interface Waiting {
   readonly batch: ReadBatch;
-  /** The write index it must also see; lowered when those writes are truncated. */
+  /**
+   * The write index it must also see. A truncation here says nothing of that write: it may lie at a
+   * leader that has not sent it yet, or come back with the next one. Its fate is known once the index
+   * is applied.
+   */
   behind: number;
   /** Null until the core granted it. */
   granted: number | null;
@@ -49,13 +53,6 @@ export class PendingReads {
       if (waiting.forwards?.delete(forwardId)) {
         waiting.behind = Math.max(waiting.behind, lastIndex);
       }
-    }
-  }
-
-  /** Entries after `index` were truncated: nobody waits for writes that no longer exist. */
-  truncateAfter(index: LogIndex): void {
-    for (const waiting of this.#waiting.values()) {
-      waiting.behind = Math.min(waiting.behind, index);
     }
   }
 

@@ -103,7 +103,10 @@ export class Proposals {
   }
 
   #hold(batch: HeldBatch, now: number): void {
-    if (!this.#forwards.hold(batch)) this.refuse(batch.id, batch.count, ErrorNumber.busy);
+    if (!this.#forwards.hold(batch)) {
+      this.refuse(batch.id, batch.count, ErrorNumber.busy);
+      this.#parts.forwardSettled(batch.id, 0);
+    }
     this.#sweepAt = Math.min(this.#sweepAt, now + SWEEP_MS);
   }
 

@@ -69,10 +69,6 @@ export class Reads {
     this.#pending.forwardSettled(forwardId, lastIndex);
   }
 
-  truncateAfter(index: LogIndex): void {
-    this.#pending.truncateAfter(index);
-  }
-
   /** Answers what the state at `applied` may answer. */
   serve(applied: LogIndex): void {
     if (this.#pending.count === 0) return;
