@@ -16,6 +16,15 @@ import {
   readLeader,
 } from '../workers/records/completion.js';
 import {
+  APPLIED_BYTES,
+  failedBytes,
+  failureText,
+  QUERY_HEADER_BYTES,
+  readQueryHeader,
+  writeApplied,
+  writeFailed,
+} from '../workers/records/hosted.js';
+import {
   INBOX_HEADER_BYTES,
   InboxKind,
   writeProposeHeader,
@@ -29,22 +38,22 @@ import {
   type RingProducer,
 } from '../workers/ring/spsc-ring.js';
 import { ErrorNumber } from './errors.js';
+import type { HostedRunner, SlabOutcome } from './hosted-runner.js';
 import { LIMITS } from './limits.js';
-import type { Consistency } from './runtime/reads.js';
+import { type BatchOptions, OpenBatch, sameOptions } from './open-batch.js';
+import { ANSWERED, type CompletionSink } from './sink.js';
 
-/** Who gets the result of an operation; `token` is what it gave when it asked. */
-export interface CompletionSink {
-  /** Bytes at `buffer[start, end)` are lent for the call. */
-  result(token: number, buffer: Buffer, start: number, end: number, rejected: boolean): void;
-  refused(token: number, code: ErrorNumber, leader: number): void;
-}
+export type { BatchOptions } from './open-batch.js';
+export type { CompletionSink } from './sink.js';
 
 /** Answer of `claim` when too much is in flight. */
 export const CHANNEL_BUSY = -1;
 /** Answer of `claim` when the command is larger than the group allows. */
 export const CHANNEL_TOO_LARGE = -2;
+/** Answer of `claim` once the engine is closing or its node has failed. */
+export const CHANNEL_CLOSED = -3;
 
-const QUERY_HEADER_BYTES = 4;
+const QUERY_LENGTH_BYTES = 4;
 /** A result may come this much later than the deadline that the worker was given. */
 const DEADLINE_GRACE_MS = 250;
 
@@ -56,47 +65,6 @@ interface Batch {
   done: number;
 }
 
-/** What makes one record: everything in a batch shares it. */
-export interface BatchOptions {
-  readonly deadline: number;
-  /** Proposals: forward from a follower; reads: consistency and what must be seen. */
-  readonly mayForward: boolean;
-  readonly consistency: Consistency;
-  readonly behindWrites: boolean;
-}
-
-class OpenBatch {
-  buffer = Buffer.allocUnsafeSlow(LIMITS.batchBytesMax * 2);
-  view = new DataView(this.buffer.buffer);
-  length = 0;
-  sinks: CompletionSink[] = [];
-  tokens: number[] = [];
-  options: BatchOptions | null = null;
-
-  /** Makes sure that `bytes` more fit. */
-  reserve(bytes: number): void {
-    const needed = this.length + bytes;
-    if (needed <= this.buffer.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.buffer.length * 2));
-    this.buffer.copy(larger, 0, 0, this.length);
-    this.buffer = larger;
-    this.view = new DataView(larger.buffer);
-  }
-
-  clear(): void {
-    this.length = 0;
-    this.sinks = [];
-    this.tokens = [];
-    this.options = null;
-  }
-}
-
-const sameOptions = (a: BatchOptions, b: BatchOptions): boolean =>
-  a.mayForward === b.mayForward &&
-  a.consistency === b.consistency &&
-  a.behindWrites === b.behindWrites &&
-  Math.abs(a.deadline - b.deadline) < 1;
-
 export interface ChannelParts {
   readonly inbox: RingProducer;
   readonly completions: RingConsumer;
@@ -104,6 +72,10 @@ export interface ChannelParts {
   readonly entryBytesMax: number;
   /** Asks for a `flush` at the end of this turn of the event loop. */
   readonly flushSoon: () => void;
+  /** Asks for a `flush` in a moment: the ring is full. */
+  readonly flushLater: () => void;
+  /** The machine, when it is hosted on this thread. */
+  readonly hosted: HostedRunner | null;
   readonly onEvent: (json: string) => void;
 }
 
@@ -112,8 +84,11 @@ export class Channel {
   readonly #writes = new OpenBatch();
   readonly #reads = new OpenBatch();
   readonly #batches = new Map<number, Batch>();
+  /** What a hosted machine did with its last slab, until the worker is told. */
+  #outcome: SlabOutcome | null = null;
   #nextBatch = 1;
   #inflight = 0;
+  #closed = false;
 
   constructor(parts: ChannelParts) {
     this.#parts = parts;
@@ -129,8 +104,9 @@ export class Channel {
   }
 
   /**
-   * Room for a command of `payloadBytes`: fill `writeBuffer` at the returned offset at once. Or
-   * `CHANNEL_BUSY`, `CHANNEL_TOO_LARGE`: then nothing was taken and nothing will be answered.
+   * Room for a command of `payloadBytes`: fill `writeBuffer` at the returned offset at once. Or a
+   * negative number, `CHANNEL_BUSY`, `CHANNEL_TOO_LARGE` or `CHANNEL_CLOSED`: then nothing was taken
+   * and nothing will be answered.
    */
   claimWrite(
     payloadBytes: number,
@@ -138,6 +114,7 @@ export class Channel {
     sink: CompletionSink,
     token: number,
   ): number {
+    if (this.#closed) return CHANNEL_CLOSED;
     if (payloadBytes > this.#parts.entryBytesMax) return CHANNEL_TOO_LARGE;
     const bytes = entryBytes(payloadBytes);
     const batch = this.#writes;
@@ -164,13 +141,14 @@ export class Channel {
     sink: CompletionSink,
     token: number,
   ): number {
+    if (this.#closed) return CHANNEL_CLOSED;
     if (queryBytes > this.#parts.entryBytesMax) return CHANNEL_TOO_LARGE;
-    const bytes = QUERY_HEADER_BYTES + queryBytes;
+    const bytes = QUERY_LENGTH_BYTES + queryBytes;
     const batch = this.#reads;
     if (!this.#admit(batch, bytes, options)) return CHANNEL_BUSY;
     batch.reserve(bytes);
     batch.view.setUint32(batch.length, queryBytes, true);
-    const at = batch.length + QUERY_HEADER_BYTES;
+    const at = batch.length + QUERY_LENGTH_BYTES;
     batch.length += bytes;
     this.#book(batch, sink, token);
     return at;
@@ -201,11 +179,28 @@ export class Channel {
    * Turns what was gathered into ring records; false when the ring has no room: it stays gathered.
    */
   flush(): boolean {
-    const written = this.#put(this.#writes, false);
+    const told = this.#putOutcome();
+    const written = told && this.#put(this.#writes, false);
     const asked = written && this.#put(this.#reads, true);
     if (this.#parts.inbox.commit()) this.#parts.bell.ring();
-    if (!asked) this.#parts.flushSoon();
+    if (!asked) this.#parts.flushLater();
     return asked;
+  }
+
+  /** Tells the worker what a hosted machine did: it goes before everything that was asked since. */
+  #putOutcome(): boolean {
+    const outcome = this.#outcome;
+    if (outcome === null) return true;
+    const { inbox } = this.#parts;
+    const text = failureText(outcome.kind === 'failed' ? outcome.text : '');
+    const failed = outcome.kind === 'failed';
+    const kind = failed ? InboxKind.failed : InboxKind.applied;
+    const at = inbox.tryClaim(kind, failed ? failedBytes(text) : APPLIED_BYTES);
+    if (at === RING_FULL) return false;
+    if (failed) writeFailed(inbox.bytes, inbox.view, at, outcome.index, text);
+    else writeApplied(inbox.view, at, outcome.index);
+    this.#outcome = null;
+    return true;
   }
 
   #put(batch: OpenBatch, isRead: boolean): boolean {
@@ -235,50 +230,96 @@ export class Channel {
   /** Hands out what has come back; returns how many records that was. */
   drain(): number {
     const { completions } = this.#parts;
-    return completions.drain((kind, at, bytes) => {
-      this.#onRecord(kind, at, bytes);
-      return RECORD_TAKEN;
-    }, Number.POSITIVE_INFINITY);
+    const records = completions.drain(this.#onRecord, Number.POSITIVE_INFINITY);
+    if (this.#outcome !== null) this.flush();
+    return records;
   }
 
-  #onRecord(kind: number, at: number, bytes: number): void {
+  readonly #onRecord = (kind: number, at: number, bytes: number): boolean => {
     const { bytes: buffer, view } = this.#parts.completions;
-    if (kind === CompletionKind.event) {
-      this.#parts.onEvent(buffer.toString('utf8', at, at + bytes));
-      return;
+    switch (kind) {
+      case CompletionKind.event:
+        this.#parts.onEvent(buffer.toString('utf8', at, at + bytes));
+        break;
+      case CompletionKind.apply:
+        this.#outcome = this.#parts.hosted?.apply(buffer, view, at) ?? null;
+        break;
+      case CompletionKind.query:
+        this.#onQueries(at);
+        break;
+      default:
+        this.#onCompletion(kind, at, bytes);
     }
+    return RECORD_TAKEN;
+  };
+
+  #onCompletion(kind: number, at: number, bytes: number): void {
+    const { bytes: buffer, view } = this.#parts.completions;
     const { batch: id, offset, count, code } = readCompletionHeader(view, at);
+    if (kind === CompletionKind.results || kind === CompletionKind.readResults) {
+      const start = at + COMPLETION_HEADER_BYTES;
+      this.deliver(id, offset, buffer, start, at + bytes);
+    } else {
+      this.#refuse(id, offset, count, code as ErrorNumber, readLeader(view, at));
+    }
+  }
+
+  /** Results (codec/results.ts) at `buffer[start, end)` for entry or query `offset` and on. */
+  deliver(id: number, offset: number, buffer: Buffer, start: number, end: number): void {
     const batch = this.#batches.get(id);
     // A batch that expired here was answered already.
     if (batch === undefined) return;
-    if (kind === CompletionKind.results || kind === CompletionKind.readResults) {
-      const start = at + COMPLETION_HEADER_BYTES;
-      this.#onResults(batch, offset, new ResultReader(buffer, start, at + bytes - start));
-    } else {
-      const leader = readLeader(view, at);
-      this.#refuse(batch, offset, count, code as ErrorNumber, leader);
+    const results = new ResultReader(buffer, start, end - start);
+    for (let i = offset; results.next(); i += 1) {
+      const sink = this.#take(batch, i);
+      sink.result(batch.tokens[i] as number, buffer, results.start, results.end, results.rejected);
     }
-    batch.done += count;
-    this.#inflight -= count;
+    this.#forgetDone(id, batch);
+  }
+
+  #refuse(id: number, offset: number, count: number, code: ErrorNumber, leader: number): void {
+    const batch = this.#batches.get(id);
+    if (batch === undefined) return;
+    for (let i = offset; i < offset + count; i += 1) {
+      this.#take(batch, i).refused(batch.tokens[i] as number, code, leader);
+    }
+    this.#forgetDone(id, batch);
+  }
+
+  /** The sink of operation `i`, once; afterwards one that does nothing. */
+  #take(batch: Batch, i: number): CompletionSink {
+    const sink = batch.sinks[i] ?? ANSWERED;
+    if (sink === ANSWERED) return sink;
+    batch.sinks[i] = ANSWERED;
+    batch.done += 1;
+    this.#inflight -= 1;
+    return sink;
+  }
+
+  #forgetDone(id: number, batch: Batch): void {
     if (batch.done >= batch.sinks.length) this.#batches.delete(id);
   }
 
-  #onResults(batch: Batch, offset: number, results: ResultReader): void {
-    const { completions } = this.#parts;
-    for (let i = offset; results.next(); i += 1) {
-      const sink = batch.sinks[i] as CompletionSink;
-      const token = batch.tokens[i] as number;
-      batch.sinks[i] = ANSWERED;
-      sink.result(token, completions.bytes, results.start, results.end, results.rejected);
+  /** Reads that may be answered now by the machine on this thread. */
+  #onQueries(at: number): void {
+    const { bytes: buffer, view } = this.#parts.completions;
+    const { hosted } = this.#parts;
+    const { batch: id, count } = readQueryHeader(view, at);
+    const batch = this.#batches.get(id);
+    if (batch === undefined || hosted === null) return;
+    if (hosted.failed) {
+      this.#refuse(id, 0, count, ErrorNumber.stateMachine, 0);
+      return;
     }
-  }
-
-  #refuse(batch: Batch, offset: number, count: number, code: ErrorNumber, leader: number): void {
-    for (let i = offset; i < offset + count; i += 1) {
-      const sink = batch.sinks[i] as CompletionSink;
-      batch.sinks[i] = ANSWERED;
-      sink.refused(batch.tokens[i] as number, code, leader);
+    let query = at + QUERY_HEADER_BYTES;
+    for (let i = 0; i < count; i += 1) {
+      const end = query + QUERY_LENGTH_BYTES + view.getUint32(query, true);
+      const { rejected, bytes } = hosted.query(buffer.subarray(query + QUERY_LENGTH_BYTES, end));
+      const answer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+      this.#take(batch, i).result(batch.tokens[i] as number, answer, 0, answer.length, rejected);
+      query = end;
     }
+    this.#forgetDone(id, batch);
   }
 
   /** Answers batches that were not answered in time; call `drain` first. */
@@ -290,13 +331,17 @@ export class Channel {
   }
 
   #expire(id: number, batch: Batch, code: ErrorNumber): void {
-    this.#batches.delete(id);
-    this.#inflight -= batch.sinks.length - batch.done;
-    this.#refuse(batch, 0, batch.sinks.length, code, 0);
+    this.#refuse(id, 0, batch.sinks.length, code, 0);
+  }
+
+  /** From now on nothing is taken; what was taken before is still answered. */
+  stopAdmitting(): void {
+    this.#closed = true;
   }
 
   /** Nothing will come back any more: everything that waits ends. */
   close(code: ErrorNumber): void {
+    this.#closed = true;
     for (const [id, batch] of this.#batches) {
       this.#expire(id, batch, batch.isRead ? code : ErrorNumber.outcomeUnknown);
     }
@@ -308,9 +353,3 @@ export class Channel {
     }
   }
 }
-
-/** Stands where a sink was that has its answer: a batch is never answered twice. */
-const ANSWERED: CompletionSink = {
-  result() {},
-  refused() {},
-};

@@ -6,8 +6,18 @@
  * group must be equal on all its replicas; the others may differ from process to process.
  */
 
+import { isAbsolute } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { unknownNames } from './config-names.js';
 import { ErrorNumber, RingraftError } from './errors.js';
+import { type HostedMachine, isHostedMachine } from './hosted-machine.js';
 import { LIMITS } from './limits.js';
+
+interface Times {
+  readonly heartbeatInterval: number;
+  readonly electionTimeoutMin: number;
+  readonly electionTimeoutMax: number;
+}
 
 /** Timing presets, in milliseconds. */
 export const TIMING_PRESETS = {
@@ -25,10 +35,12 @@ export interface GroupOptions {
   /** Name of the group, unique in the engine. */
   readonly name: string;
   /**
-   * The state machine: the URL of a module whose default export makes one (see state-machine.ts).
+   * The state machine: the URL (or absolute path) of a module whose default export makes one, loaded
+   * in the group's own thread (see state-machine.ts); or an object of callbacks that run on the main
+   * thread (see hosted-machine.ts).
    */
-  readonly machine: URL | string;
-  /** Given to the machine's factory; must survive structured cloning. */
+  readonly machine: URL | string | HostedMachine;
+  /** Given to the machine as part of its context; must survive structured cloning. */
   readonly machineOptions?: unknown;
   /** Largest command in bytes; equal on all replicas (checked when they meet). Default 1 MiB. */
   readonly entryBytesMax?: number;
@@ -142,34 +154,6 @@ const RULES: { readonly [Name in keyof EngineOptions]-?: Rule } = {
 
 const GROUP_NAMES = ['name', 'machine', 'machineOptions', 'entryBytesMax'];
 
-/** The known name that a misspelt one most likely means; null when none is near. */
-export function nearestName(name: string, known: readonly string[]): string | null {
-  const lower = name.toLowerCase();
-  const shared = (other: string): number => {
-    const letters = new Set(other.toLowerCase());
-    return [...new Set(lower)].filter((letter) => letters.has(letter)).length / letters.size;
-  };
-  const exact = known.find((other) => other.toLowerCase() === lower);
-  if (exact !== undefined) return exact;
-  const contains = known.find((other) => {
-    const candidate = other.toLowerCase();
-    return candidate.includes(lower) || lower.includes(candidate);
-  });
-  if (contains !== undefined) return contains;
-  const best = [...known].sort((a, b) => shared(b) - shared(a))[0];
-  return best !== undefined && shared(best) > 0.7 ? best : null;
-}
-
-function unknownNames(given: object, known: readonly string[], where: string): string[] {
-  return Object.keys(given)
-    .filter((name) => !known.includes(name))
-    .map((name) => {
-      const nearest = nearestName(name, known);
-      const hint = nearest === null ? '' : `; did you mean ${nearest}?`;
-      return `${where}${name} is not an option${hint}`;
-    });
-}
-
 function ruleProblem(name: string, value: unknown, rule: Rule): string | null {
   const shown = typeof value === 'string' ? `"${value}"` : String(value);
   switch (rule.kind) {
@@ -193,11 +177,7 @@ function ruleProblem(name: string, value: unknown, rule: Rule): string | null {
   }
 }
 
-function timingProblems(times: {
-  heartbeatInterval: number;
-  electionTimeoutMin: number;
-  electionTimeoutMax: number;
-}): string[] {
+function timingProblems(times: Times): string[] {
   const { heartbeatInterval, electionTimeoutMin: min, electionTimeoutMax: max } = times;
   const problems: string[] = [];
   if (min < heartbeatInterval * 3) {
@@ -220,20 +200,44 @@ function memberProblems(options: EngineOptions): string[] {
   const problems: string[] = [];
   const ids = Object.keys(options.cluster);
   if (ids.length === 0) problems.push('cluster is empty, must name at least this node');
-  for (const id of ids) {
+  for (const [id, address] of Object.entries(options.cluster)) {
     const number = Number(id);
     if (!Number.isSafeInteger(number) || number < 1 || number > LIMITS.nodeIdMax) {
       problems.push(`cluster names node "${id}", ids are whole numbers from 1`);
     }
-    const address: unknown = options.cluster[number];
     if (typeof address !== 'string' || !ADDRESS.test(address)) {
       problems.push(`cluster[${id}] is "${String(address)}", must be host:port`);
     }
+  }
+  if (options.listen !== undefined && !ADDRESS.test(options.listen)) {
+    problems.push(`listen is "${options.listen}", must be host:port`);
   }
   if (options.cluster[options.nodeId] === undefined) {
     problems.push(
       `nodeId ${options.nodeId} is not in cluster (${ids.join(', ')}): add its address`,
     );
+  }
+  return problems;
+}
+
+function machineProblems({ machine, machineOptions }: GroupOptions, where: string): string[] {
+  const problems: string[] = [];
+  if (typeof machine === 'string') {
+    if (!URL.canParse(machine) && !isAbsolute(machine)) {
+      const remedy = `an absolute path or new URL('${machine}', import.meta.url)`;
+      problems.push(`${where}machine is "${machine}", must be the URL of a module: ${remedy}`);
+    }
+  } else if (!(machine instanceof URL) && !isHostedMachine(machine)) {
+    const what = 'the URL of a state machine module, or an object with apply and query';
+    problems.push(
+      `${where}machine is ${machine === undefined ? 'missing' : 'neither'}: give ${what}`,
+    );
+  }
+  try {
+    structuredClone(machineOptions);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    problems.push(`${where}machineOptions cannot be sent to another thread: ${reason}`);
   }
   return problems;
 }
@@ -247,15 +251,17 @@ function groupProblems(groups: readonly GroupOptions[]): string[] {
   const names = new Set<string>();
   for (const [at, group] of groups.entries()) {
     const where = `groups[${at}].`;
+    if (typeof group !== 'object' || group === null) {
+      problems.push(`groups[${at}] is ${String(group)}, must be an object with name and machine`);
+      continue;
+    }
     problems.push(...unknownNames(group, GROUP_NAMES, where));
     if (typeof group.name !== 'string' || group.name === '') {
       problems.push(`${where}name is "${String(group.name)}", must be a text`);
     }
     if (names.has(group.name)) problems.push(`${where}name "${group.name}" is used twice`);
     names.add(group.name);
-    if (!(group.machine instanceof URL) && typeof group.machine !== 'string') {
-      problems.push(`${where}machine is missing: give the URL of a state machine module`);
-    }
+    problems.push(...machineProblems(group, where));
     if (group.entryBytesMax !== undefined) {
       const rule: Rule = { kind: 'integer', min: 64, max: LIMITS.entryBytesMaxMax };
       const problem = ruleProblem(`${where}entryBytesMax`, group.entryBytesMax, rule);
@@ -283,30 +289,46 @@ function shapeProblems(options: EngineOptions): string[] {
   return problems;
 }
 
+/** The preset's times, overridden one by one; a value that is no number is another rule's problem. */
+function timesOf(options: EngineOptions): Times {
+  const preset = TIMING_PRESETS[options.timing ?? DEFAULTS.timing] ?? TIMING_PRESETS.standard;
+  return { ...preset, ...pickNumbers(options) };
+}
+
+function pickNumbers(options: EngineOptions): Partial<Times> {
+  const names = ['heartbeatInterval', 'electionTimeoutMin', 'electionTimeoutMax'] as const;
+  const given = names.filter((name) => Number.isFinite(options[name]));
+  return Object.fromEntries(given.map((name) => [name, options[name]]));
+}
+
+function allProblems(options: EngineOptions): string[] {
+  if (typeof options !== 'object' || options === null) return ['the options are not an object'];
+  const { cluster, groups } = options as Partial<EngineOptions>;
+  return [
+    ...shapeProblems(options),
+    ...timingProblems(timesOf(options)),
+    ...(typeof cluster === 'object' && cluster !== null ? memberProblems(options) : []),
+    ...(Array.isArray(groups) ? groupProblems(groups) : []),
+  ];
+}
+
 /** The options with every default filled in; throws `ERR_INVALID_OPTIONS` naming all problems. */
 export function resolveOptions(options: EngineOptions): ResolvedOptions {
-  const problems = shapeProblems(options);
+  const problems = allProblems(options);
   if (problems.length > 0) throw invalid(problems);
-  const preset = TIMING_PRESETS[options.timing ?? DEFAULTS.timing];
-  const times = {
-    heartbeatInterval: options.heartbeatInterval ?? preset.heartbeatInterval,
-    electionTimeoutMin: options.electionTimeoutMin ?? preset.electionTimeoutMin,
-    electionTimeoutMax: options.electionTimeoutMax ?? preset.electionTimeoutMax,
-  };
-  problems.push(...timingProblems(times), ...memberProblems(options));
-  problems.push(...groupProblems(options.groups));
-  if (problems.length > 0) throw invalid(problems);
+  const times = timesOf(options);
   const groups = options.groups.map((group) => ({
     machineOptions: null,
     entryBytesMax: LIMITS.entryBytesMaxDefault,
-    ...group,
+    ...withoutUndefined(group),
+    machine: machineUrl(group.machine),
   }));
   return {
     ...DEFAULTS,
     listen: options.cluster[options.nodeId] as string,
-    workers: Math.min(options.workers ?? groups.length, groups.length),
     ...withoutUndefined(options),
     ...times,
+    workers: Math.min(options.workers ?? groups.length, groups.length),
     groups,
     dataDir: options.dataDir ?? null,
     walDir: options.walDir ?? null,
@@ -314,9 +336,15 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
   };
 }
 
-function withoutUndefined(options: EngineOptions): EngineOptions {
+function withoutUndefined<T extends object>(options: T): T {
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(given) as unknown as EngineOptions;
+  return Object.fromEntries(given) as T;
+}
+
+/** A path becomes the URL that `import` takes on every platform. */
+function machineUrl(machine: GroupOptions['machine']): GroupOptions['machine'] {
+  if (typeof machine !== 'string' || URL.canParse(machine)) return machine;
+  return pathToFileURL(machine);
 }
 
 function invalid(problems: readonly string[]): RingraftError {

@@ -2,8 +2,8 @@
  * The engine: a node with its groups. `open` starts it, `close` ends it, in between it hands out
  * groups, status and events.
  *
- * It owns the main thread's side of the rings and one timer; everything Raft lives in other
- * threads, so an application that blocks this one delays its own answers and nothing else.
+ * It owns the main thread's side of the rings and one timer; everything Raft lives in other threads,
+ * so an application that blocks this one delays its own answers and nothing else.
  */
 
 import { EventEmitter } from 'node:events';
@@ -14,15 +14,29 @@ import { Doorbell, DoorbellSleeper } from '../workers/ring/doorbell.js';
 import { RingConsumer, RingProducer } from '../workers/ring/spsc-ring.js';
 import { diskIsFull } from '../workers/spare-words.js';
 import { StatusPage } from '../workers/status-page.js';
+import { deathText } from '../workers/thread-death.js';
 import { Bell, type GroupMemory } from '../workers/topology.js';
 import { Channel } from './channel.js';
 import { type EngineOptions, type ResolvedOptions, resolveOptions } from './config.js';
 import { ErrorNumber, RingraftError } from './errors.js';
 import { Group } from './group.js';
+import { type HostedMachine, isHostedMachine } from './hosted-machine.js';
+import { HostedRunner } from './hosted-runner.js';
 import { type RunningNode, startNode } from './start-node.js';
+import { acknowledgementInWords, type GroupStatus } from './status.js';
 
 /** How often expired calls are answered and commit listeners told. */
 const SWEEP_MS = 25;
+/** A sweep this late shows that this thread was blocked: results get one more round to arrive. */
+const BLOCKED_MS = 250;
+/** How soon a full inbox ring is tried again. */
+const FULL_RETRY_MS = 1;
+/** How long `close` lets what is in flight finish before it ends as outcome unknown. */
+const CLOSE_GRACE_MS = 1000;
+const CLOSE_POLL_MS = 5;
+/** When a refusal as busy is worth trying again: soon, or when a full disk may have room. */
+const BUSY_RETRY_MS = 20;
+const DISK_FULL_RETRY_MS = 1000;
 
 export interface PeerEvent {
   readonly remote: string;
@@ -34,7 +48,7 @@ export interface PeerEvent {
 export interface EngineEvents {
   /** A connection to a peer ended, or could not be made: one line for the log. */
   peer: [PeerEvent];
-  /** The node cannot go on; it closes itself. */
+  /** The node cannot go on; it closes itself. Nothing is thrown when nobody listens. */
   error: [RingraftError];
 }
 
@@ -46,8 +60,41 @@ export interface EngineStatus {
   /** False: everything is forgotten when the process ends. */
   readonly durable: boolean;
   readonly syncMode: string;
-  readonly log: IoNumbers & { readonly diskFull: boolean };
-  readonly groups: readonly ReturnType<Group['status']>[];
+  /** What an acknowledgement means in this mode. */
+  readonly acknowledgement: string;
+  readonly log: IoNumbers & {
+    readonly diskFull: boolean;
+    /** Nothing frees old segments yet: the log grows with every write. */
+    readonly growsUntilSnapshots: true;
+  };
+  /** What was found on disk at the start: segments, blocks, cuts. */
+  readonly recovery: unknown;
+  /** Why the node stopped; null while it runs. */
+  readonly failure: { readonly code: string; readonly message: string } | null;
+  readonly groups: readonly GroupStatus[];
+}
+
+export interface OpenOptions {
+  /** Gives up the start: `open` throws `ERR_ABORTED`. */
+  readonly signal?: AbortSignal;
+}
+
+/** How a close went. */
+export interface CloseReport {
+  /** Threads that did not end in time and were ended by force. */
+  readonly forced: readonly string[];
+}
+
+/** Machines on this thread that an engine has begun to feed: none is fed from two logs. */
+const hostedBefore = new WeakSet<HostedMachine>();
+
+function assertUnusedMachines(options: ResolvedOptions): void {
+  for (const { name, machine } of options.groups) {
+    if (!isHostedMachine(machine) || !hostedBefore.has(machine)) continue;
+    throw new RingraftError(ErrorNumber.invalidOptions, {
+      detail: `the machine of group "${name}" served another engine: give each a fresh object`,
+    });
+  }
 }
 
 export class Engine extends EventEmitter<EngineEvents> {
@@ -59,17 +106,28 @@ export class Engine extends EventEmitter<EngineEvents> {
   readonly #sweep: NodeJS.Timeout;
   readonly #figures: IoFigures;
   #flushing = false;
+  #retrying = false;
+  #sweptAt = monotonicMs();
+  #failure: RingraftError | null = null;
   #closed = false;
-  #closing: Promise<void> | null = null;
+  #closing: Promise<CloseReport> | null = null;
 
   /** Starts a node. Throws `RingraftError` with a stable `code` when it cannot run. */
-  static async open(options: EngineOptions): Promise<Engine> {
+  static async open(options: EngineOptions, { signal }: OpenOptions = {}): Promise<Engine> {
     const resolved = resolveOptions(options);
+    assertUnusedMachines(resolved);
     const waiting: { engine: Engine | null } = { engine: null };
-    const node = await startNode(resolved, {
-      died: (text) => waiting.engine?.onDeath(text),
-      peer: ({ remote, peer, reason, detail }) =>
-        waiting.engine?.emit('peer', { remote, peer, reason, detail }),
+    const node = await startNode(
+      resolved,
+      {
+        died: (text) => waiting.engine?.onDeath(text),
+        peer: ({ remote, peer, reason, detail }) =>
+          waiting.engine?.emit('peer', { remote, peer, reason, detail }),
+      },
+      signal,
+    ).catch((cause: unknown) => {
+      if (signal?.aborted) throw new RingraftError(ErrorNumber.aborted, { cause: signal.reason });
+      throw cause;
     });
     const engine = new Engine(resolved, node);
     waiting.engine = engine;
@@ -91,19 +149,42 @@ export class Engine extends EventEmitter<EngineEvents> {
   #makeGroup(id: number): Group {
     const { options } = this;
     const memory = this.#node.memory.groups[id] as GroupMemory;
-    const { name, entryBytesMax } = options.groups[id] as ResolvedOptions['groups'][number];
+    const { name, entryBytesMax, machine } = options.groups[
+      id
+    ] as ResolvedOptions['groups'][number];
     const bell = new Doorbell(this.#node.memory.doorbells, Bell.consensus + (id % options.workers));
-    const channel = new Channel({
+    const channel: Channel = new Channel({
       inbox: new RingProducer(memory.inbox),
       completions: new RingConsumer(memory.completions),
       bell,
       entryBytesMax,
       flushSoon: () => this.#flushSoon(),
+      flushLater: () => this.#flushLater(),
+      hosted: this.#makeRunner(id, (batch, offset, _, results) =>
+        channel.deliver(batch, offset, Buffer.from(results), 0, results.length),
+      ),
       onEvent: (json) => this.#groups[id]?.onEvent(json),
     });
     const page = new StatusPage(this.#node.statusPages[id] as SharedArrayBuffer);
-    const { timeoutMs, enableReadIndex: readIndex } = options;
-    return new Group({ name, id, channel, page, timeoutMs, readIndex });
+    const { timeoutMs, enableReadIndex: readIndex, nodeId } = options;
+    const node = { id: nodeId, incarnation: this.#node.incarnation };
+    const busyRetryMs = (): number =>
+      diskIsFull(this.#node.spares) ? DISK_FULL_RETRY_MS : BUSY_RETRY_MS;
+    const hosted = isHostedMachine(machine);
+    return new Group({ name, id, node, channel, page, hosted, timeoutMs, readIndex, busyRetryMs });
+  }
+
+  #makeRunner(
+    id: number,
+    partDone: ConstructorParameters<typeof HostedRunner>[3],
+  ): HostedRunner | null {
+    const { nodeId, groups } = this.options;
+    const { name, machine, machineOptions } = groups[id] as ResolvedOptions['groups'][number];
+    if (!isHostedMachine(machine)) return null;
+    hostedBefore.add(machine);
+    const context = { groupName: name, groupId: id, nodeId, options: machineOptions };
+    const { arena } = this.#node.memory.groups[id] as GroupMemory;
+    return new HostedRunner(machine, context, arena, partDone);
   }
 
   /** The group of this name. Throws for one that the engine was not opened with. */
@@ -121,16 +202,20 @@ export class Engine extends EventEmitter<EngineEvents> {
   }
 
   status(): EngineStatus {
-    const { nodeId, clusterId, dataDir, syncMode } = this.options;
-    const { incarnation, peerAddress, spares } = this.#node;
+    const { options } = this;
+    const { incarnation, peerAddress, spares, recovery } = this.#node;
+    const diskFull = diskIsFull(spares);
     return {
-      nodeId,
-      clusterId,
+      nodeId: options.nodeId,
+      clusterId: options.clusterId,
       incarnation,
       peerAddress,
-      durable: dataDir !== null,
-      syncMode,
-      log: { ...this.#figures.read(), diskFull: diskIsFull(spares) },
+      durable: options.dataDir !== null,
+      syncMode: options.syncMode,
+      acknowledgement: acknowledgementInWords(options),
+      log: { ...this.#figures.read(), diskFull, growsUntilSnapshots: true },
+      recovery,
+      failure: this.#failure && { code: this.#failure.code, message: this.#failure.message },
       groups: this.#groups.map((group) => group.status()),
     };
   }
@@ -140,8 +225,21 @@ export class Engine extends EventEmitter<EngineEvents> {
     this.#flushing = true;
     setImmediate(() => {
       this.#flushing = false;
-      for (const group of this.#groups) group.channel.flush();
+      this.#flush();
     });
+  }
+
+  #flushLater(): void {
+    if (this.#retrying || this.#closed) return;
+    this.#retrying = true;
+    setTimeout(() => {
+      this.#retrying = false;
+      this.#flush();
+    }, FULL_RETRY_MS);
+  }
+
+  #flush(): void {
+    for (const group of this.#groups) group.channel.flush();
   }
 
   #hasWork(): boolean {
@@ -157,9 +255,9 @@ export class Engine extends EventEmitter<EngineEvents> {
 
   async #listen(): Promise<void> {
     while (!this.#closed) {
-      if (this.#fatal.code() !== NOT_FATAL) {
-        this.#drain();
-        this.onDeath(this.#fatal.message());
+      const death = deathText(this.#node.memory);
+      if (death !== null) {
+        this.onDeath(death);
         return;
       }
       // Sockets get their turn between two rounds of results.
@@ -171,8 +269,10 @@ export class Engine extends EventEmitter<EngineEvents> {
   #onSweep(): void {
     this.#drain();
     const now = monotonicMs();
+    const wasBlocked = now - this.#sweptAt > BLOCKED_MS;
+    this.#sweptAt = now;
     for (const group of this.#groups) {
-      group.channel.sweep(now);
+      if (!wasBlocked) group.channel.sweep(now);
       group.pollCommit();
     }
   }
@@ -180,34 +280,54 @@ export class Engine extends EventEmitter<EngineEvents> {
   /** A thread died: everything that waits ends, then the engine closes itself. */
   onDeath(text: string): void {
     if (this.#closed) return;
+    this.#drain();
     const error = new RingraftError(ErrorNumber.storage, { detail: text });
+    this.#failure = error;
     this.#closed = true;
     for (const group of this.#groups) {
       group.fail(error);
       group.channel.close(ErrorNumber.storage);
     }
-    if (this.listenerCount('error') > 0) this.emit('error', error);
+    queueMicrotask(() => {
+      if (this.listenerCount('error') > 0) this.emit('error', error);
+    });
     void this.close();
   }
 
-  /** Ends the node: admits nothing more, answers what waits, syncs the log, joins the threads. */
-  close(): Promise<void> {
+  /**
+   * Ends the node: admits nothing more (`ERR_CLOSED`), lets what is in flight finish for a moment,
+   * then ends it as outcome unknown; syncs the log and joins the threads, each step time-boxed. May be
+   * called again, and at any time.
+   */
+  close(): Promise<CloseReport> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
-  async #close(): Promise<void> {
-    for (const group of this.#groups) group.channel.flush();
-    await this.#node.supervisor.stop();
+  async #close(): Promise<CloseReport> {
+    for (const group of this.#groups) group.stopAdmitting();
+    this.#flush();
+    await this.#finishInFlight();
+    const forced = await this.#node.supervisor.stop();
     this.#drain();
     this.#closed = true;
     clearInterval(this.#sweep);
     for (const group of this.#groups) group.channel.close(ErrorNumber.closed);
     new Doorbell(this.#node.memory.doorbells, Bell.main).ring();
     await this.#node.lock?.release();
+    return { forced };
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+  /** What cannot finish, for want of a leader, is not waited for. */
+  async #finishInFlight(): Promise<void> {
+    const end = monotonicMs() + CLOSE_GRACE_MS;
+    const isWaiting = ({ channel, hasLeader }: Group): boolean => channel.inflight > 0 && hasLeader;
+    while (!this.#closed && monotonicMs() < end && this.#groups.some(isWaiting)) {
+      await new Promise((resolve) => setTimeout(resolve, CLOSE_POLL_MS));
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 }

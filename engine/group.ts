@@ -6,18 +6,22 @@
  */
 
 import { EventEmitter } from 'node:events';
+import { decodeConfiguration } from '../codec/configuration.js';
 import { monotonicMs } from '../io/clock.js';
-import type { StatusNumbers, StatusPage } from '../workers/status-page.js';
+import type { StatusPage } from '../workers/status-page.js';
 import {
   type BatchOptions,
   CHANNEL_BUSY,
+  CHANNEL_CLOSED,
   CHANNEL_TOO_LARGE,
   type Channel,
   type CompletionSink,
 } from './channel.js';
 import { ErrorNumber, RingraftError } from './errors.js';
+import { LIMITS } from './limits.js';
 import { nodeId } from './raft/types.js';
 import { Consistency } from './runtime/reads.js';
+import { type GroupStatus, type MemberStatus, membersOf, standingInWords } from './status.js';
 
 export interface CallOptions {
   /** Milliseconds until the call ends with an error. Default: the engine's `timeoutMs`. */
@@ -38,81 +42,119 @@ export interface ReadOptions extends CallOptions {
 
 /** What became of one command of `proposeMany`. */
 export type ProposeResult =
-  | { readonly ok: true; readonly value: Uint8Array }
+  | { readonly ok: true; readonly value: Buffer }
   | { readonly ok: false; readonly error: RingraftError };
 
+/** Listeners run in a turn of their own: what they throw is theirs. */
 export interface GroupEvents {
   role: [{ role: string; term: number; leader: number }];
   leader: [{ leader: number; previous: number; term: number }];
+  /** The commit index as of now and then, not each of its steps. */
   commit: [{ index: number; term: number }];
+  /** The group stopped on this node. Nothing is thrown when nobody listens. */
   error: [RingraftError];
 }
 
-/** Why the group on this node stopped; null while it runs. */
-interface Failure {
-  readonly error: RingraftError;
-}
-
 const POLL_MS = 5;
+
+interface GroupParts {
+  readonly name: string;
+  readonly id: number;
+  readonly node: { readonly id: number; readonly incarnation: number };
+  readonly channel: Channel;
+  readonly page: StatusPage;
+  readonly hosted: boolean;
+  readonly timeoutMs: number;
+  readonly readIndex: boolean;
+  /** How long after a refusal as busy another try is worth it. */
+  readonly busyRetryMs: () => number;
+}
 
 export class Group extends EventEmitter<GroupEvents> {
   readonly name: string;
   readonly id: number;
   /** The pipelined interface: no promise per operation. See channel.ts. */
   readonly channel: Channel;
+  readonly #node: GroupParts['node'];
   readonly #page: StatusPage;
+  readonly #hosted: boolean;
   readonly #timeoutMs: number;
   readonly #readIndex: boolean;
+  readonly #busyRetryMs: () => number;
   #leader = 0;
   #committed = 0;
-  #failure: Failure | null = null;
+  #configuration: { readonly index: number; readonly members: readonly MemberStatus[] };
+  /** Why nothing is taken any more: the group failed here, or the engine closes. */
+  #ended: RingraftError | null = null;
+  #failure: RingraftError | null = null;
 
-  constructor(parts: {
-    name: string;
-    id: number;
-    channel: Channel;
-    page: StatusPage;
-    timeoutMs: number;
-    readIndex: boolean;
-  }) {
+  constructor(parts: GroupParts) {
     super();
     this.name = parts.name;
     this.id = parts.id;
     this.channel = parts.channel;
+    this.#node = parts.node;
     this.#page = parts.page;
+    this.#hosted = parts.hosted;
     this.#timeoutMs = parts.timeoutMs;
     this.#readIndex = parts.readIndex;
+    this.#busyRetryMs = parts.busyRetryMs;
+    this.#configuration = { index: 0, members: [] };
   }
 
   /** Role, term, leader and indexes of this replica, as of its last turn. */
-  status(): StatusNumbers & { readonly name: string; readonly inflight: number } {
-    return { name: this.name, inflight: this.channel.inflight, ...this.#page.read() };
+  status(): GroupStatus {
+    const numbers = this.#page.read();
+    const { index, members } = this.#configuration;
+    const { id, incarnation } = this.#node;
+    const recorded = members.find((member) => member.id === id)?.incarnation ?? 0;
+    return {
+      name: this.name,
+      inflight: this.channel.inflight,
+      ...numbers,
+      standingText: standingInWords(numbers.standing, recorded, incarnation),
+      configurationIndex: index,
+      members,
+      machine: this.#hosted ? 'main' : 'worker',
+      failure: this.#failure && { code: this.#failure.code, message: this.#failure.message },
+    };
+  }
+
+  get hasLeader(): boolean {
+    return this.#page.read().leader !== 0;
   }
 
   /** Proposes one command and resolves with the state machine's answer. */
-  async propose(command: Uint8Array, options: ProposeOptions = {}): Promise<Uint8Array> {
+  async propose(command: Uint8Array, options: ProposeOptions = {}): Promise<Buffer> {
     const [result] = await this.proposeMany([command], options);
     if (result === undefined) throw new RingraftError(ErrorNumber.closed);
     if (!result.ok) throw result.error;
     return result.value;
   }
 
-  /** Proposes commands in order and resolves once all are answered: one promise for the batch. */
-  proposeMany(
+  /**
+   * Proposes commands in order and resolves once all are answered: one promise for the batch. When
+   * one is refused as busy, so are those behind it; each result says what became of its command.
+   */
+  async proposeMany(
     commands: readonly Uint8Array[],
     options: ProposeOptions = {},
   ): Promise<ProposeResult[]> {
-    const batch = this.#batchOptions(options, options.forward ?? true, Consistency.linearizable);
+    const { linearizable } = Consistency;
+    let busy = false;
+    const batch = this.#batchOptions(options, options.forward ?? true, linearizable);
     return this.#collect(commands.length, options.signal, (sink, i) => {
       const command = commands[i] as Uint8Array;
-      const at = this.channel.claimWrite(command.length, batch, sink, i);
+      // A later one must not be executed without those before it.
+      const at = busy ? CHANNEL_BUSY : this.channel.claimWrite(command.length, batch, sink, i);
+      busy ||= at === CHANNEL_BUSY;
       if (at >= 0) this.channel.writeBuffer.set(command, at);
       return at;
     });
   }
 
   /** Asks the state machine; linearizable unless `consistency` says otherwise. */
-  async read(query: Uint8Array, options: ReadOptions = {}): Promise<Uint8Array> {
+  async read(query: Uint8Array, options: ReadOptions = {}): Promise<Buffer> {
     const consistency = Consistency[options.consistency ?? 'linearizable'];
     if (!this.#readIndex && consistency === Consistency.linearizable) {
       const detail = 'enableReadIndex is false: only reads with consistency "local" are served';
@@ -130,8 +172,14 @@ export class Group extends EventEmitter<GroupEvents> {
   }
 
   #batchOptions(options: CallOptions, mayForward: boolean, consistency: Consistency): BatchOptions {
-    const deadline = monotonicMs() + (options.timeoutMs ?? this.#timeoutMs);
+    const deadline = this.#deadline(options);
     return { deadline, mayForward, consistency, behindWrites: false };
+  }
+
+  #deadline({ timeoutMs = this.#timeoutMs }: CallOptions): number {
+    if (timeoutMs > 0 && timeoutMs <= LIMITS.timeoutMsMax) return monotonicMs() + timeoutMs;
+    const detail = `timeoutMs is ${timeoutMs}, must be more than 0 and at most ${LIMITS.timeoutMsMax}`;
+    throw new RingraftError(ErrorNumber.invalidOptions, { detail });
   }
 
   #collect(
@@ -140,7 +188,7 @@ export class Group extends EventEmitter<GroupEvents> {
     claim: (sink: CompletionSink, i: number) => number,
   ): Promise<ProposeResult[]> {
     if (signal?.aborted) return Promise.reject(aborted(signal));
-    if (this.#failure !== null) return Promise.reject(this.#failure.error);
+    if (this.#ended !== null) return Promise.reject(this.#ended);
     return new Promise((resolve, reject) => {
       const results: ProposeResult[] = new Array(count);
       let missing = count;
@@ -153,14 +201,21 @@ export class Group extends EventEmitter<GroupEvents> {
       };
       const onAbort = (): void => reject(aborted(signal as AbortSignal));
       signal?.addEventListener('abort', onAbort, { once: true });
-      const sink = promiseSink(settle);
+      const sink = promiseSink(settle, (code, leader) => this.#errorOf(code, leader));
       for (let i = 0; i < count; i += 1) {
-        const at = claim(sink, i);
-        if (at === CHANNEL_BUSY) sink.refused(i, ErrorNumber.busy, 0);
-        if (at === CHANNEL_TOO_LARGE) sink.refused(i, ErrorNumber.tooLarge, 0);
+        const refusal = REFUSALS[claim(sink, i)];
+        if (refusal !== undefined) sink.refused(i, refusal, 0);
       }
       if (count === 0) resolve(results);
     });
+  }
+
+  #errorOf(code: ErrorNumber, leader: number): RingraftError {
+    // The reason of a failed group was told before its refusals: it names index and cause.
+    const isFailure = code === ErrorNumber.stateMachine || code === ErrorNumber.storage;
+    if (isFailure && this.#failure !== null) return this.#failure;
+    const retry = code === ErrorNumber.busy ? { retryAfterMs: this.#busyRetryMs() } : {};
+    return new RingraftError(code, { leader: nodeId(leader), ...retry });
   }
 
   /** Resolves with the leader's node id once one is known here. */
@@ -175,30 +230,37 @@ export class Group extends EventEmitter<GroupEvents> {
   }
 
   async #poll(options: CallOptions, late: ErrorNumber, done: () => boolean): Promise<void> {
-    const deadline = monotonicMs() + (options.timeoutMs ?? this.#timeoutMs);
+    const deadline = this.#deadline(options);
     while (!done()) {
       if (options.signal?.aborted) throw aborted(options.signal);
-      if (this.#failure !== null) throw this.#failure.error;
+      if (this.#ended !== null) throw this.#ended;
       if (monotonicMs() >= deadline) throw new RingraftError(late);
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
   }
 
-  /** An event of the consensus worker. */
+  /** An event of the consensus worker. Listeners must not run while a ring is drained. */
   onEvent(json: string): void {
     const event = JSON.parse(json) as
       | { kind: 'role'; role: string; term: number; leader: number }
-      | { kind: 'configuration' }
+      | { kind: 'configuration'; index: number; bytes: string }
       | { kind: 'failed'; code: ErrorNumber; text: string };
-    if (event.kind === 'role') {
-      const { role, term, leader } = event;
-      this.emit('role', { role, term, leader });
-      const previous = this.#leader;
-      this.#leader = leader;
-      if (previous !== leader) this.emit('leader', { leader, previous, term });
-    } else if (event.kind === 'failed') {
+    if (event.kind === 'role') this.#onRole(event);
+    else if (event.kind === 'failed') {
       this.fail(new RingraftError(event.code, { detail: event.text }));
+    } else {
+      const configuration = decodeConfiguration(Buffer.from(event.bytes, 'base64'));
+      this.#configuration = { index: event.index, members: membersOf(configuration) };
     }
+  }
+
+  #onRole({ role, term, leader }: { role: string; term: number; leader: number }): void {
+    const previous = this.#leader;
+    this.#leader = leader;
+    queueMicrotask(() => {
+      this.emit('role', { role, term, leader });
+      if (previous !== leader) this.emit('leader', { leader, previous, term });
+    });
   }
 
   /** Commit notifications, when anybody listens; called now and then. */
@@ -213,32 +275,51 @@ export class Group extends EventEmitter<GroupEvents> {
   /** The group stopped on this node. */
   fail(error: RingraftError): void {
     if (this.#failure !== null) return;
-    this.#failure = { error };
-    if (this.listenerCount('error') > 0) this.emit('error', error);
+    this.#failure = error;
+    this.#ended = error;
+    queueMicrotask(() => {
+      if (this.listenerCount('error') > 0) this.emit('error', error);
+    });
+  }
+
+  /** The engine closes: nothing more is taken. */
+  stopAdmitting(): void {
+    this.#ended ??= new RingraftError(ErrorNumber.closed);
+    this.channel.stopAdmitting();
   }
 
   get failure(): RingraftError | null {
-    return this.#failure?.error ?? null;
+    return this.#failure;
   }
 }
+
+/** What the channel's refusals mean to a caller. */
+const REFUSALS: Readonly<Record<number, ErrorNumber | undefined>> = {
+  [CHANNEL_BUSY]: ErrorNumber.busy,
+  [CHANNEL_TOO_LARGE]: ErrorNumber.tooLarge,
+  [CHANNEL_CLOSED]: ErrorNumber.closed,
+};
 
 function aborted(signal: AbortSignal): RingraftError {
   return new RingraftError(ErrorNumber.aborted, { cause: signal.reason });
 }
 
-function promiseSink(settle: (i: number, result: ProposeResult) => void): CompletionSink {
+function promiseSink(
+  settle: (i: number, result: ProposeResult) => void,
+  errorOf: (code: ErrorNumber, leader: number) => RingraftError,
+): CompletionSink {
   return {
     result(i, buffer, start, end, rejected) {
-      const value = Uint8Array.prototype.slice.call(buffer, start, end);
+      const value = Buffer.from(buffer.subarray(start, end));
       if (!rejected) settle(i, { ok: true, value });
       else {
-        const detail = Buffer.from(value).toString();
+        const detail = value.toString();
         const error = new RingraftError(ErrorNumber.rejected, { detail, data: value });
         settle(i, { ok: false, error });
       }
     },
     refused(i, code, leader) {
-      settle(i, { ok: false, error: new RingraftError(code, { leader: nodeId(leader) }) });
+      settle(i, { ok: false, error: errorOf(code, leader) });
     },
   };
 }

@@ -2,9 +2,30 @@
  * The public face of ringraft: exports only.
  */
 
-export { type EngineOptions, type GroupOptions, TIMING_PRESETS } from './config.js';
-export { Engine, type EngineEvents, type EngineStatus } from './engine.js';
-export { RingraftError } from './errors.js';
+export {
+  type BatchOptions,
+  CHANNEL_BUSY,
+  CHANNEL_CLOSED,
+  CHANNEL_TOO_LARGE,
+  type Channel,
+  type CompletionSink,
+} from './channel.js';
+export {
+  type EngineOptions,
+  type GroupOptions,
+  type SyncMode,
+  TIMING_PRESETS,
+  type TimingPreset,
+} from './config.js';
+export {
+  type CloseReport,
+  Engine,
+  type EngineEvents,
+  type EngineStatus,
+  type OpenOptions,
+  type PeerEvent,
+} from './engine.js';
+export { ERROR_KINDS, ErrorNumber, RingraftError } from './errors.js';
 export type {
   CallOptions,
   GroupEvents,
@@ -13,9 +34,11 @@ export type {
   ReadOptions,
 } from './group.js';
 export { Group } from './group.js';
+export { type HostedEntry, type HostedMachine, Reject } from './hosted-machine.js';
 export type {
   ApplyBatch,
   MachineContext,
   StateMachine,
   StateMachineFactory,
 } from './state-machine.js';
+export type { GroupStatus, MemberStatus } from './status.js';

@@ -29,6 +29,7 @@ import type {
 import { createNodeMemory, type NodeMemory } from '../workers/topology.js';
 import type { ResolvedOptions } from './config.js';
 import { ErrorNumber, RingraftError } from './errors.js';
+import { isHostedMachine } from './hosted-machine.js';
 import { LIMITS } from './limits.js';
 import { bootstrapConfiguration } from './raft/membership.js';
 import type { RaftOptions, Recovered } from './raft/state.js';
@@ -141,10 +142,13 @@ function recoveredFor(
 
 const hashOf = (text: string): number => crc32c(Buffer.from(text));
 
+/** Throws RingraftError, or the reason of `signal` when that ended the start. */
 export async function startNode(
   options: ResolvedOptions,
   events: SupervisorEvents,
+  signal?: AbortSignal,
 ): Promise<RunningNode> {
+  signal?.throwIfAborted();
   const identity = await openIdentity(options);
   const threadOfGroup = options.groups.map((_, group) => group % options.workers);
   const memory = createNodeMemory(
@@ -155,16 +159,28 @@ export async function startNode(
     options.workers,
   );
   const supervisor = new Supervisor(memory, options.workers, events);
+  const onAbort = (): void => supervisor.abandonStart(signal?.reason);
+  signal?.addEventListener('abort', onAbort);
   try {
     return await startThreads(options, identity, memory, threadOfGroup, supervisor);
   } catch (cause) {
     await supervisor.stop();
     await identity.lock?.release();
-    if (!(cause instanceof ThreadRefused)) throw asDataError(cause);
-    const number = cause.thread === 'consensus' ? ErrorNumber.stateMachine : ErrorNumber.storage;
-    const which = cause.thread === 'transport' ? ErrorNumber.invalidOptions : number;
-    throw new RingraftError(which, { detail: cause.message, cause });
+    signal?.throwIfAborted();
+    throw cause instanceof ThreadRefused ? asStartError(cause) : asDataError(cause);
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
   }
+}
+
+function asStartError(refused: ThreadRefused): RingraftError {
+  const number = {
+    io: ErrorNumber.storage,
+    bulk: ErrorNumber.storage,
+    consensus: ErrorNumber.stateMachine,
+    transport: ErrorNumber.listen,
+  }[refused.thread];
+  return new RingraftError(number, { detail: refused.message, cause: refused });
 }
 
 function bootstrapOf(options: ResolvedOptions): Configuration {
@@ -190,7 +206,7 @@ function groupData(
       locations: found?.locations ?? [],
       entryBytesMax: group.entryBytesMax,
       status: statusPages[number] as SharedArrayBuffer,
-      machineUrl: String(group.machine),
+      machineUrl: isHostedMachine(group.machine) ? null : String(group.machine),
       machineOptions: group.machineOptions,
     };
   });

@@ -19,13 +19,17 @@ import { ErrorNumber } from '../engine/errors.js';
 import { MessageKind } from '../engine/raft/message.js';
 import { incarnation, nodeId } from '../engine/raft/types.js';
 import { GroupRuntime, type GroupRuntimeOptions } from '../engine/runtime/group-runtime.js';
+import { InWorkerHost } from '../engine/runtime/machine-host.js';
+import type { StateMachine } from '../engine/state-machine.js';
 import { monotonicMs, wallMs } from '../io/clock.js';
+import { HostedMachineHost } from './hosted-host.js';
 import {
   RingCompletionPort,
   RingLogReaderPort,
   RingNetworkPort,
   RingStoragePort,
 } from './ports/ring-ports.js';
+import { readApplied, readFailed } from './records/hosted.js';
 import { InboxKind, readPropose, readRead } from './records/inbox.js';
 import { LoadKind, readLoaded } from './records/load.js';
 import { FRAME_RECORD_BYTES, PeerRecordKind, readPeerHeader } from './records/peer.js';
@@ -60,6 +64,8 @@ export class GroupAgent {
   readonly #oldLog: RingLogReaderPort;
   readonly #completions: RingCompletionPort;
   readonly #network: RingNetworkPort;
+  /** Null: the machine lives in this worker. */
+  readonly #hosted: HostedMachineHost | null;
   #now = 0;
   #intake = 0;
   #moreWork = false;
@@ -69,7 +75,9 @@ export class GroupAgent {
   constructor(
     group: number,
     memory: GroupMemory,
-    options: GroupRuntimeOptions,
+    options: Omit<GroupRuntimeOptions, 'host'>,
+    /** Null: it is hosted on the main thread. */
+    machine: StateMachine | null,
     bells: GroupBells,
     status: StatusPage,
   ) {
@@ -92,7 +100,10 @@ export class GroupAgent {
       wallClock: wallMs,
       stopwatch: monotonicMs,
     };
-    this.runtime = new GroupRuntime(options, ports, monotonicMs());
+    const { producer } = this.#completions;
+    this.#hosted = machine === null ? new HostedMachineHost(memory.arena, producer) : null;
+    const host = machine === null ? (this.#hosted as HostedMachineHost) : new InWorkerHost(machine);
+    this.runtime = new GroupRuntime({ ...options, host }, ports, monotonicMs());
   }
 
   hasWork(): boolean {
@@ -134,15 +145,22 @@ export class GroupAgent {
     if (this.#completions.producer.publish()) this.#bells.main.ring();
   }
 
-  /** Ends the group: everything that waits is answered. */
+  /** Ends the group: everything that waits, here or in the inbox, is answered. */
   close(): void {
     this.runtime.close();
+    this.#refuseInbox();
     this.#publish();
+  }
+
+  #refuseInbox(): void {
+    this.#intake = Number.NEGATIVE_INFINITY;
+    this.#inbox.drain(this.#onInbox, Number.POSITIVE_INFINITY);
   }
 
   /** The node cannot go on: everything that waits is answered with `code`. */
   fail(code: ErrorNumber, text: string): void {
     this.runtime.fail(code, text);
+    this.#refuseInbox();
     this.#publish();
   }
 
@@ -167,6 +185,11 @@ export class GroupAgent {
       this.runtime.onProposals(readPropose(buffer, view, at, bytes), this.#now);
     } else if (kind === InboxKind.read) {
       this.runtime.onReads(readRead(buffer, view, at, bytes), this.#now);
+    } else if (kind === InboxKind.applied) {
+      this.#hosted?.onApplied(readApplied(view, at));
+    } else if (kind === InboxKind.failed) {
+      const { index, text } = readFailed(buffer, view, at, bytes);
+      this.#hosted?.onFailed(index, text);
     }
     return RECORD_TAKEN;
   };

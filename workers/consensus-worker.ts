@@ -5,8 +5,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { ErrorNumber } from '../engine/errors.js';
-import { InWorkerHost } from '../engine/runtime/machine-host.js';
-import type { StateMachine, StateMachineFactory } from '../engine/state-machine.js';
+import type { MachineContext, StateMachine, StateMachineFactory } from '../engine/state-machine.js';
 import { GroupAgent } from './consensus-loop.js';
 import { FatalWord } from './fatal.js';
 import { runParked } from './park-loop.js';
@@ -19,17 +18,36 @@ import { Bell, type GroupMemory, StopStage } from './topology.js';
 const data = workerData as ConsensusThreadData;
 const { memory } = data;
 
-async function loadMachine(group: GroupThreadData): Promise<StateMachine> {
-  const module = (await import(group.machineUrl as string)) as { default?: StateMachineFactory };
-  if (typeof module.default !== 'function') {
-    throw new TypeError(`${group.machineUrl} has no default export that makes a state machine`);
+const OPERATIONS = ['apply', 'query', 'snapshot', 'restore'] as const;
+
+/** Loads and makes the machine of a group; null when it is hosted on the main thread. */
+async function loadMachine(group: GroupThreadData): Promise<StateMachine | null> {
+  if (group.machineUrl === null) return null;
+  const { machineUrl, name } = group;
+  try {
+    const module = (await import(machineUrl)) as { default?: StateMachineFactory };
+    if (typeof module.default !== 'function') {
+      throw new TypeError('it has no default export that makes a state machine');
+    }
+    const machine = module.default(machineContext(group));
+    for (const operation of OPERATIONS) {
+      if (typeof machine?.[operation] === 'function') continue;
+      throw new TypeError(`what its default export makes has no ${operation}()`);
+    }
+    return machine;
+  } catch (cause) {
+    const reason = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+    throw new Error(`the machine of group "${name}", ${machineUrl}, does not load: ${reason}`);
   }
-  return module.default({
+}
+
+function machineContext(group: GroupThreadData): MachineContext {
+  return {
     groupName: group.name,
     groupId: group.group,
     nodeId: data.nodeId,
     options: group.machineOptions,
-  });
+  };
 }
 
 async function makeAgent(group: GroupThreadData): Promise<GroupAgent> {
@@ -41,11 +59,12 @@ async function makeAgent(group: GroupThreadData): Promise<GroupAgent> {
     bulk: bell(data.memoryMode ? Bell.io : Bell.bulk),
     transport: bell(Bell.transport),
   };
-  const host = new InWorkerHost(await loadMachine(group));
+  const machine = await loadMachine(group);
   const { raft, recovered, locations, entryBytesMax } = group;
   const arenaMemory = groupMemory.arena;
-  const options = { raft, recovered, locations, arenaMemory, entryBytesMax, host };
-  return new GroupAgent(group.group, groupMemory, options, bells, new StatusPage(group.status));
+  const options = { raft, recovered, locations, arenaMemory, entryBytesMax };
+  const page = new StatusPage(group.status);
+  return new GroupAgent(group.group, groupMemory, options, machine, bells, page);
 }
 
 function say(message: ThreadReady): void {
@@ -88,7 +107,7 @@ function dieHere(cause: unknown): void {
 }
 
 run().catch((cause: unknown) => {
-  const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+  const text = cause instanceof Error ? cause.message : String(cause);
   say({ kind: 'refused', code: 'ERR_STATE_MACHINE', text });
   dieHere(cause);
 });

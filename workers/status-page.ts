@@ -11,6 +11,7 @@
 import { Standing } from '../engine/raft/state.js';
 import { Role } from '../engine/raft/types.js';
 import type { GroupRuntime } from '../engine/runtime/group-runtime.js';
+import type { StatusNumbers } from '../engine/status.js';
 
 const ROLES = [Role.follower, Role.preCandidate, Role.candidate, Role.leader] as const;
 const STANDINGS = [
@@ -33,18 +34,6 @@ const SLOT = {
   failed: 8,
 } as const;
 const STATUS_PAGE_BYTES = 16 * Float64Array.BYTES_PER_ELEMENT;
-
-export interface StatusNumbers {
-  readonly role: Role;
-  readonly term: number;
-  readonly leader: number;
-  readonly commitIndex: number;
-  readonly appliedIndex: number;
-  readonly lastIndex: number;
-  readonly durableIndex: number;
-  readonly standing: Standing;
-  readonly failed: boolean;
-}
 
 export function createStatusPage(): SharedArrayBuffer {
   return new SharedArrayBuffer(STATUS_PAGE_BYTES);

@@ -8,9 +8,7 @@
  * This file must never know what travels through the rings.
  */
 
-import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
-import { FatalWord, NOT_FATAL } from './fatal.js';
 import { spawnWorker } from './spawn.js';
 import type {
   BulkThreadData,
@@ -20,7 +18,7 @@ import type {
   ThreadReady,
   TransportThreadData,
 } from './thread-data.js';
-import { Death, die, wakeAll } from './thread-death.js';
+import { Death, deathText, die, wakeAll } from './thread-death.js';
 import { type NodeMemory, StopStage } from './topology.js';
 
 type ThreadData = IoThreadData | BulkThreadData | ConsensusThreadData | TransportThreadData;
@@ -41,8 +39,8 @@ export class ThreadRefused extends Error {
   readonly thread: ThreadName;
   readonly code: string;
 
-  constructor(thread: ThreadName, code: string, text: string) {
-    super(text);
+  constructor(thread: ThreadName, code: string, text: string, cause?: unknown) {
+    super(text, cause === undefined ? undefined : { cause });
     this.name = 'ThreadRefused';
     this.thread = thread;
     this.code = code;
@@ -52,7 +50,9 @@ export class ThreadRefused extends Error {
 interface Running {
   readonly name: ThreadName;
   readonly worker: Worker;
-  readonly exited: Promise<unknown>;
+  readonly exited: Promise<void>;
+  /** It has said its first word; before that it looks at no stop word. */
+  ready: boolean;
 }
 
 export interface SupervisorEvents {
@@ -67,6 +67,9 @@ export class Supervisor {
   readonly #events: SupervisorEvents;
   readonly #running: Running[] = [];
   readonly #stop: Int32Array;
+  /** Why no thread is started or waited for any more. */
+  #abandoned: { readonly cause: unknown } | null = null;
+  #rejectStart: (cause: unknown) => void = () => {};
   #stopping = false;
   #dead = false;
 
@@ -79,11 +82,15 @@ export class Supervisor {
 
   /** Starts a thread and waits for its first word. Throws ThreadRefused when it cannot run. */
   async start(data: ThreadData): Promise<ThreadReady> {
+    if (this.#abandoned !== null) throw this.#abandoned.cause;
     const name = data.kind;
     const worker = spawnWorker(import.meta.url, MODULES[name], { workerData: data });
-    const exited = once(worker, 'exit');
-    this.#running.push({ name, worker, exited });
-    const ready = new Promise<ThreadReady>((resolve, reject) => {
+    // Not `once` of node:events: it rejects for an error, which ends the process if nobody waits.
+    const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+    const running = { name, worker, exited, ready: false };
+    this.#running.push(running);
+    const first = await new Promise<ThreadReady>((resolve, reject) => {
+      this.#rejectStart = reject;
       worker.on('message', (message: ThreadReady | ThreadEvent) => {
         if (message.kind === 'peer') this.#events.peer(message);
         else if (message.kind === 'refused') {
@@ -91,28 +98,29 @@ export class Supervisor {
         } else resolve(message);
       });
       worker.once('error', (cause) => {
-        reject(cause);
+        reject(new ThreadRefused(name, 'ERR_THREAD', String(cause), cause));
         this.#onDeath(name, cause);
       });
       worker.once('exit', () => {
         reject(new ThreadRefused(name, 'ERR_THREAD', `the ${name} thread ended`));
-        this.#onDeath(name, new Error(`the ${name} thread ended`));
+        this.#onDeath(name, new Error('it ended without being asked to'));
       });
     });
-    return await ready;
+    running.ready = true;
+    return first;
+  }
+
+  /** Ends the start: the thread under way is no longer waited for, none follows. */
+  abandonStart(cause: unknown): void {
+    this.#abandoned ??= { cause };
+    this.#rejectStart(cause);
   }
 
   #onDeath(name: ThreadName, cause: unknown): void {
     if (this.#stopping || this.#dead) return;
     this.#dead = true;
     die(this.#memory, this.#consensusThreads, Death[name], cause);
-    this.#events.died(`the ${name} thread died: ${this.fatalText ?? String(cause)}`);
-  }
-
-  /** What the first dying thread said; null while all live. */
-  get fatalText(): string | null {
-    const fatal = new FatalWord(this.#memory.fatal);
-    return fatal.code() === NOT_FATAL ? null : fatal.message();
+    this.#events.died(deathText(this.#memory) ?? String(cause));
   }
 
   /** Ends all threads in order. Returns the stages that had to be forced. */
@@ -129,8 +137,12 @@ export class Supervisor {
     Atomics.store(this.#stop, 0, stage);
     wakeAll(this.#memory, this.#consensusThreads);
     const forced: string[] = [];
-    for (const { name, worker, exited } of this.#running) {
+    for (const { name, worker, exited, ready } of this.#running) {
       if (!names.includes(name)) continue;
+      if (!ready) {
+        await worker.terminate();
+        continue;
+      }
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<'late'>((resolve) => {
         timer = setTimeout(() => resolve('late'), STAGE_MS_MAX);

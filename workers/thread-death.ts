@@ -4,12 +4,23 @@
  * The main thread may be blocked for seconds; the other threads stop by the word alone.
  */
 
-import { FatalWord } from './fatal.js';
+import { FATAL_UNEXPLAINED, FatalWord, NOT_FATAL } from './fatal.js';
 import { Doorbell } from './ring/doorbell.js';
 import { Bell, type NodeMemory } from './topology.js';
 
 /** Which thread died: the code in the fatal word. */
 export const Death = { io: 1, bulk: 2, transport: 3, consensus: 4 } as const;
+
+/** Which thread died first and what it said; null while all live. */
+export function deathText(memory: NodeMemory): string | null {
+  const word = new FatalWord(memory.fatal);
+  const code = word.code();
+  if (code === NOT_FATAL) return null;
+  const name = Object.entries(Death).find(([, number]) => number === code)?.[0];
+  return code === FATAL_UNEXPLAINED
+    ? 'a thread died'
+    : `the ${name} thread died: ${word.message()}`;
+}
 
 /** Rings every doorbell of the node. */
 export function wakeAll(memory: NodeMemory, threads: number): void {

@@ -29,6 +29,8 @@ export class Applier {
   #target: LogIndex = NO_INDEX;
   #applied: LogIndex = NO_INDEX;
   #atHost = false;
+  /** Who waits for entries of the slab that is with the machine. */
+  #partsAtHost: readonly BatchPart[] = [];
   #loading = false;
   #loaded: LoadedEntries | null = null;
 
@@ -110,6 +112,7 @@ export class Applier {
     const claims = this.#writes.claim(first, last, term);
     for (const part of claims.lost) this.#lost(part);
     this.#atHost = true;
+    this.#partsAtHost = claims.wanted;
     this.#host.apply(slab, last, claims.wanted);
   }
 
@@ -117,8 +120,19 @@ export class Applier {
   onApplied(last: LogIndex): void {
     assert(this.#atHost, 'a host answers what it was given');
     this.#atHost = false;
+    this.#partsAtHost = [];
     this.#applied = last;
     this.#raft.applied(last);
+  }
+
+  /** Who waits for entries from `index` on of a slab that the machine will not finish; once. */
+  takeUnfinished(index: number): BatchPart[] {
+    const parts = this.#partsAtHost.filter((part) => part.last >= index);
+    this.#partsAtHost = [];
+    return parts.map((part) => {
+      const first = Math.max(part.first, index);
+      return { ...part, offset: part.offset + first - part.first, first };
+    });
   }
 
   #load(first: LogIndex): void {

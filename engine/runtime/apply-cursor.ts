@@ -17,7 +17,7 @@ import { ResultWriter } from '../../codec/results.js';
 import type { ApplyBatch } from '../state-machine.js';
 import type { BatchPart } from './pending-writes.js';
 
-/** A finished part flushes its results before they grow past this. */
+/** Results are handed on before they grow past this; a single one may be larger. */
 const RESULT_BYTES_MAX = 64 * 1024;
 const NO_BYTES = new Uint8Array(0);
 
@@ -110,14 +110,20 @@ export class ApplyCursor implements ApplyBatch {
   #answer(bytes: Uint8Array, rejected: boolean): void {
     if (this.#answered) return;
     this.#answered = true;
+    // One that is too large to travel must not take others down with it.
+    if (this.#results.length + bytes.length > RESULT_BYTES_MAX) this.#flush();
     this.#results.add(bytes, rejected);
-    if (this.#results.length >= RESULT_BYTES_MAX) this.#flush();
   }
 
   /** The machine is done with the slab: whatever it left unread counts as answered with nothing. */
   finish(): void {
     while (this.next()) this.reply(NO_BYTES);
     if (this.index >= this.#partLast) this.#finishPart();
+  }
+
+  /** The machine threw at the current entry: what was answered before it is handed on. */
+  abandon(): void {
+    this.#flush();
   }
 
   #nextPart(): void {

@@ -13,7 +13,14 @@ import type { AppendRequest, Message } from '../raft/message.js';
 import { Raft } from '../raft/raft.js';
 import type { Persist, Ready } from '../raft/ready.js';
 import type { RaftOptions, Recovered } from '../raft/state.js';
-import { type Incarnation, type LogIndex, NOBODY, type NodeId, type Term } from '../raft/types.js';
+import {
+  type Incarnation,
+  type LogIndex,
+  NO_INDEX,
+  NOBODY,
+  type NodeId,
+  type Term,
+} from '../raft/types.js';
 import { Applier } from './applier.js';
 import type { ArenaOptions } from './arena.js';
 import { BlockIndex, type BlockLocation } from './block-index.js';
@@ -29,6 +36,8 @@ import { configurationsIn, isWholeSlab, skipEntries } from './slab.js';
 const NO_BYTES = new Uint8Array(0);
 /** How long one turn applies entries before it looks at messages again. */
 const APPLY_MS_MAX = 1;
+/** What a machine threw travels in one record, stack and all, cut to this. */
+const FAILURE_CHARACTERS_MAX = 4000;
 
 export interface GroupRuntimeOptions {
   readonly raft: RaftOptions;
@@ -69,7 +78,8 @@ export class GroupRuntime {
   readonly #reads: Reads;
   #submitted: SubmittedEntries[] = [];
   #leading = false;
-  #failed = false;
+  /** With what everything that comes now is refused; null while the group runs. */
+  #endedBy: ErrorNumber | null = null;
 
   constructor(options: GroupRuntimeOptions, ports: RuntimePorts, now: number) {
     this.#options = options;
@@ -103,16 +113,22 @@ export class GroupRuntime {
 
   #hostEvents(): HostEvents {
     return {
-      applied: (last) => this.#applier.onApplied(last as LogIndex),
+      applied: (last) => {
+        if (!this.#failed) this.#applier.onApplied(last as LogIndex);
+      },
       partDone: (batch, offset, count, results) =>
         this.#ports.completions.results(batch, offset, count, results),
       queried: (batch, offset, count, results) =>
         this.#ports.completions.readResults(batch.id, offset, count, results),
-      failed: (index, cause) => {
-        const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
-        this.fail(ErrorNumber.stateMachine, `apply of entry ${index} threw: ${text}`);
-      },
+      failed: (index, cause) => this.#onMachineFailed(index, cause),
     };
+  }
+
+  #onMachineFailed(index: number, cause: unknown): void {
+    if (this.#failed) return;
+    const thrown = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+    const text = `apply of entry ${index} threw: ${thrown.slice(0, FAILURE_CHARACTERS_MAX)}`;
+    this.fail(ErrorNumber.stateMachine, text, index);
   }
 
   get appliedIndex(): LogIndex {
@@ -121,7 +137,11 @@ export class GroupRuntime {
 
   /** The group stopped on this node: its state machine threw or its log cannot be read. */
   get failed(): boolean {
-    return this.#failed;
+    return this.#failed && this.#endedBy !== ErrorNumber.closed;
+  }
+
+  get #failed(): boolean {
+    return this.#endedBy !== null;
   }
 
   /** When `tick` must be called at the latest. */
@@ -179,6 +199,7 @@ export class GroupRuntime {
     // bytes.
     this.log.truncateAfter(index, this.raft.state.submittedSeq + 1);
     this.#oldLog.blocks.truncateAfter(index);
+    this.#reads.truncateAfter(index);
   }
 
   onForward(
@@ -190,7 +211,10 @@ export class GroupRuntime {
     end: number,
     now: number,
   ): boolean {
-    if (this.#failed) return true;
+    if (this.#failed) {
+      this.#proposals.refuseForward(from, forwardId, count);
+      return true;
+    }
     return this.#proposals.onForward(from, forwardId, count, slab, start, end, now);
   }
 
@@ -201,7 +225,6 @@ export class GroupRuntime {
   /** A peer proved itself on a new connection; `restarted` when its boot id is new. */
   onPeerUp(peer: NodeId, incarnation: Incarnation, restarted: boolean): void {
     if (this.#failed) return;
-    this.#proposals.onPeerUp(peer);
     this.raft.connected(peer, incarnation, restarted);
     this.#placeCreated();
   }
@@ -211,12 +234,12 @@ export class GroupRuntime {
   }
 
   onProposals(batch: ProposalBatch, now: number): void {
-    if (this.#failed) this.#proposals.refuse(batch.id, batch.count, ErrorNumber.stateMachine);
+    if (this.#endedBy !== null) this.#proposals.refuse(batch.id, batch.count, this.#endedBy);
     else this.#proposals.propose(batch, now);
   }
 
   onReads(request: ReadRequest, now: number): void {
-    if (this.#failed) this.#reads.refuse(request, ErrorNumber.stateMachine);
+    if (this.#endedBy !== null) this.#reads.refuse(request, this.#endedBy);
     else this.#reads.ask(request, now);
   }
 
@@ -317,21 +340,31 @@ export class GroupRuntime {
   /**
    * Stops the group on this node and answers everything that waits; the core is stepped no more.
    */
-  fail(code: ErrorNumber, text: string): void {
+  fail(code: ErrorNumber, text: string, thrownAt = NO_INDEX as number): void {
     if (this.#failed) return;
-    this.#failed = true;
-    this.#proposals.drain(code);
-    this.#reads.drain(code);
-    this.#oldLog.forget();
+    // The reason comes first: the refusals that follow can then name it.
     this.#ports.completions.event({ kind: 'failed', code, text });
+    this.#end(code, thrownAt);
+    this.#oldLog.forget();
   }
 
   /** Ends the group: everything that still waits gets an answer. */
   close(): void {
-    if (this.#failed) return;
-    this.#failed = true;
-    this.#proposals.drain(ErrorNumber.closed);
-    this.#reads.drain(ErrorNumber.closed);
+    if (!this.#failed) this.#end(ErrorNumber.closed, NO_INDEX);
+  }
+
+  #end(code: ErrorNumber, thrownAt: number): void {
+    this.#endedBy = code;
+    for (const part of this.#applier.takeUnfinished(thrownAt)) {
+      const { batch, offset, first, last } = part;
+      // Whoever waits for the entry that threw learns why; those behind it others may still apply.
+      const threw = first === thrownAt ? 1 : 0;
+      if (threw > 0) this.#proposals.end(batch, offset, 1, code);
+      const rest = last - first + 1 - threw;
+      if (rest > 0) this.#proposals.end(batch, offset + threw, rest, ErrorNumber.outcomeUnknown);
+    }
+    this.#proposals.drain(code);
+    this.#reads.drain(code);
   }
 
   get leader(): NodeId {

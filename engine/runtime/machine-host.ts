@@ -12,8 +12,8 @@ import { ApplyCursor, type EntrySlab, type PartDone } from './apply-cursor.js';
 import type { ReadBatch } from './pending-reads.js';
 import type { BatchPart } from './pending-writes.js';
 
-/** Answers are handed on before they grow past this by more than one answer. */
-const ANSWER_BYTES_MAX = 256 * 1024;
+/** Answers are handed on before they grow past this; a single one may be larger. */
+const ANSWER_BYTES_MAX = 64 * 1024;
 
 export interface HostEvents {
   /** Entries up to `last` are applied and their results handed on. */
@@ -21,7 +21,7 @@ export interface HostEvents {
   readonly partDone: PartDone;
   /** Answers to queries `[offset, offset + count)` of a batch. */
   queried(batch: ReadBatch, offset: number, count: number, results: Uint8Array): void;
-  /** `apply` threw: the group cannot go on here. */
+  /** `apply` threw at `index`; results of entries before it are handed on. The group ends here. */
   failed(index: number, cause: unknown): void;
 }
 
@@ -54,7 +54,8 @@ export class InWorkerHost implements MachineHost {
       this.#machine.apply(cursor);
       cursor.finish();
     } catch (cause) {
-      events.failed(cursor.index, cause);
+      cursor.abandon();
+      events.failed(Math.max(cursor.index, slab.first), cause);
       return;
     }
     events.applied(last);
@@ -65,24 +66,32 @@ export class InWorkerHost implements MachineHost {
     let at = 0;
     for (let i = 0; i < count; i += 1) {
       const length = queries.readUInt32LE(at);
-      this.#answer(queries.subarray(at + 4, at + 4 + length));
+      this.#answer(batch, i, queries.subarray(at + 4, at + 4 + length));
       at += 4 + length;
-      if (this.#answers.length >= ANSWER_BYTES_MAX || i === count - 1) this.#handOn(batch, i + 1);
     }
+    this.#handOn(batch, count);
   }
 
-  #answer(query: Uint8Array): void {
+  #answer(batch: ReadBatch, which: number, query: Uint8Array): void {
+    const { rejected, bytes } = this.#ask(query);
+    // One that is too large to travel must not take others down with it.
+    if (this.#answers.length + bytes.length > ANSWER_BYTES_MAX) this.#handOn(batch, which);
+    this.#answers.add(bytes, rejected);
+  }
+
+  #ask(query: Uint8Array): { rejected: boolean; bytes: Uint8Array } {
     try {
-      this.#answers.add(this.#machine.query(query), false);
+      return { rejected: false, bytes: this.#machine.query(query) };
     } catch (cause) {
       const text = cause instanceof Error ? cause.message : String(cause);
-      this.#answers.add(Buffer.from(text), true);
+      return { rejected: true, bytes: Buffer.from(text) };
     }
   }
 
   /** Answers up to query `end` are complete. */
   #handOn(batch: ReadBatch, end: number): void {
     const { count, bytes } = this.#answers;
+    if (count === 0) return;
     (this.#events as HostEvents).queried(batch, end - count, count, bytes);
     this.#answers.clear();
   }

@@ -76,7 +76,8 @@ export class PendingWrites {
 
   /** Everything that still waits, when the group ends. */
   drain(): BatchPart[] {
-    return this.#bound.splice(0).map((bound) => {
+    const waiting = this.#bound.splice(0).filter((bound) => bound.last > this.#claimedUpTo);
+    return waiting.map((bound) => {
       const first = Math.max(bound.first, this.#claimedUpTo + 1);
       return { batch: bound.batch, offset: first - bound.first, first, last: bound.last };
     });

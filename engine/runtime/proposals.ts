@@ -231,6 +231,19 @@ export class Proposals {
     ports.completions.refused(part.batch, part.offset, count, notLeader, raft.leader);
   }
 
+  /** Entries of a batch end with an error though they are in the log. */
+  end(batch: number, offset: number, count: number, code: ErrorNumber): void {
+    const { ports, raft } = this.#parts;
+    ports.completions.refused(batch, offset, count, code, raft.leader);
+  }
+
+  /** A follower's proposals reach a group that has stopped here: surely not executed. */
+  refuseForward(to: NodeId, forwardId: number, count: number): void {
+    const reply = { forwardId, count, leader: NOBODY, first: 0, term: 0 };
+    const { network } = this.#parts.ports;
+    network.sendForwardReply(to, { ...reply, code: ErrorNumber.notLeader });
+  }
+
   refuse(batch: number, count: number, code: ErrorNumber): void {
     const { ports, raft } = this.#parts;
     ports.completions.refused(batch, 0, count, code, raft.leader);

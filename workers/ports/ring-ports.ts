@@ -102,7 +102,7 @@ export class RingCompletionPort implements CompletionPort {
     if (length > this.#payloadBytesMax) {
       const refused =
         kind === CompletionKind.results ? CompletionKind.refused : CompletionKind.readRefused;
-      this.#putRefused(refused, batch, offset, count, ErrorNumber.tooLarge, 0);
+      this.#putRefused(refused, batch, offset, count, ErrorNumber.replyTooLarge, 0);
       return;
     }
     const fillWith =

@@ -4,6 +4,7 @@
  *   RESULTS, READ_RESULTS │ batch u32 │ offset u32 │ count u32 │ 0 u32    │ codec/results.ts
  *   REFUSED, READ_REFUSED │ batch u32 │ offset u32 │ count u32 │ code u32 │ leader f64
  *   EVENT                 │ JSON, UTF-8
+ *   APPLY, QUERY          │ for a machine hosted on the main thread: see hosted.ts
  *
  * Events are rare (role changes, failures) and may be JSON; nothing per operation is.
  */
@@ -14,6 +15,8 @@ export const CompletionKind = {
   readResults: 3,
   readRefused: 4,
   event: 5,
+  apply: 6,
+  query: 7,
 } as const;
 
 const OFFSET_BATCH = 0;

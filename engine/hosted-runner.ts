@@ -1,0 +1,106 @@
+/**
+ * Runs a hosted state machine on the main thread: walks the entries of a slab, calls the callbacks,
+ * hands results to whoever waits on this same thread.
+ *
+ * What a callback throws is caught here and nowhere else. This file must never decide what is applied
+ * when: slabs come from the consensus worker, in order, and each is answered once.
+ */
+
+import { readApply } from '../workers/records/hosted.js';
+import { type HostedMachine, Reject } from './hosted-machine.js';
+import { assert } from './raft/types.js';
+import { ApplyCursor, type PartDone } from './runtime/apply-cursor.js';
+import type { MachineContext } from './state-machine.js';
+
+/** What became of a slab: applied up to `index`, or thrown at it. */
+export type SlabOutcome =
+  | { readonly kind: 'applied'; readonly index: number }
+  | { readonly kind: 'failed'; readonly index: number; readonly text: string };
+
+export interface Answer {
+  readonly rejected: boolean;
+  readonly bytes: Uint8Array;
+}
+
+const textOf = (cause: unknown): string =>
+  cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+
+export class HostedRunner {
+  readonly #machine: HostedMachine;
+  readonly #context: MachineContext;
+  readonly #arena: Buffer;
+  readonly #cursor: ApplyCursor;
+  #nextIndex = 1;
+  #failed = false;
+
+  constructor(
+    machine: HostedMachine,
+    context: MachineContext,
+    arena: SharedArrayBuffer,
+    partDone: PartDone,
+  ) {
+    this.#machine = machine;
+    this.#context = context;
+    this.#arena = Buffer.from(arena);
+    this.#cursor = new ApplyCursor(partDone);
+  }
+
+  /** `apply` threw: the group has stopped here, nothing is applied or answered any more. */
+  get failed(): boolean {
+    return this.#failed;
+  }
+
+  /** Applies the slab of an APPLY record. */
+  apply(bytes: Buffer, view: DataView, at: number): SlabOutcome {
+    const { slab, last, parts } = readApply(bytes, view, at, this.#arena);
+    assert(!this.#failed, 'a machine that failed is given nothing more');
+    assert(slab.first === this.#nextIndex, 'slabs come in order, each exactly once');
+    const cursor = this.#cursor;
+    cursor.begin(slab, parts);
+    try {
+      while (cursor.next()) this.#applyEntry();
+      cursor.finish();
+    } catch (cause) {
+      this.#failed = true;
+      cursor.abandon();
+      return { kind: 'failed', index: Math.max(cursor.index, slab.first), text: textOf(cause) };
+    }
+    this.#nextIndex = last + 1;
+    return { kind: 'applied', index: last };
+  }
+
+  #applyEntry(): void {
+    const cursor = this.#cursor;
+    const { index, term, timeMs } = cursor;
+    const data = Buffer.from(cursor.data);
+    let reply: unknown;
+    try {
+      reply = this.#machine.apply({ index, term, timeMs, data, context: this.#context });
+    } catch (cause) {
+      if (!(cause instanceof Reject)) throw cause;
+      cursor.reject(cause.data);
+      return;
+    }
+    // An entry without a reply is answered with no bytes when the cursor moves on.
+    if (reply === undefined) return;
+    if (reply instanceof Uint8Array) cursor.reply(reply);
+    else throw new TypeError(`apply returned ${nameOf(reply)}: it must return bytes or nothing`);
+  }
+
+  query(query: Uint8Array): Answer {
+    try {
+      const bytes: unknown = this.#machine.query(query);
+      if (bytes instanceof Uint8Array) return { rejected: false, bytes };
+      throw new TypeError(`query returned ${nameOf(bytes)}: it must return bytes`);
+    } catch (cause) {
+      if (cause instanceof Reject) return { rejected: true, bytes: cause.data };
+      const text = cause instanceof Error ? cause.message : String(cause);
+      return { rejected: true, bytes: Buffer.from(text) };
+    }
+  }
+}
+
+function nameOf(value: unknown): string {
+  if (value instanceof Promise) return 'a promise';
+  return typeof value === 'object' ? 'an object' : String(value);
+}

@@ -1,0 +1,21 @@
+/**
+ * Who gets the result of an operation: the answering half of the pipelined interface (channel.ts).
+ */
+
+import type { ErrorNumber } from './errors.js';
+
+/**
+ * `token` is what the sink gave when it asked; each token is answered once, by one of the two. They
+ * run while a ring is being drained: they must not throw, and may claim anew.
+ */
+export interface CompletionSink {
+  /** Bytes at `buffer[start, end)` are lent for the call. */
+  result(token: number, buffer: Buffer, start: number, end: number, rejected: boolean): void;
+  refused(token: number, code: ErrorNumber, leader: number): void;
+}
+
+/** Stands where a sink was that has its answer: nothing is ever answered twice. */
+export const ANSWERED: CompletionSink = {
+  result() {},
+  refused() {},
+};

@@ -1,0 +1,101 @@
+/**
+ * What `status()` says: shapes, and the sentences for what a number alone does not tell.
+ *
+ * Nothing may be decided by a status but what to show: its numbers may stem from neighbouring turns.
+ */
+
+import { Standing } from './raft/state.js';
+import type { Configuration, Role } from './raft/types.js';
+
+/** What a consensus worker publishes of a group, as of its last turn. */
+export interface StatusNumbers {
+  readonly role: Role;
+  readonly term: number;
+  /** Node id; 0 when none is known. */
+  readonly leader: number;
+  readonly commitIndex: number;
+  readonly appliedIndex: number;
+  readonly lastIndex: number;
+  readonly durableIndex: number;
+  readonly standing: Standing;
+  readonly failed: boolean;
+}
+
+export interface MemberStatus {
+  readonly id: number;
+  readonly address: string;
+  /** The life of this member's data that counts; 0 until it is recorded. */
+  readonly incarnation: number;
+  readonly voter: boolean;
+}
+
+export interface GroupStatus extends StatusNumbers {
+  readonly name: string;
+  /** Operations of this process that are not answered yet. */
+  readonly inflight: number;
+  /** What `standing` means for this replica, with the reason. */
+  readonly standingText: string;
+  /** The configuration in force and the index of its entry. */
+  readonly configurationIndex: number;
+  readonly members: readonly MemberStatus[];
+  /** Where the state machine runs. */
+  readonly machine: 'worker' | 'main';
+  /** Why the group does not run here any more; null while it does. */
+  readonly failure: { readonly code: string; readonly message: string } | null;
+}
+
+export function membersOf(configuration: Configuration): MemberStatus[] {
+  const { voters, outgoing, members } = configuration;
+  return members.map(({ id, address, incarnation }) => {
+    const voter = voters.includes(id) || outgoing.includes(id);
+    return { id, address, incarnation, voter };
+  });
+}
+
+/** One sentence for the operator. `recorded` is 0 when the cluster records no life of this node. */
+export function standingInWords(standing: Standing, recorded: number, own: number): string {
+  switch (standing) {
+    case Standing.full:
+      return 'a full member: it votes and counts';
+    case Standing.fresh:
+      return 'new: it holds no entry yet and waits until the cluster has recorded it';
+    case Standing.inDoubt:
+      return (
+        'in doubt: the end of its log was cut at the start and may have been acknowledged; its ' +
+        'vote counts only where every voter agrees, until it holds an entry of a later leader'
+      );
+    case Standing.aside:
+      return (
+        `stays aside: the cluster records incarnation ${recorded} for this node, its data is ` +
+        `incarnation ${own}. The data was lost or replaced: it follows, but neither votes nor ` +
+        'counts under this id'
+      );
+    case Standing.nonVoter:
+      return 'no voter of the configuration in force: it follows only';
+  }
+}
+
+/** What an acknowledgement means in the mode the node runs in. */
+export function acknowledgementInWords(options: {
+  readonly dataDir: string | null;
+  readonly syncMode: 'always' | 'batch' | 'none';
+  readonly batchSyncInterval: number;
+}): string {
+  if (options.dataDir === null) {
+    return 'in memory: acknowledged entries, term and vote are forgotten when the process ends';
+  }
+  switch (options.syncMode) {
+    case 'always':
+      return 'an acknowledged entry is synced to the disks of a majority';
+    case 'batch':
+      return (
+        `an acknowledged entry is written by a majority and synced up to ${options.batchSyncInterval} ` +
+        'ms later: a power failure of a majority can lose it, the end of processes cannot'
+      );
+    case 'none':
+      return (
+        'an acknowledged entry is written by a majority and synced when the system likes: a power ' +
+        'failure of a majority can lose it, the end of processes cannot'
+      );
+  }
+}
