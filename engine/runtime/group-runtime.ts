@@ -199,7 +199,6 @@ export class GroupRuntime {
     // bytes.
     this.log.truncateAfter(index, this.raft.state.submittedSeq + 1);
     this.#oldLog.blocks.truncateAfter(index);
-    this.#reads.truncateAfter(index);
   }
 
   onForward(
@@ -225,6 +224,7 @@ export class GroupRuntime {
   /** A peer proved itself on a new connection; `restarted` when its boot id is new. */
   onPeerUp(peer: NodeId, incarnation: Incarnation, restarted: boolean): void {
     if (this.#failed) return;
+    this.#proposals.onPeerUp(peer);
     this.raft.connected(peer, incarnation, restarted);
     this.#placeCreated();
   }
