@@ -105,8 +105,8 @@ export class Channel {
 
   /**
    * Room for a command of `payloadBytes`: fill `writeBuffer` at the returned offset at once. Or a
-   * negative number, `CHANNEL_BUSY`, `CHANNEL_TOO_LARGE` or `CHANNEL_CLOSED`: then nothing was taken
-   * and nothing will be answered.
+   * negative number, `CHANNEL_BUSY`, `CHANNEL_TOO_LARGE` or `CHANNEL_CLOSED`: then nothing was
+   * taken and nothing will be answered.
    */
   claimWrite(
     payloadBytes: number,

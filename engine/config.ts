@@ -35,9 +35,9 @@ export interface GroupOptions {
   /** Name of the group, unique in the engine. */
   readonly name: string;
   /**
-   * The state machine: the URL (or absolute path) of a module whose default export makes one, loaded
-   * in the group's own thread (see state-machine.ts); or an object of callbacks that run on the main
-   * thread (see hosted-machine.ts).
+   * The state machine: the URL (or absolute path) of a module whose default export makes one,
+   * loaded in the group's own thread (see state-machine.ts); or an object of callbacks that run on
+   * the main thread (see hosted-machine.ts).
    */
   readonly machine: URL | string | HostedMachine;
   /** Given to the machine as part of its context; must survive structured cloning. */
@@ -289,7 +289,7 @@ function shapeProblems(options: EngineOptions): string[] {
   return problems;
 }
 
-/** The preset's times, overridden one by one; a value that is no number is another rule's problem. */
+/** The preset's times, overridden one by one; what is no number is another rule's problem. */
 function timesOf(options: EngineOptions): Times {
   const preset = TIMING_PRESETS[options.timing ?? DEFAULTS.timing] ?? TIMING_PRESETS.standard;
   return { ...preset, ...pickNumbers(options) };

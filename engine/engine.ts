@@ -2,8 +2,8 @@
  * The engine: a node with its groups. `open` starts it, `close` ends it, in between it hands out
  * groups, status and events.
  *
- * It owns the main thread's side of the rings and one timer; everything Raft lives in other threads,
- * so an application that blocks this one delays its own answers and nothing else.
+ * It owns the main thread's side of the rings and one timer; everything Raft lives in other
+ * threads, so an application that blocks this one delays its own answers and nothing else.
  */
 
 import { EventEmitter } from 'node:events';
@@ -296,8 +296,8 @@ export class Engine extends EventEmitter<EngineEvents> {
 
   /**
    * Ends the node: admits nothing more (`ERR_CLOSED`), lets what is in flight finish for a moment,
-   * then ends it as outcome unknown; syncs the log and joins the threads, each step time-boxed. May be
-   * called again, and at any time.
+   * then ends it as outcome unknown; syncs the log and joins the threads, each step time-boxed.
+   * May be called again, and at any time.
    */
   close(): Promise<CloseReport> {
     this.#closing ??= this.#close();

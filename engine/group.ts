@@ -178,7 +178,8 @@ export class Group extends EventEmitter<GroupEvents> {
 
   #deadline({ timeoutMs = this.#timeoutMs }: CallOptions): number {
     if (timeoutMs > 0 && timeoutMs <= LIMITS.timeoutMsMax) return monotonicMs() + timeoutMs;
-    const detail = `timeoutMs is ${timeoutMs}, must be more than 0 and at most ${LIMITS.timeoutMsMax}`;
+    const rule = `more than 0 and at most ${LIMITS.timeoutMsMax}`;
+    const detail = `timeoutMs is ${timeoutMs}, must be ${rule}`;
     throw new RingraftError(ErrorNumber.invalidOptions, { detail });
   }
 

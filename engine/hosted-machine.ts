@@ -1,8 +1,8 @@
 /**
- * The state machine as plain callbacks on the main thread: the contract of the variant that needs no
- * module of its own.
+ * The state machine as plain callbacks on the main thread: the contract of the variant that needs
+ * no module of its own.
  *
- * The callbacks run on the application's thread, in its turn, so they may close over anything there.
+ * The callbacks run on the application's thread, in its turn: they may close over anything there.
  * The price: a busy application delays its own replies, and entries pile up until proposals are
  * refused as busy; leadership is never lost by it. The rules of state-machine.ts hold here too: the
  * same entries must give the same state everywhere, and the only clock is `timeMs`.
@@ -26,7 +26,7 @@ export interface HostedEntry {
 export interface HostedMachine {
   /**
    * Applies one command and returns the reply; nothing means a reply without bytes. Entries come in
-   * order, each exactly once, beginning with the first of the log: an object serves one engine only.
+   * order, each exactly once, from the first of the log on: an object serves one engine only.
    *
    * Throw `Reject` to refuse a command that is merely wrong: the proposer gets `ERR_REJECTED`, the
    * log goes on. Any other exception, or a promise as result, stops this group on this node.

@@ -2,8 +2,8 @@
  * Runs a hosted state machine on the main thread: walks the entries of a slab, calls the callbacks,
  * hands results to whoever waits on this same thread.
  *
- * What a callback throws is caught here and nowhere else. This file must never decide what is applied
- * when: slabs come from the consensus worker, in order, and each is answered once.
+ * What a callback throws is caught here and nowhere else. This file must never decide what is
+ * applied when: slabs come from the consensus worker, in order, and each is answered once.
  */
 
 import { readApply } from '../workers/records/hosted.js';

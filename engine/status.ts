@@ -1,7 +1,7 @@
 /**
  * What `status()` says: shapes, and the sentences for what a number alone does not tell.
  *
- * Nothing may be decided by a status but what to show: its numbers may stem from neighbouring turns.
+ * Nothing may be decided by a status but what to show: its numbers may stem from several turns.
  */
 
 import { Standing } from './raft/state.js';
@@ -89,13 +89,14 @@ export function acknowledgementInWords(options: {
       return 'an acknowledged entry is synced to the disks of a majority';
     case 'batch':
       return (
-        `an acknowledged entry is written by a majority and synced up to ${options.batchSyncInterval} ` +
-        'ms later: a power failure of a majority can lose it, the end of processes cannot'
+        'an acknowledged entry is written by a majority and synced up to ' +
+        `${options.batchSyncInterval} ms later: a power failure of a majority can lose it, the ` +
+        'end of processes cannot'
       );
     case 'none':
       return (
-        'an acknowledged entry is written by a majority and synced when the system likes: a power ' +
-        'failure of a majority can lose it, the end of processes cannot'
+        'an acknowledged entry is written by a majority and synced when the system likes: a ' +
+        'power failure of a majority can lose it, the end of processes cannot'
       );
   }
 }

@@ -53,7 +53,7 @@ export const LAYERS: readonly Layer[] = [
   { name: 'io', files: /^io\//, mayImport: ['codec'], outside: { not: ['worker_threads'] } },
   {
     name: 'base',
-    files: /^engine\/(?:errors|limits|config|state-machine|hosted-machine|status)(?:[.-][^/]*)?\.ts$/,
+    files: /^engine\/(?:errors|limits|config|(?:state|hosted)-machine|status)(?:[.-][^/]*)?\.ts$/,
     mayImport: [...CORE, 'codec'],
     outside: { not: WORLD },
   },

@@ -2,7 +2,8 @@
  * Records between a consensus worker and a state machine hosted on the main thread. APPLY and QUERY
  * travel in the completion ring, their answers in the inbox ring.
  *
- *   APPLY    │ first f64 │ last f64 │ term f64 │ position u32 │ bytes u32 │ inline u32 │ parts u32 │
+ *   APPLY    │ first f64 │ last f64 │ term f64 │ position u32 │ bytes u32 │ inline u32 │
+ *            │ parts u32 │
  *            │ per part: batch u32 │ offset u32 │ first f64 │ last f64 │
  *            │ entry slab, when it is inline; else it lies at `position` of the arena's memory
  *   QUERY    │ batch u32 │ count u32 │ queries: u32 length + bytes, back to back
