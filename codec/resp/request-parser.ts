@@ -151,7 +151,6 @@ export class RequestParser implements Request {
       return null;
     }
     this.#missing = count;
-    this.#bulkLength = -1;
     this.count = 0;
     this.inline = false;
     return this.#readArguments();
@@ -239,7 +238,7 @@ export class RequestParser implements Request {
     while (lineEnd < limit && buffer[lineEnd] !== LF) lineEnd += 1;
     this.#read = lineEnd - at;
     if (lineEnd === limit) {
-      return limit < end || this.#read > this.#limits.inlineBytesMax + 1
+      return this.#read > this.#limits.inlineBytesMax + 1
         ? this.#fail('Protocol error: too big inline request')
         : Parsed.needMore;
     }

@@ -107,6 +107,23 @@ test('any arguments survive any cutting', () => {
   );
 });
 
+test('large arguments survive chunks that are smaller, and small requests around them', () => {
+  const big = (length: number) => Buffer.from(Array.from({ length }, (_, i) => (i * 7) & 0xff));
+  const wanted = [[big(3)], [big(100_000), big(5)], [big(20_000)], [big(1)], [big(300_000)]];
+  const stream = Buffer.concat(wanted.map(encode));
+  for (const size of [1000, 7001, 65_536]) {
+    const count = Math.ceil(stream.length / size);
+    const chunks = Array.from({ length: count }, (_, i) =>
+      stream.subarray(i * size, i * size + size),
+    );
+    const seen = parseChunks(chunks).requests.map(({ args }) => args);
+    assert.deepEqual(
+      seen,
+      wanted.map((args) => args.map((arg) => arg.toString('latin1'))),
+    );
+  }
+});
+
 test('inline values are quoted as in redis-cli', () => {
   assert.deepEqual(inlineArgs('SET  a   "b c"'), [['SET', 'a', 'b c']]);
   assert.deepEqual(inlineArgs('SET greeting "Hello, Raft!"'), [

@@ -156,6 +156,11 @@ test('SCAN walks all keys, with MATCH, COUNT and TYPE', () => {
   assert.equal(new Set(seen).size, 150);
   assert.equal(seen.length, 150);
   assert.deepEqual(client.value('SCAN', '0', 'TYPE', 'hash'), ['0', []]);
+  client.resp('SCAN', '0', 'MATCH', 'even:*', 'COUNT', '1000');
+  const plain = client.value('SCAN', '0');
+  assert.ok(Array.isArray(plain) && Array.isArray(plain[1]));
+  assert.ok(plain[1].length >= 10 && plain[1].length < 20, 'options do not stay behind');
+  assert.ok(plain[1].some((key) => String(key).startsWith('odd:')));
   assert.equal(client.resp('SCAN', 'x'), '-ERR invalid cursor\r\n');
   assert.equal(client.resp('SCAN', '-1'), '-ERR invalid cursor\r\n');
   assert.equal(client.resp('SCAN', '4294967296'), '-ERR invalid cursor\r\n');
