@@ -2,7 +2,7 @@
  * A fingerprint of a whole store that does not depend on where anything lies: every record is
  * hashed in two ways and the hashes are summed.
  *
- * It walks all keys and values, so it takes about 100 ms for a million small records: a tool for
+ * It walks all keys and values, some hundred milliseconds for a million small records: a tool for
  * tests and comparisons, never for the data path.
  */
 
