@@ -8,9 +8,26 @@
 
 import { inspectWalOptions } from '../inspect/inspect-options.js';
 import { loadOptions } from '../load/load-options.js';
+import { serverOptions } from '../server/server-options.js';
 import { type Command, command, commandGroup } from './command.js';
 
 const COMMANDS: readonly Command[] = [
+  command({
+    name: 'server',
+    summary: 'Run one node of a key-value cluster in the foreground',
+    details: [
+      'Without --cluster the node is a cluster of its own. Clients speak RESP (redis-cli and every ' +
+        'Redis library) or plain lines (netcat) to the port of --client. At a terminal it also ' +
+        'reads commands: HELP lists them, QUIT ends the node.',
+    ],
+    options: serverOptions,
+    examples: [
+      'ringraft server --listen 127.0.0.1:5001 --node 1 --data ./data/1 --client 5101',
+      'ringraft server --listen 127.0.0.1:5001 --node 1 --data ./data/1 --client 5101 ' +
+        '--cluster 127.0.0.1:5001,127.0.0.1:5002,127.0.0.1:5003',
+    ],
+    load: () => import('../server/server-command.js'),
+  }),
   commandGroup(
     'inspect',
     'Print files of a data directory as text',

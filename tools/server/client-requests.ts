@@ -1,0 +1,149 @@
+/**
+ * Carries out the requests of one connection: plans each by the command table and sends it where it
+ * belongs, to the log, to the state machine, or back.
+ *
+ * A request costs no promise, closure or object. One that cannot go now (no room in the engine, too
+ * much expected, a write behind a read of its key) is kept by the parser and tried again: it must
+ * never be overtaken, and never be sent twice.
+ */
+
+import type { RequestParser } from '../../codec/resp/request-parser.js';
+import { CHANNEL_BUSY, CHANNEL_TOO_LARGE, type Channel } from '../../engine/channel.js';
+import { ErrorNumber } from '../../engine/errors.js';
+import type { BatchTerms } from './batch-terms.js';
+import type { ClientLimits } from './client-limits.js';
+import { Action, type Plan } from './commands/plan.js';
+import type { Session } from './commands/session.js';
+import { findCommand, planRequest } from './commands/table.js';
+import type { OwedReplies } from './owed-replies.js';
+import { FENCE_NONE, type ReadFence } from './read-fence.js';
+import { tooLargeToSend, writeRefusal } from './refusals.js';
+import type { StatusReplies } from './status-replies.js';
+
+/** What all connections share to carry out requests. */
+export interface RequestHost {
+  readonly channel: Channel;
+  readonly limits: ClientLimits;
+  readonly plan: Plan;
+  readonly terms: BatchTerms;
+  readonly fence: ReadFence;
+  readonly statusReplies: StatusReplies;
+  readonly entryBytesMax: number;
+  /** Whether a write that came inline, or as an array, is forwarded to the leader. */
+  forwards(inline: boolean): boolean;
+}
+
+export const Outcome = {
+  done: 0,
+  /** Try again when replies have come. */
+  mustWait: 1,
+  /** The engine has no room: try again soon, whatever comes. */
+  noRoom: 2,
+  /** Done, and the client wants to go. */
+  closes: 3,
+  /** Not a request of ours: nothing behind it makes sense. */
+  garbage: 4,
+} as const;
+export type Outcome = (typeof Outcome)[keyof typeof Outcome];
+
+export class ClientRequests {
+  readonly #host: RequestHost;
+  readonly #parser: RequestParser;
+  readonly #replies: OwedReplies;
+  readonly #session: Session;
+
+  constructor(host: RequestHost, parser: RequestParser, replies: OwedReplies, session: Session) {
+    this.#host = host;
+    this.#parser = parser;
+    this.#replies = replies;
+    this.#session = session;
+  }
+
+  /** Carries out the parser's current request. */
+  execute(): Outcome {
+    const { plan } = this.#host;
+    planRequest(plan, this.#parser, this.#session);
+    switch (plan.action) {
+      case Action.write:
+        return this.#write(plan);
+      case Action.read:
+        return this.#read(plan);
+      case Action.local:
+        if (!this.#askFigures(plan)) this.#replies.answer(plan);
+        return plan.closes ? Outcome.closes : Outcome.done;
+      case Action.refused:
+        if (this.#isGarbage()) return Outcome.garbage;
+        this.#replies.answer(plan);
+        return plan.closes ? Outcome.closes : Outcome.done;
+    }
+  }
+
+  #write(plan: Plan): Outcome {
+    const { channel, terms } = this.#host;
+    if (this.#replies.hasReads && this.#replies.mustWait(this.#place())) return Outcome.mustWait;
+    const forwards = this.#host.forwards(this.#parser.inline);
+    const options = forwards ? terms.forwardedWrite : terms.ownWrite;
+    const token = this.#replies.nextToken;
+    const at = channel.claimWrite(plan.payloadBytes, options, this.#replies, token);
+    if (at < 0) return this.#notClaimed(at, plan);
+    plan.encode(channel.writeBuffer, at);
+    this.#replies.bookWrite(plan.shape, !forwards);
+    return Outcome.done;
+  }
+
+  #read(plan: Plan): Outcome {
+    const { channel, terms, limits } = this.#host;
+    if (this.#replies.readBytesExpected > limits.outputBytesMax) return Outcome.mustWait;
+    const options = terms.read(this.#replies.hasWrites);
+    const token = this.#replies.nextToken;
+    const at = channel.claimRead(plan.payloadBytes, options, this.#replies, token);
+    if (at < 0) return this.#notClaimed(at, plan);
+    plan.encode(channel.readBuffer, at);
+    this.#replies.bookRead(plan.shape, this.#place());
+    return Outcome.done;
+  }
+
+  #place(): number {
+    const { lastCommand, id } = this.#session;
+    return this.#host.fence.placeOf(this.#parser, lastCommand, id);
+  }
+
+  /**
+   * STATUS and INFO show figures of the state machine: those are asked first. False for any other
+   * command, or when they cannot be asked.
+   */
+  #askFigures(plan: Plan): boolean {
+    const { channel, terms, statusReplies } = this.#host;
+    const shape = statusReplies.shapeOf(plan, this.#session.lastCommand);
+    if (shape === 0) return false;
+    const { query } = statusReplies;
+    const options = terms.localRead(this.#replies.hasWrites);
+    const at = channel.claimRead(query.length, options, this.#replies, this.#replies.nextToken);
+    if (at < 0) return false;
+    query.copy(channel.readBuffer, at);
+    this.#replies.bookRead(shape, FENCE_NONE);
+    return true;
+  }
+
+  #notClaimed(answer: number, plan: Plan): Outcome {
+    if (answer === CHANNEL_BUSY) return Outcome.noRoom;
+    plan.refuse(
+      answer === CHANNEL_TOO_LARGE
+        ? tooLargeToSend(plan.payloadBytes, this.#host.entryBytesMax)
+        : writeRefusal(ErrorNumber.closed, 0, false),
+    );
+    this.#replies.answer(plan);
+    return Outcome.done;
+  }
+
+  /** A line that begins with bytes no command has: not somebody's typing error. */
+  #isGarbage(): boolean {
+    const { inline, buffer, ranges } = this.#parser;
+    if (!inline || findCommand(this.#parser) !== null) return false;
+    for (let at = ranges[0] as number; at < (ranges[1] as number); at += 1) {
+      const byte = buffer[at] as number;
+      if (byte < 0x20 || byte > 0x7e) return true;
+    }
+    return false;
+  }
+}

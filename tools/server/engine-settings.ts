@@ -1,0 +1,115 @@
+/**
+ * From the server's command line to the engine's options, the client port's limits, and what CONFIG
+ * GET shows. Mistakes that only the options together reveal are refused here.
+ */
+
+import type { EngineOptions } from '../../engine/config.js';
+import type { OptionValues } from '../cli/command.js';
+import { CommandError, ExitCode } from '../cli/exit-codes.js';
+import { type Address, printAddress } from '../cli/value-rules.js';
+import type { ClientLimits } from './client-limits.js';
+import type { Member } from './cluster-list.js';
+import type { serverOptions } from './server-options.js';
+
+type CommandLine = OptionValues<typeof serverOptions>;
+
+export const GROUP_NAME = 'kv';
+
+/** A result travels in one ring record of at most 2 MiB, beside others of up to 256 KiB. */
+const RESULT_BYTES_MAX = 1536 * 1024;
+
+const MACHINE = `kv-machine.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`;
+
+function usage(problem: string): CommandError {
+  return new CommandError(ExitCode.usage, problem);
+}
+
+/** Every member with the address that peers use; this node's own may be advertised differently. */
+function membersOf({ listen, node, cluster, advertise }: CommandLine): readonly Member[] {
+  const list = cluster ?? [{ id: node, address: advertise ?? listen }];
+  const self = list.find(({ id }) => id === node);
+  if (self === undefined) {
+    const ids = list.map(({ id }) => id).join(', ');
+    throw usage(
+      `--node is ${node}, but --cluster names the nodes ${ids}: list every member, this one too`,
+    );
+  }
+  const own = printAddress(listen);
+  const other = list.find(({ id, address }) => id !== node && printAddress(address) === own);
+  if (other !== undefined) {
+    throw usage(
+      `--listen is ${own}, which --cluster gives to node ${other.id}, and this is node ${node}: ` +
+        'correct --node or --listen',
+    );
+  }
+  if (advertise === undefined) return list;
+  return list.map((member) => (member.id === node ? { id: node, address: advertise } : member));
+}
+
+export function engineOptions(options: CommandLine): EngineOptions {
+  const members = membersOf(options);
+  if (options['wal-dir'] !== undefined && options.data === undefined) {
+    throw usage('--wal-dir needs --data: a node in memory has no log on disk');
+  }
+  const { heartbeat, 'election-min': electionMin, 'election-max': electionMax } = options;
+  const machineOptions = { valueBytesMax: RESULT_BYTES_MAX, answerBytesMax: RESULT_BYTES_MAX };
+  const machine = new URL(`../../engine/machines/kv/${MACHINE}`, import.meta.url);
+  return {
+    nodeId: options.node,
+    clusterId: options['cluster-id'],
+    listen: printAddress(options.listen),
+    cluster: Object.fromEntries(members.map(({ id, address }) => [id, printAddress(address)])),
+    groups: [{ name: GROUP_NAME, machine, machineOptions }],
+    syncMode: options.sync,
+    batchSyncInterval: options['sync-interval'],
+    timing: options.timing,
+    timeoutMs: options.timeout,
+    ...(options.data === undefined ? {} : { dataDir: options.data }),
+    ...(options['wal-dir'] === undefined ? {} : { walDir: options['wal-dir'] }),
+    ...(heartbeat === undefined ? {} : { heartbeatInterval: heartbeat }),
+    ...(electionMin === undefined ? {} : { electionTimeoutMin: electionMin }),
+    ...(electionMax === undefined ? {} : { electionTimeoutMax: electionMax }),
+  };
+}
+
+export function clientLimits(options: CommandLine): ClientLimits {
+  return {
+    connectionsMax: options['max-clients'],
+    inlineBytesMax: options['max-inline'],
+    argumentsMax: options['max-arguments'],
+    bulkBytesMax: options['max-bulk'],
+    requestBytesMax: options['max-request'],
+    backlogMax: options['max-pipeline'],
+    outputBytesMax: options['max-output'],
+    unreadMs: options['unread-timeout'],
+    idleMs: options['idle-timeout'],
+    partialMs: options['request-timeout'],
+    timeoutMs: options.timeout,
+  };
+}
+
+/** What CONFIG GET shows: Redis's names where tools ask for them, and the server's own. */
+export function settings(options: CommandLine): ReadonlyMap<string, string> {
+  const client: Address | undefined = options.client;
+  const fsync = { always: 'always', batch: 'everysec', none: 'no' } as const;
+  const durable = options.data !== undefined;
+  return new Map([
+    ['save', ''],
+    ['appendonly', durable ? 'yes' : 'no'],
+    ['appendfsync', durable ? fsync[options.sync] : 'no'],
+    ['databases', '1'],
+    ['bind', client?.host ?? ''],
+    ['port', String(client?.port ?? 0)],
+    ['dir', options.data ?? ''],
+    ['maxclients', String(options['max-clients'])],
+    ['timeout', String(Math.floor(options['idle-timeout'] / 1000))],
+    ['proto-max-bulk-len', String(options['max-bulk'])],
+    ['cluster-id', String(options['cluster-id'])],
+    ['node', String(options.node)],
+    ['listen', printAddress(options.listen)],
+    ['sync', options.sync],
+    ['reads', options.reads],
+    ['on-follower', options['on-follower']],
+    ['timing', options.timing],
+  ]);
+}

@@ -1,0 +1,131 @@
+/**
+ * One typed line → one answer as text, on this node's own group: the commands of the client port for
+ * somebody at the terminal. Takes the same table, so that a command means the same in both places.
+ *
+ * One line at a time, by promises: people type slowly. It must never end the process; QUIT is only
+ * reported.
+ */
+
+import { ReplyWriter } from '../../codec/resp/reply.js';
+import { decodeReply, ReplyError, type ReplyValue } from '../../codec/resp/reply-value.js';
+import { Parsed, RequestParser } from '../../codec/resp/request-parser.js';
+import { RingraftError } from '../../engine/errors.js';
+import type { Group } from '../../engine/group.js';
+import { QUERY_HEADER_BYTES, QueryType } from '../../engine/machines/kv/queries.js';
+import { RESULT_HEADER_BYTES } from '../../engine/machines/kv/results.js';
+import type { Consistency } from '../../engine/runtime/reads.js';
+import { commandHelp } from './commands/introspection.js';
+import { Action, Plan } from './commands/plan.js';
+import { renderRejection, renderResult } from './commands/render-result.js';
+import { openSession } from './commands/session.js';
+import { COMMANDS, planRequest } from './commands/table.js';
+import type { NodeView } from './node-view.js';
+import { idleRequest } from './status-replies.js';
+import { statusSections } from './status-sections.js';
+
+export interface Answer {
+  readonly text: string;
+  readonly quits: boolean;
+}
+
+export interface DialectOptions {
+  readonly forward: boolean;
+  readonly reads: keyof typeof Consistency;
+  readonly timeoutMs: number;
+}
+
+const STAT_QUERY = Buffer.alloc(QUERY_HEADER_BYTES, QueryType.stat);
+/** Figures that do not come at once are shown as they last were. */
+const FIGURES_MS = 500;
+
+export class LocalDialect {
+  readonly #group: Group;
+  readonly #view: NodeView;
+  readonly #options: DialectOptions;
+  readonly #plan: Plan;
+  readonly #session = openSession(0, 'terminal', Date.now());
+
+  constructor(group: Group, view: NodeView, options: DialectOptions) {
+    this.#group = group;
+    this.#view = view;
+    this.#options = options;
+    this.#plan = new Plan(view, idleRequest(), this.#session);
+  }
+
+  async execute(line: string): Promise<Answer> {
+    const parser = new RequestParser();
+    parser.push(Buffer.from(`${line}\n`));
+    const parsed = parser.next();
+    if (parsed === Parsed.needMore) return { text: '', quits: false };
+    if (parsed === Parsed.error) return { text: `(error) ERR ${parser.error}`, quits: false };
+    const name = parser.buffer.toString('latin1', parser.ranges[0], parser.ranges[1]).toUpperCase();
+    if (name === 'HELP') return { text: commandHelp(COMMANDS), quits: false };
+    planRequest(this.#plan, parser, this.#session);
+    if (this.#plan.action === Action.local && (name === 'STATUS' || name === 'INFO')) {
+      await this.#askFigures();
+      return { text: statusSections(this.#view), quits: false };
+    }
+    if (this.#plan.action === Action.read && name === 'STAT') {
+      await this.#askFigures();
+      const { keys, memoryBytes, operations } = this.#view.figures;
+      return { text: `Keys: ${keys}  Memory: ${memoryBytes}  Ops: ${operations}`, quits: false };
+    }
+    const { closes } = this.#plan;
+    const reply = await this.#reply();
+    const value = decodeReply(reply, 0, reply.length);
+    return { text: closes ? '' : print(value, ''), quits: closes };
+  }
+
+  /** The reply to the current plan, as the client port would send it. */
+  async #reply(): Promise<Buffer> {
+    const plan = this.#plan;
+    const writer = new ReplyWriter();
+    if (plan.action === Action.local || plan.action === Action.refused) {
+      plan.answer(writer);
+      return writer.take();
+    }
+    const { shape, action } = plan;
+    const payload = Buffer.alloc(plan.payloadBytes);
+    plan.encode(payload, 0);
+    try {
+      const result = Buffer.from(await this.#ask(action, payload));
+      renderResult(writer, shape, result, 0, result.length);
+    } catch (error) {
+      if (!(error instanceof RingraftError)) throw error;
+      if (error.data !== null) renderRejection(writer, Buffer.from(error.data).toString());
+      else writer.error(error.message);
+    }
+    return writer.take();
+  }
+
+  #ask(action: Action, payload: Buffer): Promise<Uint8Array> {
+    const { forward, reads: consistency, timeoutMs } = this.#options;
+    return action === Action.write
+      ? this.#group.propose(payload, { forward, timeoutMs })
+      : this.#group.read(payload, { consistency, timeoutMs });
+  }
+
+  async #askFigures(): Promise<void> {
+    try {
+      const terms = { consistency: 'local', timeoutMs: FIGURES_MS } as const;
+      const answer = Buffer.from(await this.#group.read(STAT_QUERY, terms));
+      this.#view.takeFigures(answer.toString('latin1', RESULT_HEADER_BYTES));
+    } catch (error) {
+      // A group that stopped still has a status worth seeing.
+      if (!(error instanceof RingraftError)) throw error;
+    }
+  }
+}
+
+/** As the demo prints: `OK`, the raw value, the plain number; lists are numbered as by redis-cli. */
+function print(value: ReplyValue, indent: string): string {
+  if (value === null) return '(nil)';
+  if (value instanceof ReplyError) return `(error) ${value.message}`;
+  if (value instanceof Map) return print([...value].flat(), indent);
+  if (!Array.isArray(value)) return String(value);
+  if (value.length === 0) return '(empty)';
+  const deeper = `${indent}   `;
+  return value
+    .map((item, at) => `${at === 0 ? '' : indent}${at + 1}) ${print(item, deeper)}`)
+    .join('\n');
+}

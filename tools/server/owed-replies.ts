@@ -1,0 +1,182 @@
+/**
+ * What one connection still owes its client: takes results as they come and writes replies in the
+ * order of the requests.
+ *
+ * It is the sink of the connection's operations. A result at the head of the queue is rendered
+ * straight into the output; one that comes early is rendered aside and waits. Counts of what is in
+ * flight are kept here, since here it ends. This file must never touch the socket.
+ */
+
+import { ReplyWriter } from '../../codec/resp/reply.js';
+import type { CompletionSink } from '../../engine/channel.js';
+import type { ErrorNumber } from '../../engine/errors.js';
+import type { Plan } from './commands/plan.js';
+import { renderRejection, renderResult } from './commands/render-result.js';
+import type { Session } from './commands/session.js';
+import { FENCE_NONE, FENCE_WIDE, type ReadFence } from './read-fence.js';
+import { readRefusal, writeRefusal } from './refusals.js';
+import { ReplyQueue, SlotFlag } from './reply-queue.js';
+import { isFiguresShape, type StatusReplies } from './status-replies.js';
+
+/** A reply of unknown size is taken for this large; every smaller one lowers it. */
+const READ_REPLY_BYTES_EXPECTED = 64 * 1024;
+
+export class OwedReplies implements CompletionSink {
+  /** Replies whose turn has come. */
+  readonly out = new ReplyWriter();
+  readonly #queue = new ReplyQueue();
+  /** Renders replies whose turn has not come. */
+  readonly #aside = new ReplyWriter();
+  readonly #session: Session;
+  readonly #fence: ReadFence;
+  readonly #statusReplies: StatusReplies;
+  readonly #onProgress: () => void;
+  #writes = 0;
+  #reads = 0;
+  #wideReads = 0;
+  #replyBytes = READ_REPLY_BYTES_EXPECTED;
+
+  constructor(
+    session: Session,
+    fence: ReadFence,
+    statusReplies: StatusReplies,
+    onProgress: () => void,
+  ) {
+    this.#session = session;
+    this.#fence = fence;
+    this.#statusReplies = statusReplies;
+    this.#onProgress = onProgress;
+  }
+
+  /** Replies owed, known or not. */
+  get length(): number {
+    return this.#queue.length;
+  }
+
+  get hasWrites(): boolean {
+    return this.#writes > 0;
+  }
+
+  get hasReads(): boolean {
+    return this.#reads > 0;
+  }
+
+  /** Bytes that the reads in flight may answer, judged by the last ones. */
+  get readBytesExpected(): number {
+    return this.#reads * this.#replyBytes;
+  }
+
+  /** Token of the operation that is booked next. */
+  get nextToken(): number {
+    return this.#queue.nextToken;
+  }
+
+  bookWrite(shape: number, redirects: boolean): void {
+    const flags = redirects ? SlotFlag.write | SlotFlag.redirects : SlotFlag.write;
+    this.#queue.push(shape, flags, FENCE_NONE);
+    this.#writes += 1;
+  }
+
+  /** `place` is what a later write of the same key has to wait for. */
+  bookRead(shape: number, place: number): void {
+    this.#queue.push(shape, 0, place);
+    this.#reads += 1;
+    if (place === FENCE_WIDE) this.#wideReads += 1;
+    else if (place !== FENCE_NONE) this.#fence.enter(place);
+  }
+
+  /** Whether a read in flight might see a write at `place` that goes now. */
+  mustWait(place: number): boolean {
+    return this.#wideReads > 0 || place === FENCE_WIDE || this.#fence.isBusy(place);
+  }
+
+  /** Answers from here, in order. */
+  answer(plan: Plan): void {
+    if (this.#queue.length === 0) {
+      plan.answer(this.out);
+    } else {
+      plan.answer(this.#aside);
+      this.#queue.pushKnown(this.#aside.take());
+    }
+  }
+
+  answerError(line: string): void {
+    if (this.#queue.length === 0) {
+      this.out.error(line);
+    } else {
+      this.#aside.error(line);
+      this.#queue.pushKnown(this.#aside.take());
+    }
+  }
+
+  result(token: number, buffer: Buffer, start: number, end: number, rejected: boolean): void {
+    const shape = this.#queue.shapeOf(token);
+    this.#settle(token, end - start);
+    const isHead = this.#queue.isHead(token);
+    const writer = isHead ? this.out : this.#aside;
+    if (rejected) {
+      renderRejection(writer, buffer.toString('utf8', start, end));
+    } else if (isFiguresShape(shape)) {
+      this.#statusReplies.take(buffer, start, end);
+      this.#statusReplies.write(writer, shape, this.#session);
+    } else {
+      renderResult(writer, shape, buffer, start, end);
+    }
+    this.#written(token, isHead);
+  }
+
+  refused(token: number, code: ErrorNumber, leader: number): void {
+    const shape = this.#queue.shapeOf(token);
+    const flags = this.#queue.flagsOf(token);
+    this.#settle(token, 0);
+    const isHead = this.#queue.isHead(token);
+    const writer = isHead ? this.out : this.#aside;
+    if (isFiguresShape(shape)) {
+      // The last figures will do: STATUS must answer most of all when things go wrong.
+      this.#statusReplies.write(writer, shape, this.#session);
+    } else if ((flags & SlotFlag.write) === 0) {
+      writer.error(readRefusal(code));
+    } else {
+      writer.error(writeRefusal(code, leader, (flags & SlotFlag.redirects) !== 0));
+    }
+    this.#written(token, isHead);
+  }
+
+  /** Gives back room that a burst needed. */
+  trim(): void {
+    this.#queue.trim();
+  }
+
+  /** The operation is over: its share of the counts ends. */
+  #settle(token: number, bytes: number): void {
+    if ((this.#queue.flagsOf(token) & SlotFlag.write) !== 0) {
+      this.#writes -= 1;
+      return;
+    }
+    this.#reads -= 1;
+    const place = this.#queue.fenceOf(token);
+    if (place === FENCE_WIDE) this.#wideReads -= 1;
+    else if (place !== FENCE_NONE) this.#fence.leave(place);
+    const expected = this.#replyBytes;
+    this.#replyBytes = bytes > expected ? bytes : expected - ((expected - bytes) >> 3);
+  }
+
+  #written(token: number, isHead: boolean): void {
+    if (isHead) {
+      this.#queue.shift();
+      this.#moveKept();
+    } else {
+      this.#queue.keep(token, this.#aside.take());
+    }
+    this.#onProgress();
+  }
+
+  /** Replies that waited behind the one just written. */
+  #moveKept(): void {
+    for (;;) {
+      const reply = this.#queue.shiftKept();
+      if (reply === null) return;
+      this.out.raw(reply);
+    }
+  }
+}

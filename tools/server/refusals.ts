@@ -1,0 +1,39 @@
+/**
+ * The error reply for every way in which the engine may refuse an operation.
+ *
+ * Clients and the load generator match on the first words: `no leader`, `busy`, `not leader` and
+ * `REDIRECT` mean certainly not executed, `outcome unknown` means just that. A text must never claim
+ * more than its code does.
+ */
+
+import { ERROR_KINDS, ErrorNumber } from '../../engine/errors.js';
+
+const TEXTS: Partial<Record<ErrorNumber, string>> = {
+  [ErrorNumber.notLeader]:
+    'not leader: the leadership moved and the command was not executed. Send it again',
+  [ErrorNumber.noLeader]: 'no leader',
+  [ErrorNumber.busy]: `busy: ${ERROR_KINDS[ErrorNumber.busy].text}`,
+  [ErrorNumber.timeout]: 'timeout: the read was not answered in time. Try again',
+  [ErrorNumber.closed]: 'closing: this node shuts down and did not execute the command',
+};
+
+/** Error line, without its minus, for a write that was refused. */
+export function writeRefusal(code: ErrorNumber, leader: number, redirects: boolean): string {
+  if (code === ErrorNumber.notLeader && redirects) {
+    return leader === 0 ? 'ERR no leader' : `REDIRECT ${leader}`;
+  }
+  // The size was checked before it was sent: what is too large now is its result.
+  if (code === ErrorNumber.tooLarge)
+    return 'ERR outcome unknown: its reply is too large to be sent';
+  return `ERR ${TEXTS[code] ?? ERROR_KINDS[code].text}`;
+}
+
+/** Error line for a read that was refused. */
+export function readRefusal(code: ErrorNumber): string {
+  if (code === ErrorNumber.tooLarge) return 'ERR the reply is too large to be sent: ask for less';
+  return `ERR ${TEXTS[code] ?? ERROR_KINDS[code].text}`;
+}
+
+export function tooLargeToSend(bytes: number, bytesMax: number): string {
+  return `ERR command of ${bytes} bytes, at most ${bytesMax} are allowed`;
+}

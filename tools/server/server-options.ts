@@ -1,0 +1,122 @@
+/**
+ * The options of `ringraft server`, as data: names, bounds and defaults in one place. The first five
+ * are those of the kraft demo, and mean the same.
+ *
+ * The command table reads this to print a help page, so it must import no code of the server.
+ */
+
+import { flag, optional, required, value } from '../cli/command.js';
+import { address, bytes, duration, integer, oneOf, text } from '../cli/value-rules.js';
+import { DEFAULT_CLIENT_LIMITS as LIMITS } from './client-limits.js';
+import { clientAddress, members } from './cluster-list.js';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const TIME_MS_MAX = 600_000;
+const DAY_MS = 24 * 3_600_000;
+
+export const serverOptions = {
+  listen: required(address('127.0.0.1:5001'), 'where this node listens for its peers'),
+  node: required(integer(1, 0xffff_ffff), 'id of this node, from 1'),
+  data: optional(
+    text('PATH', 'a directory, made when it is missing', './data/1'),
+    'data directory; without it everything is kept in memory and forgotten at the end',
+  ),
+  cluster: optional(
+    members('127.0.0.1:5001,127.0.0.1:5002,127.0.0.1:5003'),
+    'addresses of all members, this one included: ids are positions from 1, or ID=HOST:PORT',
+  ),
+  client: optional(clientAddress('5101'), 'open a port for clients: RESP and inline commands'),
+  advertise: optional(
+    address('node1.internal:5001'),
+    'address that peers use for this node; default its entry in --cluster, else --listen',
+  ),
+  'cluster-id': value(
+    integer(1, Number.MAX_SAFE_INTEGER),
+    1,
+    'keeps clusters apart that share a network',
+  ),
+  sync: value(
+    oneOf(['always', 'batch', 'none']),
+    'always',
+    'when entries are synced to disk: before they are acknowledged, every --sync-interval, never',
+  ),
+  'sync-interval': value(duration(1, 60_000, '10ms'), 10, 'time between syncs of --sync batch'),
+  'wal-dir': optional(
+    text('PATH', 'a directory', './wal/1'),
+    'another directory for the log, such as one on a faster disk',
+  ),
+  reads: value(
+    oneOf(['linearizable', 'local']),
+    'linearizable',
+    'linearizable: a read sees every write acknowledged before it; local: it may be stale',
+  ),
+  'on-follower': value(
+    oneOf(['auto', 'redirect', 'forward']),
+    'auto',
+    'writes on a node that does not lead: answer REDIRECT, forward them, or by their framing ' +
+      '(inline redirected, arrays forwarded)',
+  ),
+  timing: value(
+    oneOf(['low-latency', 'standard', 'wide-area']),
+    'standard',
+    'heartbeat and election timeout: 10 and 50–100, 50 and 150–300, 100 and 500–1000 ms',
+  ),
+  heartbeat: optional(duration(1, TIME_MS_MAX, '50ms'), 'heartbeat interval; overrides --timing'),
+  'election-min': optional(
+    duration(1, TIME_MS_MAX, '150ms'),
+    'least election timeout; overrides --timing',
+  ),
+  'election-max': optional(
+    duration(1, TIME_MS_MAX, '300ms'),
+    'largest election timeout; overrides --timing',
+  ),
+  timeout: value(
+    duration(10, TIME_MS_MAX, '5s'),
+    LIMITS.timeoutMs,
+    'how long a command may take before it is answered by an error',
+  ),
+  'max-clients': value(integer(1, 100_000, 1024), LIMITS.connectionsMax, 'client connections'),
+  'max-inline': value(
+    bytes(64, 16 * MIB, '64k'),
+    LIMITS.inlineBytesMax,
+    'bytes of an inline command',
+  ),
+  'max-arguments': value(
+    integer(8, MIB, 1024),
+    LIMITS.argumentsMax,
+    'arguments of one client request',
+  ),
+  'max-bulk': value(bytes(KIB, 64 * MIB, '2m'), LIMITS.bulkBytesMax, 'bytes of one argument'),
+  'max-request': value(
+    bytes(KIB, 128 * MIB, '4m'),
+    LIMITS.requestBytesMax,
+    'bytes of one client request',
+  ),
+  'max-pipeline': value(
+    integer(1, MIB, 1024),
+    LIMITS.backlogMax,
+    'requests of one connection that await a reply; beyond it the socket is not read',
+  ),
+  'max-output': value(
+    bytes(KIB, 1024 * MIB, '8m'),
+    LIMITS.outputBytesMax,
+    'reply bytes a client has not taken; beyond it its requests are not read',
+  ),
+  'unread-timeout': value(
+    duration(100, DAY_MS, '60s'),
+    LIMITS.unreadMs,
+    'close a client that takes nothing of a full output for this long',
+  ),
+  'idle-timeout': value(
+    duration(0, DAY_MS, '10m'),
+    LIMITS.idleMs,
+    'close a client that sends nothing for this long; 0: never',
+  ),
+  'request-timeout': value(
+    duration(0, DAY_MS, '60s'),
+    LIMITS.partialMs,
+    'close a client that does not end a request it began; 0: never',
+  ),
+  'no-repl': flag('read no commands from the terminal'),
+} as const;
