@@ -171,7 +171,8 @@ test('error replies fall into the kind that says whether the command ran', () =>
 });
 
 function node(port: number, role: string, term: number, leaderId = 0): NodeStatus {
-  return { address: { host: 'h', port }, nodeId: port, role, term, leaderId };
+  const indexes = { commitIndex: 0, lastApplied: 0 };
+  return { address: { host: 'h', port }, nodeId: port, role, term, leaderId, ...indexes };
 }
 
 test('the leader is the one of the highest term that says so', () => {
@@ -184,8 +185,12 @@ test('the leader is the one of the highest term that says so', () => {
 test('INFO of a node and of a plain Redis are both understood', () => {
   const address = { host: 'h', port: 1 };
   const info = 'node_id:3\r\ncluster_id:1\r\nrole:follower\r\nterm:7\r\nleader_id:2\r\n';
-  const expected = { address, nodeId: 3, role: 'follower', term: 7, leaderId: 2 };
-  assert.deepEqual(parseStatus(address, info), expected);
+  const indexes = 'commit_index:41\r\nlast_applied:40\r\n';
+  const expected = {
+    ...{ address, nodeId: 3, role: 'follower', term: 7, leaderId: 2 },
+    ...{ commitIndex: 41, lastApplied: 40 },
+  };
+  assert.deepEqual(parseStatus(address, info + indexes), expected);
   const redis = parseStatus(address, '# Replication\r\nrole:master\r\nconnected_slaves:0\r\n');
   assert.equal(redis.role, 'leader');
   assert.equal(parseStatus(address, '-ERR unknown command').role, 'unknown');

@@ -17,6 +17,8 @@ export interface NodeStatus {
   readonly term: number;
   /** 0 when the node knows none. */
   readonly leaderId: number;
+  readonly commitIndex: number;
+  readonly lastApplied: number;
 }
 
 const INFO = '*1\r\n$4\r\nINFO\r\n';
@@ -37,6 +39,8 @@ export function parseStatus(address: Address, text: string): NodeStatus {
     role: role === 'master' ? 'leader' : role,
     term: number('term'),
     leaderId: number('leader_id'),
+    commitIndex: number('commit_index'),
+    lastApplied: number('last_applied'),
   };
 }
 

@@ -1,0 +1,161 @@
+/**
+ * One trial: load, kill -9 in the midst of it, restart, wait until all serve, stop the load, read
+ * back. It only acts and measures; what is right is verify.ts's to say.
+ */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Prng } from '../../engine/raft/prng.js';
+import { CommandError, ExitCode } from '../cli/exit-codes.js';
+import type { Cluster } from '../cluster/cluster.js';
+import { leaderOf } from '../cluster/node-view.js';
+import { waitServing } from '../cluster/readiness.js';
+import type { TrialReport } from './crash-report.js';
+import type { Ledger } from './ledger.js';
+import { Load } from './load.js';
+import { type KeyRange, type Target, verifyCounters, verifyKeys } from './verify.js';
+import type { TrialPlan } from './victims.js';
+
+const SERVE_TIMEOUT_MS = 120_000;
+const WRITE_TIMEOUT_MS = 120_000;
+/** Keys of earlier trials that are read again in each trial, per writer. */
+const OLD_KEYS_READ = 500;
+
+export interface CrashContext {
+  readonly cluster: Cluster;
+  readonly targets: readonly Target[];
+  readonly ledger: Ledger;
+  readonly prng: Prng;
+  readonly inFlight: number;
+  readonly signal: AbortSignal;
+}
+
+export async function runTrial(
+  context: CrashContext,
+  trial: number,
+  plan: TrialPlan,
+): Promise<TrialReport> {
+  const { cluster, ledger, targets, inFlight, signal } = context;
+  const before = totals(ledger);
+  const fresh = ledger.writers.map(({ count }) => count);
+  const load = new Load(
+    ledger,
+    targets.map(({ address }) => address),
+    inFlight,
+  );
+  try {
+    await within(load.ackedAfter(0), WRITE_TIMEOUT_MS, 'no write was acknowledged', signal);
+    await sleep(plan.killAfterMs, undefined, { signal });
+    const killed = await chooseVictims(context, plan);
+    const killedAt = performance.now();
+    await Promise.all(killed.map((id) => cluster.kill(id)));
+    const failoverMs = await surviveWithout(context, load, killed, killedAt, plan);
+    const recoveryMs = await restart(context, killed, plan);
+    await sleep(plan.loadAfterMs, undefined, { signal });
+    await load.stop();
+    const verdict = await check(context, trial, fresh);
+    const now = totals(ledger);
+    return {
+      ...{ trial, kind: plan.kind, killed, failoverMs, recoveryMs, ...verdict },
+      acked: now.acked - before.acked,
+      refused: now.refused - before.refused,
+      unknown: now.unknown - before.unknown,
+    };
+  } finally {
+    await load.stop();
+  }
+}
+
+function totals({
+  acked,
+  refused,
+  unknown,
+}: Ledger): Record<'acked' | 'refused' | 'unknown', number> {
+  return { acked, refused, unknown };
+}
+
+async function chooseVictims(context: CrashContext, { kind }: TrialPlan): Promise<number[]> {
+  const { cluster, prng, targets } = context;
+  const all = targets.map(({ id }) => id);
+  if (kind === 'all' || kind === 'all, twice') return all;
+  // Whoever leads at this moment; between two terms somebody is as good a victim as any.
+  const leader = leaderOf(await cluster.views())?.id ?? prng.pick(all);
+  return [kind === 'leader' ? leader : prng.pick(all.filter((id) => id !== leader))];
+}
+
+/** With a majority left, waits for it to go on; then lets the dead be dead for a while. */
+async function surviveWithout(
+  context: CrashContext,
+  load: Load,
+  killed: readonly number[],
+  killedAt: number,
+  plan: TrialPlan,
+): Promise<number | null> {
+  const { targets, signal } = context;
+  let failoverMs: number | null = null;
+  if (killed.length < targets.length / 2) {
+    const lost = `node ${killed.join(', ')} was killed and the others did not go on`;
+    failoverMs =
+      (await within(load.ackedAfter(killedAt), WRITE_TIMEOUT_MS, lost, signal)) - killedAt;
+  }
+  await sleep(plan.downMs, undefined, { signal });
+  return failoverMs;
+}
+
+async function restart(
+  { cluster, targets, signal }: CrashContext,
+  killed: readonly number[],
+  plan: TrialPlan,
+): Promise<number> {
+  if (plan.kind === 'all, twice') {
+    await cluster.start(killed);
+    await sleep(plan.againAfterMs, undefined, { signal });
+    await Promise.all(killed.map((id) => cluster.kill(id)));
+  }
+  const restartedAt = performance.now();
+  await cluster.start(killed);
+  const all = targets.map(({ id }) => id);
+  await waitServing(cluster, all, { timeoutMs: SERVE_TIMEOUT_MS, signal });
+  return performance.now() - restartedAt;
+}
+
+/** Everything of this trial, a sample of what is older, and all counters. */
+async function check(
+  { ledger, targets, prng }: CrashContext,
+  trial: number,
+  fresh: readonly number[],
+): Promise<Pick<TrialReport, 'checked' | 'problems'>> {
+  const ranges = ledger.writers.flatMap((writer, at): KeyRange[] => {
+    const first = fresh[at] ?? 0;
+    const sample = prng.below(Math.max(1, first - OLD_KEYS_READ));
+    return [
+      { writer, from: first, to: writer.count },
+      { writer, from: sample, to: Math.min(first, sample + OLD_KEYS_READ) },
+    ];
+  });
+  const keys = await verifyKeys(targets, ranges, trial);
+  const counters = await verifyCounters(targets, ledger);
+  return {
+    checked: keys.checked + counters.checked,
+    problems: [...ledger.problems.splice(0), ...keys.problems, ...counters.problems],
+  };
+}
+
+async function within<T>(
+  promise: Promise<T>,
+  timeoutMs: number,
+  otherwise: string,
+  signal: AbortSignal,
+): Promise<T> {
+  const ending = new AbortController();
+  const timer = sleep(timeoutMs, undefined, {
+    signal: AbortSignal.any([ending.signal, signal]),
+  }).then(() => {
+    throw new CommandError(ExitCode.timeout, `${otherwise} within ${timeoutMs / 1000} s`);
+  });
+  try {
+    return await Promise.race([promise, timer]);
+  } finally {
+    timer.catch(() => undefined);
+    ending.abort();
+  }
+}
