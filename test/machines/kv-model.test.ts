@@ -232,6 +232,7 @@ test('the digest does not depend on the order of insertion, nor on the hash seed
   for (const [key, value] of pairs.toReversed()) apply(backward, set(key, 'old'), set(key, value));
   apply(backward, ...Array.from({ length: 2000 }, (_, i) => del(`gone${i}`)));
   assert.equal(backward.digest(), forward.digest());
+  assert.deepEqual(query(forward, QueryType.digest, ''), { value: forward.digest() });
 });
 
 test('the digest tells apart what is almost the same', () => {

@@ -41,6 +41,16 @@ export function serverView(sessions: readonly Session[], machine: KvMachine): Se
       lastApplied: 42,
       kvKeys: machine.stats().keys,
       kvMemoryBytes: machine.stats().memoryBytes,
+      log: {
+        blocks: 11,
+        requests: 12,
+        bytesWritten: 13,
+        syncs: 14,
+        logBytes: 15,
+        segments: 1,
+        commitP50Us: 47,
+        commitP99Us: 77,
+      },
     }),
   };
 }

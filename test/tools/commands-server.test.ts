@@ -95,10 +95,27 @@ test('INFO over RESP carries the fields of the seed among those that tools look 
     ['role', 'leader'],
     ['is_leader', '1'],
     ['kv_keys', '1'],
+    ['wal_blocks', '11'],
+    ['wal_requests', '12'],
+    ['wal_bytes', '13'],
+    ['wal_syncs', '14'],
     ['db0', 'keys=1,expires=0,avg_ttl=0'],
   ] as const) {
     assert.equal(fields.get(name), value, name);
   }
+});
+
+test('DEBUG DIGEST answers the same for the same state, however it came about', () => {
+  const [one, other] = [new Connection(), new Connection()];
+  one.resp('SET', 'a', '1');
+  other.resp('MSET', 'b', '2', 'a', '0');
+  assert.notEqual(one.value('DEBUG', 'DIGEST'), other.value('DEBUG', 'DIGEST'));
+  other.resp('INCR', 'a');
+  other.resp('DEL', 'b');
+  assert.match(String(one.value('DEBUG', 'DIGEST')), /^1-[0-9a-f]{8}-[0-9a-f]{8}$/);
+  assert.equal(one.value('DEBUG', 'DIGEST'), other.value('debug', 'digest'));
+  assert.match(one.resp('DEBUG', 'SLEEP', '1'), /^-ERR unknown subcommand 'SLEEP'/);
+  assert.match(one.resp('DEBUG', 'DIGEST', 'x'), /^-ERR wrong number of arguments/);
 });
 
 test('CONFIG GET answers what matches; settings cannot be changed', () => {

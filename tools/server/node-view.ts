@@ -106,6 +106,7 @@ export class NodeView implements ServerView {
       lastApplied: appliedIndex,
       kvKeys: this.#figures.keys,
       kvMemoryBytes: this.#figures.memoryBytes,
+      log: this.#engine.status().log,
     };
   }
 

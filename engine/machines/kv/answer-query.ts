@@ -6,6 +6,7 @@
  */
 
 import { KEY_HEADER_BYTES, readU16, readU32 } from './commands.js';
+import { digestStore } from './digest.js';
 import { Glob } from './glob.js';
 import { RANK_END } from './key-index.js';
 import {
@@ -57,6 +58,8 @@ export class QueryAnswerer {
         return this.#keys(store, query);
       case QueryType.scan:
         return this.#scan(store, query);
+      case QueryType.digest:
+        return this.#text(digestStore(store));
       default:
         return this.#results.error(`unknown query type ${query[0]}`);
     }
@@ -114,7 +117,12 @@ export class QueryAnswerer {
   }
 
   #stat(store: Store, operations: number): Uint8Array {
-    const text = `kv_keys:${store.keys}\nkv_memory:${store.memoryBytes}\nkv_ops:${operations}`;
+    return this.#text(
+      `kv_keys:${store.keys}\nkv_memory:${store.memoryBytes}\nkv_ops:${operations}`,
+    );
+  }
+
+  #text(text: string): Uint8Array {
     const bytes = Buffer.from(text, 'latin1');
     return this.#results.value(bytes, 0, bytes.length);
   }

@@ -5,7 +5,7 @@
  *         ┌──────┬──────────────────────────────────────────────────────────┐
  *         │ type │ GET, STRLEN, TYPE   the key, up to the end               │
  *         │ u8   │ MGET, EXISTS        repeated (u16 keyLen, key)           │
- *         │      │ DBSIZE, STAT        nothing                              │
+ *         │      │ DBSIZE, STAT, DIGEST  nothing                            │
  *         │      │ KEYS                the glob pattern, up to the end      │
  *         │      │ SCAN                u32 cursor, u32 count, glob pattern  │
  *         └──────┴──────────────────────────────────────────────────────────┘
@@ -26,6 +26,7 @@ export const QueryType = {
   stat: 7,
   keys: 8,
   scan: 9,
+  digest: 10,
 } as const;
 export type QueryType = (typeof QueryType)[keyof typeof QueryType];
 

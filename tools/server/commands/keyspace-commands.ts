@@ -1,5 +1,5 @@
 /**
- * Commands on the key space as a whole: KEYS, SCAN, DBSIZE, EXISTS, TYPE, FLUSHALL, STAT.
+ * Commands on the key space as a whole: KEYS, SCAN, DBSIZE, EXISTS, TYPE, FLUSHALL, STAT, DEBUG.
  *
  * KEYS and SCAN answer what the state machine bounds; nothing here holds more than one request.
  */
@@ -38,6 +38,7 @@ import {
 import type { Encoder, Plan } from './plan.js';
 import { ReplyShape } from './render-result.js';
 import { encodeKeys, keysBytes } from './string-encoders.js';
+import { type Subcommand, subcommandHandler } from './subcommands.js';
 
 const MATCH_ALL = Buffer.from('*');
 const SCAN_COUNT_DEFAULT = 10;
@@ -60,6 +61,9 @@ const encodeSize: Encoder = ({ request }, target, at) =>
 
 const encodeStat: Encoder = ({ request }, target, at) =>
   encodeQuery(target, at, QueryType.stat, request.buffer, 0, 0);
+
+const encodeDigest: Encoder = ({ request }, target, at) =>
+  encodeQuery(target, at, QueryType.digest, request.buffer, 0, 0);
 
 const encodeClear: Encoder = ({ request }, target, at) =>
   encodeHead(target, at, CommandType.clear, request.buffer, 0, 0, 0);
@@ -104,6 +108,20 @@ function planSize(plan: Plan): void {
 function planStat(plan: Plan): void {
   plan.read(QUERY_HEADER_BYTES, ReplyShape.plain, encodeStat);
 }
+
+function planDigest(plan: Plan): void {
+  plan.read(QUERY_HEADER_BYTES, ReplyShape.simple, encodeDigest);
+}
+
+const DEBUG: readonly Subcommand[] = [
+  {
+    name: 'DIGEST',
+    arity: 2,
+    syntax: '',
+    summary: 'Answers a fingerprint of all keys and values, equal on nodes with the same state',
+    handler: planDigest,
+  },
+];
 
 function planKeys(plan: Plan): void {
   const { request } = plan;
@@ -260,5 +278,15 @@ export const KEYSPACE_COMMANDS: readonly CommandSpec[] = [
     arguments: [],
     keys: NO_KEYS,
     handler: planStat,
+  },
+  {
+    name: 'DEBUG',
+    arity: -2,
+    kind: 'read',
+    group: 'server',
+    summary: 'DEBUG DIGEST answers a fingerprint of the state; slow when there are many keys',
+    arguments: [string('subcommand')],
+    keys: NO_KEYS,
+    handler: subcommandHandler('DEBUG', DEBUG),
   },
 ];

@@ -11,7 +11,7 @@ import { shownTextOf } from './arguments.js';
 import { type CommandSpec, integer, many, NO_KEYS, optional, string } from './command-spec.js';
 import { REDIS_VERSION } from './connection-commands.js';
 import type { Plan } from './plan.js';
-import type { ServerView } from './server-view.js';
+import type { LogView, ServerView } from './server-view.js';
 import { type Subcommand, subcommandHandler } from './subcommands.js';
 
 /** The seed's STATUS: field and value, in the seed's order. */
@@ -37,6 +37,19 @@ function statusText(server: ServerView): string {
     .join('\n');
 }
 
+function logFields(log: LogView): readonly (readonly [string, number])[] {
+  return [
+    ['wal_blocks', log.blocks],
+    ['wal_requests', log.requests],
+    ['wal_bytes', log.bytesWritten],
+    ['wal_syncs', log.syncs],
+    ['wal_commit_p50_us', log.commitP50Us],
+    ['wal_commit_p99_us', log.commitP99Us],
+    ['wal_segments', log.segments],
+    ['wal_segment_bytes', log.logBytes],
+  ];
+}
+
 /** Redis ends INFO's lines with CR LF, and clients split there. */
 function infoText(server: ServerView): string {
   const status = server.status();
@@ -54,6 +67,7 @@ function infoText(server: ServerView): string {
     ['total_connections_received', server.connectionsAccepted],
     ['total_commands_processed', server.commandsProcessed],
     ...statusFields(server),
+    ...logFields(status.log),
     ['db0', `keys=${status.kvKeys},expires=0,avg_ttl=0`],
   ];
   return fields.map(([name, value]) => `${name}:${value}\r\n`).join('');

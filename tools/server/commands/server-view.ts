@@ -5,6 +5,21 @@
 
 import type { Session } from './session.js';
 
+/** What this node's write-ahead log has done since the start. */
+export interface LogView {
+  /** Group commits. */
+  readonly blocks: number;
+  readonly requests: number;
+  readonly bytesWritten: number;
+  readonly syncs: number;
+  /** Bytes of all segments. */
+  readonly logBytes: number;
+  readonly segments: number;
+  /** Times of a group commit, write and sync together, in microseconds. */
+  readonly commitP50Us: number;
+  readonly commitP99Us: number;
+}
+
 /** The replicated group's state on this node, as STATUS shows it. */
 export interface StatusView {
   /** Lower case: `follower`, `candidate`, `leader`, … */
@@ -16,6 +31,7 @@ export interface StatusView {
   readonly lastApplied: number;
   readonly kvKeys: number;
   readonly kvMemoryBytes: number;
+  readonly log: LogView;
 }
 
 export interface ServerView {
