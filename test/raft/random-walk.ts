@@ -61,8 +61,8 @@ export class RandomWalk {
     this.#nature = drawNature(prng);
     this.cluster = new Cluster(randomBootstrap(prng), seed, randomOptions(prng));
     // Some walks let several inputs share a turn, as a busy worker does.
-    this.cluster.autoTurn = prng.chance(0.5);
-    this.#turnChance = prng.between(1, 9) / 10;
+    this.cluster.autoTurn = prng.chance(0.7);
+    this.#turnChance = prng.between(3, 9) / 10;
     this.cluster.observer = {
       received: (_, placement) => {
         if (placement !== null && placement.truncateAfter !== null) this.#count.truncations += 1;
@@ -270,9 +270,7 @@ export class RandomWalk {
 
   /** Whether one more replica may lose data without a quorum of what was acknowledged going. */
   #mayDamage(): boolean {
-    const doubtful = [...this.cluster.replicas.values()].filter(({ life, records }) =>
-      life === null ? records.inDoubt : life.raft.state.inDoubt,
-    );
+    const doubtful = [...this.cluster.replicas.values()].filter(({ records }) => records.inDoubt);
     const { voters, outgoing } = this.cluster.replica(1).bootstrap;
     const smaller = Math.min(voters.length, outgoing.length || voters.length);
     return this.#wiped.size + doubtful.length < Math.floor((smaller - 1) / 2);
