@@ -192,7 +192,7 @@ test('what a command throws becomes a message and an exit code', async () => {
     };
     const { code, err } = await call('serve', '--listen', 'a:1');
     assert.equal(code, expected);
-    assert.equal(err, `ringraft: ${(thrown as Error).message}\n`);
+    assert.equal(err, `x: ${(thrown as Error).message}\n`);
   }
   outcome = async () => ExitCode.ok;
 });

@@ -34,7 +34,7 @@ export async function main(
     return await run({ ...surroundings, options, positionals });
   } catch (error) {
     if (signal.aborted && (error === signal.reason || isAbort(error))) return ExitCode.interrupted;
-    stderr.write(`ringraft: ${messageOf(error)}\n`);
+    stderr.write(`${root.name}: ${messageOf(error)}\n`);
     if (env.RINGRAFT_DEBUG !== undefined && error instanceof Error) {
       stderr.write(`${error.stack}\n`);
     }
