@@ -1,0 +1,110 @@
+/**
+ * The rows under load: throughput, and latency with one write in flight. All runs of a row drive the
+ * same three nodes; afterwards the nodes' states must be equal.
+ *
+ * A write counts when the generator has read its reply, and only that.
+ */
+
+import { totalErrors } from '../../tools/load/error-kinds.js';
+import type { LoadReport, LoadReport as Report } from '../../tools/load/load-report.js';
+import { median } from '../statistics.js';
+import { Generator, KEYS } from './generator.js';
+import { askOnce } from './node-client.js';
+import type { Nodes } from './nodes.js';
+import type { LoadShape, Measured } from './rows.js';
+import { type Between, between, takeSample } from './samples.js';
+
+/** Walking a state takes a while when it is large. */
+const DIGEST_MS_MAX = 30_000;
+
+export interface LoadRowPlan {
+  readonly shape: LoadShape;
+  readonly measure: 'throughput' | 'latency';
+  readonly runs: number;
+  readonly seconds: number;
+  readonly warmupSeconds: number;
+  readonly signal: AbortSignal;
+  readonly onRun: (run: number, report: Report) => void;
+}
+
+interface Run {
+  readonly report: LoadReport;
+  readonly between: Between | null;
+}
+
+export async function measureLoad(nodes: Nodes, plan: LoadRowPlan): Promise<Measured> {
+  const runs: Run[] = [];
+  for (let run = 1; run <= plan.runs; run += 1) {
+    const done = await measureOnce(nodes, plan);
+    runs.push(done);
+    plan.onRun(run, done.report);
+  }
+  const digests = await stateDigests(nodes);
+  const latencies = runs.map(({ report }) => report.latencyMs.writes?.p50 ?? Number.NaN);
+  const rates = runs.map(({ report }) => report.opsPerSecond);
+  return {
+    runs: plan.measure === 'throughput' ? rates : latencies,
+    problems: problemsOf(runs, digests),
+    detail: detailOf(plan.shape, runs, digests),
+  };
+}
+
+async function measureOnce(nodes: Nodes, plan: LoadRowPlan): Promise<Run> {
+  const { shape, seconds, warmupSeconds, signal } = plan;
+  const { targets } = nodes;
+  const generator = new Generator({ targets, shape, seconds, warmupSeconds, signal });
+  await generator.measured(1);
+  const first = await takeSample(nodes, generator.pid);
+  await generator.measured(seconds - 1);
+  const second = await takeSample(nodes, generator.pid);
+  const report = await generator.report();
+  return { report, between: between(first, second) };
+}
+
+/** Of every node, once each has applied everything. */
+async function stateDigests(nodes: Nodes): Promise<string[]> {
+  await nodes.caughtUp();
+  return Promise.all(
+    nodes.all.map(({ client }) => askOnce(client, DIGEST_MS_MAX, 'DEBUG', 'DIGEST')),
+  );
+}
+
+function problemsOf(runs: readonly Run[], digests: readonly string[]): string[] {
+  const problems: string[] = [];
+  if (new Set(digests).size !== 1) problems.push(`the states differ: ${digests.join(', ')}`);
+  for (const [at, { report }] of runs.entries()) {
+    const errors = totalErrors(report.errors);
+    if (errors === 0) continue;
+    const samples = report.errorSamples.length > 0 ? `, ${report.errorSamples.join('; ')}` : '';
+    problems.push(`run ${at + 1} had ${errors} errors: ${JSON.stringify(report.errors)}${samples}`);
+  }
+  return problems;
+}
+
+function detailOf(shape: LoadShape, runs: readonly Run[], digests: readonly string[]) {
+  const known = runs.flatMap((run) => (run.between === null ? [] : [run.between]));
+  const middle = (pick: (one: Between) => number): number | null =>
+    known.length === 0 ? null : median(known.map(pick));
+  const latency = (pick: (one: NonNullable<LoadReport['latencyMs']['writes']>) => number) =>
+    median(
+      runs.map(({ report: { latencyMs } }) => (latencyMs.writes ? pick(latencyMs.writes) : 0)),
+    );
+  return {
+    ...shape,
+    keys: KEYS,
+    p50Ms: latency(({ p50 }) => p50),
+    p99Ms: latency(({ p99 }) => p99),
+    maxMs: Math.max(...runs.map(({ report }) => report.latencyMs.writes?.max ?? 0)),
+    cpuUsPerWrite: middle((one) => one.cpuUsPerWrite),
+    generatorCpuUsPerWrite: middle((one) => one.generatorCpuUsPerWrite),
+    leaderCpuUsPerWrite: middle((one) => one.leaderCpuUsPerWrite),
+    entriesPerBlock: middle((one) => one.entriesPerBlock),
+    entriesPerRequest: middle((one) => one.entriesPerRequest),
+    logBytesPerWrite: middle((one) => one.logBytesPerWrite),
+    syncsPerWrite: middle((one) => Math.max(...one.syncsPerWrite)),
+    syncsPerSecond: middle((one) => Math.max(...one.syncsPerSecond)),
+    digest: digests[0] ?? null,
+    errors: runs.map(({ report }) => report.errors),
+    leaders: runs.map(({ report }) => report.leaders.map(({ nodeId }) => nodeId)),
+  };
+}

@@ -1,0 +1,98 @@
+/**
+ * The commands of the bench and their options, as data: help, parsing and suggestions follow, as for
+ * `ringraft` itself.
+ *
+ * It must never import what measures: `load` does, when a command is called.
+ */
+
+import { type Command, command, commandGroup, optional, value } from '../tools/cli/command.js';
+import { integer, text, type ValueRule } from '../tools/cli/value-rules.js';
+import { ROW_IDS, type RowId } from './cluster/rows.js';
+
+/** Fewer or shorter runs are for trying things out: floors are meant for these. */
+export const RUNS_DEFAULT = 3;
+export const SECONDS_DEFAULT = 10;
+const SECONDS_MIN = 3;
+const SECONDS_MAX = 3600;
+
+const rowIds: ValueRule<readonly RowId[]> = {
+  placeholder: 'ID,…',
+  expects: `rows, separated by commas, of: ${ROW_IDS.join(', ')}`,
+  example: ROW_IDS.slice(0, 2).join(','),
+  parse: (given) => {
+    const wanted = given.split(',').map((part) => part.trim());
+    const known = ROW_IDS.filter((id) => wanted.includes(id));
+    return wanted.every((id) => ROW_IDS.some((one) => one === id)) ? known : undefined;
+  },
+  print: (ids) => ids.join(','),
+};
+
+const json = optional(
+  text('FILE', 'a file to write, or - for the standard output', 'bench.json'),
+  'write the result as JSON to FILE, or to the standard output',
+  { bare: '-' },
+);
+
+export const clusterBenchOptions = {
+  rows: value(rowIds, ROW_IDS, 'which rows to measure'),
+  runs: value(integer(1, 100, 3), RUNS_DEFAULT, 'runs of each row; their median counts'),
+  seconds: value(
+    integer(SECONDS_MIN, SECONDS_MAX, 10),
+    SECONDS_DEFAULT,
+    'measured seconds of a run',
+  ),
+  warmup: value(integer(0, SECONDS_MAX, 3), 3, 'seconds of load before each measurement'),
+  dir: value(
+    text('PATH', 'a directory on a disk', './data/bench'),
+    './data/bench',
+    'where the nodes keep their data meanwhile; must not be in memory (tmpfs)',
+  ),
+  json,
+  profile: optional(
+    text('PATH', 'a directory', './profiles'),
+    'let the nodes write CPU profiles there, one per thread; the figures suffer',
+  ),
+} as const;
+
+export const microBenchOptions = {
+  only: optional(
+    text('TEXT', 'a part of a task’s name', 'ring'),
+    'only the tasks whose name contains this',
+  ),
+  milliseconds: value(integer(10, 60_000, 500), 500, 'how long each task is measured'),
+  dir: value(
+    text('PATH', 'a directory on a disk', './data/bench'),
+    './data/bench',
+    'where the log of the tasks with a real file lies meanwhile',
+  ),
+  json,
+} as const;
+
+export const BENCH_COMMANDS: Command = commandGroup(
+  'bench',
+  'Measures ringraft: a whole cluster of processes, or its parts one by one',
+  [
+    command({
+      name: 'cluster',
+      summary: 'Three nodes, every write synced, driven over their client ports',
+      details: [
+        'Starts three nodes as processes for each row, measures, compares with the floors and ends ' +
+          'with 1 when a row misses. The load generator is a process of its own.',
+      ],
+      options: clusterBenchOptions,
+      examples: [
+        'npm run bench -- cluster --json bench.json',
+        'npm run bench -- cluster --rows w16-8192 --runs 1',
+      ],
+      load: () => import('./cluster/cluster-command.js'),
+    }),
+    command({
+      name: 'micro',
+      summary: 'The parts of the data path, each alone in one thread',
+      options: microBenchOptions,
+      examples: ['npm run bench -- micro', 'npm run bench -- micro --only ring'],
+      load: () => import('./micro/micro-command.js'),
+    }),
+  ],
+  ['npm run bench -- cluster', 'npm run bench -- micro --only wal'],
+);
