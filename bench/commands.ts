@@ -1,6 +1,6 @@
 /**
- * The commands of the bench and their options, as data: help, parsing and suggestions follow, as for
- * `ringraft` itself.
+ * The commands of the bench and their options, as data: help, parsing and suggestions follow, as
+ * for `ringraft` itself.
  *
  * It must never import what measures: `load` does, when a command is called.
  */
@@ -76,8 +76,8 @@ export const BENCH_COMMANDS: Command = commandGroup(
       name: 'cluster',
       summary: 'Three nodes, every write synced, driven over their client ports',
       details: [
-        'Starts three nodes as processes for each row, measures, compares with the floors and ends ' +
-          'with 1 when a row misses. The load generator is a process of its own.',
+        'Starts three nodes as processes for each row, measures, compares with the floors and ' +
+          'ends with 1 when a row misses. The load generator is a process of its own.',
       ],
       options: clusterBenchOptions,
       examples: [

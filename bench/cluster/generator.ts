@@ -1,6 +1,6 @@
 /**
- * One run of the load generator as a process of its own: `ringraft load`, which reports as JSON. Its
- * progress lines, one a second, tell this process when the measured time begins.
+ * One run of the load generator as a process of its own: `ringraft load`, which reports as JSON.
+ * Its progress lines, one a second, tell this process when the measured time begins.
  *
  * It must never take part in the load itself.
  */

@@ -1,6 +1,6 @@
 /**
- * The rows under load: throughput, and latency with one write in flight. All runs of a row drive the
- * same three nodes; afterwards the nodes' states must be equal.
+ * The rows under load: throughput, and latency with one write in flight. All runs of a row drive
+ * the same three nodes; afterwards the nodes' states must be equal.
  *
  * A write counts when the generator has read its reply, and only that.
  */

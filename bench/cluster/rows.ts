@@ -1,6 +1,6 @@
 /**
- * What `bench cluster` measures: one row per promise, with its floor and how a value is held against
- * it. Data and arithmetic only; who measures a row is in the file named after it.
+ * What `bench cluster` measures: one row per promise, with its floor and how a value is held
+ * against it. Data and arithmetic only; who measures a row is in the file named after it.
  *
  * A floor is part of the promise and must never be lowered to make a row pass.
  */

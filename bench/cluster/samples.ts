@@ -1,6 +1,6 @@
 /**
- * What nodes and generator have done up to a moment, and what lies between two such moments: CPU per
- * write, syncs per write, entries per block.
+ * What nodes and generator have done up to a moment, and what lies between two such moments: CPU
+ * per write, syncs per write, entries per block.
  *
  * Both samples are taken within the measured time, so that start, warm-up and end are in neither.
  * Writes are counted by the log, not by the generator. Arithmetic only, but for `takeSample`.

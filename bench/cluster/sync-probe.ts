@@ -5,8 +5,9 @@
  * It must run while nothing else of the bench does.
  */
 
-import { closeSync, fdatasyncSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { syncFileData } from '../../io/disk/fsync.js';
 import { quantile } from '../statistics.js';
 import type { SyncTimes } from './rows.js';
 
@@ -21,13 +22,13 @@ export function probeSyncs(directory: string, samples = SAMPLES): number[] {
   const fd = openSync(path, 'w');
   try {
     writeSync(fd, Buffer.alloc(FILE_BYTES), 0, FILE_BYTES, 0);
-    fsyncSync(fd);
+    syncFileData(fd, path);
     const block = Buffer.alloc(WRITE_BYTES, 'x');
     const times: number[] = [];
     for (let i = 0; i < samples; i += 1) {
       const began = process.hrtime.bigint();
       writeSync(fd, block, 0, WRITE_BYTES, (i * WRITE_BYTES) % FILE_BYTES);
-      fdatasyncSync(fd);
+      syncFileData(fd, path);
       times.push(Number(process.hrtime.bigint() - began) / NS_PER_US);
     }
     return times;

@@ -1,6 +1,6 @@
 /**
- * The core and the state machine: what a batch of proposals costs in decisions, and what applying it
- * costs in the key-value store.
+ * The core and the state machine: what a batch of proposals costs in decisions, and what applying
+ * it costs in the key-value store.
  */
 
 import createKvMachine from '../../engine/machines/kv/kv-machine.js';

@@ -87,7 +87,7 @@ export class ThreeCores {
     throw new Error('nobody was elected');
   }
 
-  /** Proposes entries and carries everything that follows to its end: all are applied everywhere. */
+  /** Proposes entries and carries what follows to its end: all are applied everywhere. */
   commit(count: number, bytes: number): LogIndex {
     const proposed = this.leader.propose(count, bytes, this.#now);
     if ('refused' in proposed) throw new Error('the leader takes proposals');

@@ -1,6 +1,7 @@
 /**
- * A group commit of the write-ahead log: one request with a batch of entries is staged, written and,
- * where the task says so, synced. In memory it is the log's own cost; on a file the disk's is added.
+ * A group commit of the write-ahead log: one request with a batch of entries is staged, written
+ * and, where the task says so, synced. In memory it is the log's own cost; on a file the disk's is
+ * added.
  *
  * Segments are filled only once, so a log that is full is replaced by a fresh one between calls.
  */
