@@ -70,7 +70,7 @@ test('all steps of a turn become one submission, with runs of one term each', ()
   assert.deepEqual([persist?.truncateAfter, persist?.generation, persist?.seq], [null, 0, 1]);
 });
 
-test('entries that are truncated within the turn are never submitted, nor is the truncation', () => {
+test('entries that are truncated within the turn are not submitted, nor is the truncation', () => {
   const raft = freshRaft();
   append(raft, 1, [0, 0], 5);
   append(raft, 2, [1, 2], 2);
