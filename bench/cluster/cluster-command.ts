@@ -20,7 +20,7 @@ import { measureMemory } from './memory-row.js';
 import { Nodes } from './nodes.js';
 import { requireProc } from './process-figures.js';
 import { judgeRow, type Measured, ROWS, type RowResult, type RowSpec } from './rows.js';
-import { probeSyncs, syncTimes } from './sync-probe.js';
+import { SyncProbe } from './sync-probe.js';
 
 type BenchInvocation = Invocation<typeof clusterBenchOptions>;
 
@@ -47,25 +47,24 @@ class ClusterBench {
   readonly #signal: AbortSignal;
   readonly #progress: Output;
   readonly #directory: string;
+  readonly #disk: SyncProbe;
 
   constructor({ options, stderr, signal }: BenchInvocation, directory: string) {
     this.#options = options;
     this.#signal = signal;
     this.#progress = stderr;
     this.#directory = directory;
+    this.#disk = new SyncProbe(directory);
   }
 
   async measure(parent: string, fileSystem: string): Promise<BenchReport> {
     const { runs, seconds, warmup: warmupSeconds, rows } = this.#options;
     const startedAt = new Date().toISOString();
     const loadBefore = loadAverage();
-    const before = probeSyncs(this.#directory);
-    const measured = new Map<RowSpec, Measured>();
+    const rowsMeasured: RowResult[] = [];
     for (const spec of ROWS) {
-      if (rows.includes(spec.id)) measured.set(spec, await this.#measureRow(spec));
+      if (rows.includes(spec.id)) rowsMeasured.push(await this.#judgeRow(spec));
     }
-    const after = probeSyncs(this.#directory);
-    const all = syncTimes([...before, ...after]);
     const context: Context = {
       ...describeMachine(),
       startedAt,
@@ -75,12 +74,18 @@ class ClusterBench {
       runs,
       seconds,
       warmupSeconds,
-      fdatasync: { before: syncTimes(before), after: syncTimes(after), all },
+      fdatasync: this.#disk.times(),
       load: { before: loadBefore, after: loadAverage() },
     };
-    const judged: RowResult[] = [];
-    for (const [spec, figures] of measured) judged.push(judgeRow(spec, figures, all));
-    return { context, rows: judged };
+    return { context, rows: rowsMeasured };
+  }
+
+  /** A floor that follows the disk follows it as it was while this row was measured. */
+  async #judgeRow(spec: RowSpec): Promise<RowResult> {
+    this.#disk.beginRow();
+    const { detail, ...measured } = await this.#measureRow(spec);
+    const disk = this.#disk.endRow();
+    return judgeRow(spec, { ...measured, detail: { ...detail, fdatasync: disk } }, disk);
   }
 
   #say(text: string): void {
@@ -131,6 +136,7 @@ class ClusterBench {
       onRun: (run, { opsPerSecond, latencyMs }) => {
         const p50 = latencyMs.writes === null ? '–' : figure(latencyMs.writes.p50);
         this.#say(`  run ${run}: ${figure(opsPerSecond)} writes/s, p50 ${p50} ms`);
+        this.#disk.sample();
       },
     });
   }

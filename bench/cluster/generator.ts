@@ -27,6 +27,7 @@ const LINES_KEPT = 20;
 
 export class Generator {
   readonly #child: ChildProcess;
+  readonly #signal: AbortSignal;
   readonly #lines: string[] = [];
   readonly #output: Promise<string>;
   readonly #ended: Promise<unknown>;
@@ -49,6 +50,7 @@ export class Generator {
       signal,
     });
     this.#child = child;
+    this.#signal = signal;
     child.on('error', () => undefined);
     this.#ended = once(child, 'close').catch(() => undefined);
     this.#output = text(child.stdout as NodeJS.ReadableStream);
@@ -84,6 +86,7 @@ export class Generator {
   /** The report. Rejects with what the generator printed when it failed. */
   async report(): Promise<LoadReport> {
     await this.#ended;
+    this.#signal.throwIfAborted();
     const { exitCode } = this.#child;
     if (exitCode !== ExitCode.ok) {
       const lines = this.#lines.map((line) => `  ${line}`).join('\n');
