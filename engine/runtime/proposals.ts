@@ -49,6 +49,8 @@ export class Proposals {
   readonly #forwardedUpTo = new Map<NodeId, number>();
   /** Number of the newest forward of each peer on its connection: others are repetitions. */
   readonly #newestForward = new Map<NodeId, number>();
+  /** Peers whose connection ended: what is sent to one of them is lost without a word. */
+  readonly #down = new Set<NodeId>();
   #announced = 0;
   #sweepAt = Number.POSITIVE_INFINITY;
 
@@ -81,8 +83,15 @@ export class Proposals {
     const { id, count, deadline, mayForward } = batch;
     const slab = Buffer.from(batch.slab.subarray(batch.start, batch.end));
     const held = { id, count, slab, deadline, mayForward };
-    if (raft.leader === NOBODY) this.#hold(held, now);
+    // Behind what is held already, so that a connection's writes stay in their order.
+    const waits = !this.#canForward() || this.#forwards.heldCount > 0;
+    if (waits) this.#hold(held, now);
     else this.#forward(held, now);
+  }
+
+  #canForward(): boolean {
+    const { leader } = this.#parts.raft;
+    return leader !== NOBODY && !this.#down.has(leader);
   }
 
   /** As leader: appends whole entries; null when there is no room now. */
@@ -119,6 +128,7 @@ export class Proposals {
 
   /** A leader is known (again): what was held goes there, or is refused with its id. */
   onLeaderKnown(now: number): void {
+    if (!this.#canForward()) return;
     for (const batch of this.#forwards.takeHeld()) {
       this.propose({ ...batch, start: 0, end: batch.slab.length }, now);
       // Appended here, or refused: reads behind it wait for its index, or for nothing.
@@ -168,6 +178,7 @@ export class Proposals {
   /** A new connection brings nothing of an earlier one, and a restarted peer counts anew. */
   onPeerUp(peer: NodeId): void {
     this.#newestForward.delete(peer);
+    this.#down.delete(peer);
   }
 
   onForwardReply(from: NodeId, reply: ForwardReply, now: number): void {
@@ -192,6 +203,7 @@ export class Proposals {
   }
 
   onPeerDown(peer: NodeId): void {
+    this.#down.add(peer);
     for (const batch of this.#forwards.lostPeer(peer)) {
       this.refuse(batch.id, batch.count, ErrorNumber.outcomeUnknown);
       this.#parts.forwardSettled(batch.id, 0);
@@ -219,7 +231,7 @@ export class Proposals {
       this.refuse(batch.id, batch.count, ErrorNumber.outcomeUnknown);
       this.#parts.forwardSettled(batch.id, 0);
     }
-    if (this.#parts.raft.leader !== NOBODY) this.onLeaderKnown(now);
+    this.onLeaderKnown(now);
     const waits = this.#forwards.heldCount > 0 || this.#forwards.sentCount > 0;
     this.#sweepAt = waits ? now + SWEEP_MS : Number.POSITIVE_INFINITY;
   }

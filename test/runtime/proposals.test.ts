@@ -1,0 +1,110 @@
+/**
+ * What a follower does with proposals while its leader comes and goes: held, sent, or ended with an
+ * error that says truthfully whether they can still be executed.
+ *
+ * The core and the ports are stubs: only who leads and who is connected matters here.
+ */
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { EntryKind, entryBytes, writeEntryHeader } from '../../codec/entry.js';
+import { ErrorNumber } from '../../engine/errors.js';
+import type { Raft } from '../../engine/raft/raft.js';
+import { NOBODY, nodeId, Role } from '../../engine/raft/types.js';
+import type { GroupLog } from '../../engine/runtime/group-log.js';
+import type { RuntimePorts } from '../../engine/runtime/ports.js';
+import { Proposals } from '../../engine/runtime/proposals.js';
+
+const OLD = nodeId(2);
+const NEW = nodeId(3);
+const DEADLINE = 5000;
+const SWEEP = 30;
+
+/** A follower, with everything that left it: `2:a` is command `a`, forwarded to node 2. */
+function follower() {
+  const raft = { id: nodeId(1), role: Role.follower, leader: OLD as number };
+  const sent: string[] = [];
+  const refused: [batch: number, code: number][] = [];
+  const ports = {
+    network: {
+      sendForward: (to: number, _id: number, _count: number, slab: Uint8Array) => {
+        const text = Buffer.from(slab).toString('latin1');
+        sent.push(`${to}:${/[a-z]/.exec(text)?.[0]}`);
+      },
+    },
+    completions: {
+      refused: (batch: number, _offset: number, _count: number, code: number) => {
+        refused.push([batch, code]);
+      },
+    },
+  };
+  const proposals = new Proposals({
+    raft: raft as unknown as Raft,
+    log: {} as GroupLog,
+    ports: ports as unknown as RuntimePorts,
+    makeRoom: () => true,
+    appliedIndex: () => 0 as never,
+    forwardSettled: () => undefined,
+    entryBytesMax: 1024,
+  });
+  const propose = (id: number, command: string, now = 0): void => {
+    const slab = Buffer.alloc(entryBytes(1));
+    const at = writeEntryHeader(
+      new DataView(slab.buffer, slab.byteOffset),
+      0,
+      EntryKind.command,
+      1,
+      0,
+    );
+    slab.write(command, at);
+    const batch = { id, count: 1, slab, start: 0, end: slab.length };
+    proposals.propose({ ...batch, deadline: DEADLINE, mayForward: true }, now);
+  };
+  return { raft, sent, refused, proposals, propose };
+}
+
+test('what was sent to a leader whose connection ends is unknown, and never sent again', () => {
+  const { raft, sent, refused, proposals, propose } = follower();
+  propose(1, 'a');
+  assert.deepEqual(sent, ['2:a']);
+  proposals.onPeerDown(OLD);
+  assert.deepEqual(refused, [[1, ErrorNumber.outcomeUnknown]]);
+  raft.leader = NEW;
+  proposals.onLeaderKnown(1);
+  assert.deepEqual(sent, ['2:a']);
+});
+
+test('a proposal for a leader that is not connected waits for the next leader', () => {
+  const { raft, sent, refused, proposals, propose } = follower();
+  proposals.onPeerDown(OLD);
+  propose(1, 'a');
+  propose(2, 'b');
+  proposals.tick(SWEEP);
+  assert.deepEqual(sent, [], 'nothing is sent into a void');
+  raft.leader = NOBODY;
+  proposals.tick(2 * SWEEP);
+  raft.leader = NEW;
+  proposals.onLeaderKnown(2 * SWEEP);
+  assert.deepEqual(sent, ['3:a', '3:b']);
+  assert.deepEqual(refused, []);
+});
+
+test('a leader that is connected again gets what waited, and in order', () => {
+  const { sent, proposals, propose } = follower();
+  proposals.onPeerDown(OLD);
+  propose(1, 'a');
+  proposals.onPeerUp(OLD);
+  propose(2, 'b');
+  assert.deepEqual(sent, [], 'the later one does not overtake the earlier one');
+  proposals.tick(SWEEP);
+  assert.deepEqual(sent, ['2:a', '2:b']);
+});
+
+test('what waited for a leader until its deadline was certainly not executed', () => {
+  const { refused, sent, proposals, propose } = follower();
+  proposals.onPeerDown(OLD);
+  propose(1, 'a');
+  proposals.tick(DEADLINE);
+  assert.deepEqual(refused, [[1, ErrorNumber.noLeader]]);
+  assert.deepEqual(sent, []);
+});
