@@ -47,7 +47,7 @@ export const clusterCommands: Command = commandGroup(
       details: [SHAPE, 'Ctrl-C stops the nodes gracefully, a second one kills them.'],
       options: startOptions,
       positionals: COUNT,
-      examples: ['ringraft cluster run 3', 'RINGRAFT_BASE_PORT=6001 ringraft cluster run 5'],
+      examples: ['ringraft cluster run 3', 'ringraft cluster run 5 --base-port 6001'],
       load: () => import('./run-command.js'),
     }),
     command({
@@ -55,7 +55,7 @@ export const clusterCommands: Command = commandGroup(
       summary: 'Show role, term, leader, indexes and state of every node',
       details: ['Exits with 3 when no node leads.'],
       options: statusOptions,
-      examples: ['ringraft cluster status', 'ringraft cluster status --json | jq .leader'],
+      examples: ['ringraft cluster status', 'ringraft cluster status --json'],
       load: () => import('./status-command.js'),
     }),
     command({

@@ -10,6 +10,9 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { type ProcessIdentity, parseStartTime, thisProcess } from '../../io/process-identity.js';
 
+/** Of /proc/PID/stat, counted from the state, which is 0. */
+const THREADS_FIELD = 17;
+
 export type ProcessState = 'running' | 'paused' | 'gone';
 
 interface Observation {
@@ -17,11 +20,14 @@ interface Observation {
   readonly state: ProcessState;
 }
 
-/** `pid (name) S …`: the name may hold anything, so the state is what follows the last bracket. */
+/** `pid (name) S …`: the name may hold anything, so fields count from the last bracket. */
 export function parseStat(stat: string): Observation | undefined {
   const startTime = parseStartTime(stat);
   if (startTime === 0) return undefined;
-  return { startTime, state: stateOfLetter(stat[stat.lastIndexOf(')') + 2]) };
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  // The first thread of a killed process may be a zombie while others still hold its ports.
+  const threads = Number(fields[THREADS_FIELD]);
+  return { startTime, state: threads > 1 ? runningOrPaused(fields[0]) : stateOf(fields[0]) };
 }
 
 /** `S    Thu Nov 20 21:14:02 2026` as `ps -o stat=,lstart=` prints it. */
@@ -29,13 +35,16 @@ export function parsePs(line: string): Observation | undefined {
   const match = /^\s*(\S+)\s+(.+?)\s*$/.exec(line);
   const startTime = Date.parse(match?.[2] ?? '') / 1000;
   if (match === null || !Number.isSafeInteger(startTime)) return undefined;
-  return { startTime, state: stateOfLetter(match[1]?.[0]) };
+  return { startTime, state: stateOf(match[1]?.[0]) };
 }
 
 /** A zombie has ended; only its parent has not asked yet. */
-function stateOfLetter(letter: string | undefined): ProcessState {
-  if (letter === 'T' || letter === 't') return 'paused';
-  return letter === 'Z' || letter === 'X' || letter === 'x' ? 'gone' : 'running';
+function stateOf(letter: string | undefined): ProcessState {
+  return letter === 'Z' || letter === 'X' || letter === 'x' ? 'gone' : runningOrPaused(letter);
+}
+
+function runningOrPaused(letter: string | undefined): ProcessState {
+  return letter === 'T' || letter === 't' ? 'paused' : 'running';
 }
 
 function observe(pid: number): Observation | undefined {
