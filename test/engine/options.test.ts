@@ -1,0 +1,127 @@
+/** Options: every problem at once, with number, rule and remedy; suggestions; ratios; presets. */
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { type EngineOptions, resolveOptions, TIMING_PRESETS } from '../../engine/config.js';
+import { nearestName } from '../../engine/config-names.js';
+import { RingraftError } from '../../engine/errors.js';
+
+const machine = new URL('file:///machines/counter.js');
+const VALID: EngineOptions = {
+  nodeId: 1,
+  cluster: { 1: '127.0.0.1:7001' },
+  groups: [{ name: 'counters', machine }],
+};
+
+function problemsOf(changed: object): string {
+  try {
+    resolveOptions({ ...VALID, ...changed } as EngineOptions);
+  } catch (error) {
+    assert.ok(error instanceof RingraftError);
+    assert.equal(error.code, 'ERR_INVALID_OPTIONS');
+    return error.message;
+  }
+  throw new Error('nothing was refused');
+}
+
+test('defaults are the ones of the guides, and what measurement found best', () => {
+  const resolved = resolveOptions(VALID);
+  const { heartbeatInterval, electionTimeoutMin, electionTimeoutMax } = resolved;
+  assert.deepEqual([heartbeatInterval, electionTimeoutMin, electionTimeoutMax], [50, 150, 300]);
+  assert.equal(resolved.listen, '127.0.0.1:7001');
+  assert.equal(resolved.syncMode, 'always');
+  assert.equal(resolved.workers, 1);
+  assert.equal(resolved.groups[0]?.entryBytesMax, 1024 * 1024);
+  assert.equal(resolved.dataDir, null);
+});
+
+test('every problem is reported at once, whatever kind it is', () => {
+  const message = problemsOf({
+    nodeId: 0,
+    heartbeatIntervall: 10,
+    syncMode: 'sometimes',
+    electionTimeoutMin: 100,
+    electionTimeoutMax: 900,
+    cluster: { 1: 'nowhere', two: '127.0.0.1:7002' },
+    groups: [{ name: 'a', machine }, { name: 'a' }, null],
+    walDir: '/fast',
+  });
+  for (const expected of [
+    'nodeId is 0, must be a whole number from 1',
+    'heartbeatIntervall is not an option; did you mean heartbeatInterval?',
+    'syncMode is "sometimes", must be one of always, batch, none',
+    'electionTimeoutMin is 100, must be at least 3 × heartbeatInterval (50) = 150',
+    'electionTimeoutMax is 900, must be at most 2 × electionTimeoutMin (100) = 200',
+    'cluster[1] is "nowhere", must be host:port',
+    'cluster names node "two", ids are whole numbers from 1',
+    'groups[1].name "a" is used twice',
+    'groups[1].machine is missing',
+    'groups[2] is null',
+    'walDir is given without dataDir',
+  ]) {
+    assert.ok(message.includes(expected), `${expected}\nis missing in\n${message}`);
+  }
+});
+
+test('a misspelt name is answered with the one it means, a foreign one with none', () => {
+  const known = ['heartbeatInterval', 'electionTimeoutMin', 'electionTimeoutMax', 'dataDir'];
+  assert.equal(nearestName('heartbeat', known), 'heartbeatInterval');
+  assert.equal(nearestName('electionTimeoutmin', known), 'electionTimeoutMin');
+  assert.equal(nearestName('electionTimoutMax', known), 'electionTimeoutMax');
+  assert.equal(nearestName('datadir', known), 'dataDir');
+  assert.equal(nearestName('colour', known), null);
+});
+
+test('presets set all three times, and a single time overrides its own', () => {
+  for (const [timing, times] of Object.entries(TIMING_PRESETS)) {
+    const resolved = resolveOptions({ ...VALID, timing: timing as keyof typeof TIMING_PRESETS });
+    assert.deepEqual({ ...resolved, ...times }, resolved);
+  }
+  const resolved = resolveOptions({ ...VALID, timing: 'wide-area', heartbeatInterval: 20 });
+  assert.equal(resolved.heartbeatInterval, 20);
+  assert.equal(resolved.electionTimeoutMin, TIMING_PRESETS['wide-area'].electionTimeoutMin);
+  assert.match(problemsOf({ timing: 'low-latency', heartbeatInterval: 20 }), /3 × heartbeat/);
+});
+
+test('an election timeout range must not be empty', () => {
+  const message = problemsOf({ electionTimeoutMin: 200, electionTimeoutMax: 200 });
+  assert.match(message, /electionTimeoutMax is 200, must be more than electionTimeoutMin \(200\)/);
+});
+
+test('a node must be in its own cluster and listen on host:port', () => {
+  assert.match(problemsOf({ nodeId: 7 }), /nodeId 7 is not in cluster \(1\): add its address/);
+  assert.match(problemsOf({ listen: '7001' }), /listen is "7001", must be host:port/);
+  assert.match(problemsOf({ cluster: {} }), /cluster is empty/);
+});
+
+test('a machine is a URL, an absolute path, or an object with apply and query', () => {
+  const withMachine = (value: unknown): object => ({ groups: [{ name: 'g', machine: value }] });
+  const message = problemsOf(withMachine('./counter.js'));
+  assert.match(message, /new URL\('\.\/counter\.js', import\.meta\.url\)/);
+  assert.match(problemsOf(withMachine({ apply() {} })), /an object with apply and query/);
+  const path = resolveOptions({ ...VALID, ...withMachine('/m/counter.js') } as EngineOptions);
+  assert.equal(String(path.groups[0]?.machine), 'file:///m/counter.js');
+  const hosted = { apply() {}, query: (query: Uint8Array) => query };
+  assert.doesNotThrow(() => resolveOptions({ ...VALID, groups: [{ name: 'g', machine: hosted }] }));
+});
+
+test('machine options that no other thread could get are refused before one starts', () => {
+  const groups = [{ name: 'g', machine, machineOptions: { callback: () => 1 } }];
+  assert.match(problemsOf({ groups }), /machineOptions cannot be sent to another thread/);
+});
+
+test('there are never more workers than groups, and an undefined option is its default', () => {
+  const groups = [1, 2, 3].map((n) => ({ name: `g${n}`, machine, entryBytesMax: undefined }));
+  const given = { ...VALID, groups, workers: 16, timeoutMs: undefined } as unknown as EngineOptions;
+  const resolved = resolveOptions(given);
+  assert.equal(resolved.workers, 3);
+  assert.equal(resolved.timeoutMs, 5000);
+  assert.equal(resolved.groups[2]?.entryBytesMax, 1024 * 1024);
+  assert.equal(resolveOptions({ ...given, workers: 2 }).workers, 2);
+});
+
+test('something that is no object at all is refused by the same error', () => {
+  assert.throws(() => resolveOptions(null as unknown as EngineOptions), {
+    code: 'ERR_INVALID_OPTIONS',
+  });
+});
