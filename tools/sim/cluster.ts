@@ -1,0 +1,165 @@
+/**
+ * All simulated nodes of one run, as clients see them (`Service`) and as faults see them
+ * (`FaultSubjects`), and the question whether they have come to rest.
+ */
+
+import { MessageKind } from '../../engine/raft/message.js';
+import { type NodeId, Role } from '../../engine/raft/types.js';
+import type { Reply, Service } from './clients.js';
+import type { SimGroup } from './group.js';
+import type { Aftermath, FaultSubjects } from './inject.js';
+import { type NodePeers, SimNode } from './node.js';
+import type { Operation } from './operation.js';
+import { SimFailure } from './sim-failure.js';
+import type { World } from './world.js';
+
+export class SimCluster implements Service, FaultSubjects {
+  readonly nodes: number;
+  readonly members: readonly SimNode[];
+  readonly #world: World;
+  #asked = 0;
+
+  constructor(world: World) {
+    this.#world = world;
+    this.nodes = world.plan.nodes;
+    const peers: NodePeers = {
+      identityOf: (peer) => this.#member(peer).identity,
+      died: () => {
+        if (this.members.every((member) => !member.isUp)) world.counts.crashAlls += 1;
+      },
+    };
+    this.members = Array.from({ length: this.nodes }, (_, at) => new SimNode(world, at + 1, peers));
+  }
+
+  #member(node: number): SimNode {
+    const member = this.members[node - 1];
+    if (member === undefined) throw new SimFailure(`there is no node ${node}`);
+    return member;
+  }
+
+  start(): void {
+    for (const member of this.members) member.start();
+  }
+
+  submit(node: number, operation: Operation, reply: (reply: Reply) => void): void {
+    const { life } = this.#member(node);
+    if (life === null) reply({ kind: 'fail', why: 'the node is down', leader: 0 });
+    else life.router.submit({ operation, reply });
+  }
+
+  /** A different group each time, so that with several groups several leaders are hit. */
+  leader(): number {
+    this.#asked += 1;
+    return this.leaderOf(this.#asked % this.#world.plan.groups)?.id ?? 0;
+  }
+
+  leaderOf(group: number): SimNode | null {
+    let found: SimNode | null = null;
+    let term = 0;
+    for (const member of this.members) {
+      const raft = member.life?.groups[group]?.runtime.raft;
+      if (raft === undefined || raft.role !== Role.leader || raft.term <= term) continue;
+      found = member;
+      term = raft.term;
+    }
+    return found;
+  }
+
+  isUp(node: number): boolean {
+    return this.#member(node).isUp;
+  }
+
+  crash(node: number, aftermath: Aftermath): void {
+    const { counts } = this.#world;
+    if (aftermath === 'kept') counts.kills += 1;
+    else counts.powerLosses += 1;
+    if (aftermath === 'torn') this.#member(node).crashWriting();
+    else this.#member(node).crash(aftermath);
+  }
+
+  restart(node: number): void {
+    this.#member(node).restart();
+  }
+
+  pause(node: number): void {
+    this.#member(node).life?.process.pause();
+  }
+
+  resume(node: number): void {
+    this.#member(node).life?.process.resume();
+  }
+
+  setSyncTime(node: number, syncUs: number | null): void {
+    this.#member(node).setSyncTime(syncUs);
+  }
+
+  armDisk(node: number, kind: 'shortWrite' | 'syncError'): void {
+    this.#member(node).disk.arm({ kind, path: '.wal' });
+  }
+
+  disarmDisk(node: number): void {
+    this.#member(node).disk.disarm();
+  }
+
+  setClockRate(node: number, rate: number): void {
+    this.#member(node).life?.process.setClockRate(rate);
+  }
+
+  setDiskFull(node: number, isFull: boolean): void {
+    this.#member(node).disk.setCapacity(isFull ? 0 : Number.POSITIVE_INFINITY);
+  }
+
+  wipe(node: number): void {
+    this.#member(node).wipe();
+    this.#member(node).restart();
+  }
+
+  /** The leader of a group tells a peer to take over, as an operator's transfer would. */
+  transfer(group: number, to: number): void {
+    const leader = this.leaderOf(group);
+    if (leader === null || leader.id === to) return;
+    const raft = leader.life!.groups[group]!.runtime.raft;
+    this.#world.counts.transfers += 1;
+    this.#world.event(leader.id, `g${group} hands over to ${to}`);
+    const { id: from, term } = raft;
+    leader.life!.say(group, { kind: MessageKind.timeoutNow, from, to: to as NodeId, term });
+  }
+
+  /** Why the cluster is not at rest: the first thing that is still to happen; null when it is. */
+  unrest(): string | null {
+    for (const member of this.members) if (!member.isUp) return `node ${member.id} is down`;
+    for (let group = 0; group < this.#world.plan.groups; group += 1) {
+      const text = this.#unrestOf(group);
+      if (text !== null) return `group ${group}: ${text}`;
+    }
+    return null;
+  }
+
+  #unrestOf(group: number): string | null {
+    const leader = this.leaderOf(group);
+    if (leader === null) return 'nobody leads';
+    const { raft } = leader.life!.groups[group]!.runtime;
+    if (raft.commitIndex < raft.state.termStart) return `leader ${leader.id} has not committed`;
+    for (const { id, life } of this.members) {
+      const { runtime } = life!.groups[group]!;
+      if (runtime.raft.term !== raft.term) return `node ${id} is in another term`;
+      if (runtime.raft.lastIndex !== raft.lastIndex) return `the log of node ${id} differs`;
+      if (runtime.raft.durableIndex !== raft.lastIndex) return `the disk of node ${id} lags`;
+      if (runtime.appliedIndex !== raft.lastIndex) return `node ${id} has not applied everything`;
+    }
+    return null;
+  }
+
+  /** Equal machines at equal applied index: asked when the cluster is at rest. */
+  checkDigests(): void {
+    for (let group = 0; group < this.#world.plan.groups; group += 1) {
+      const digests = this.members.map(({ life }) => life!.digest(group));
+      if (new Set(digests).size === 1) continue;
+      throw new SimFailure(`group ${group}: the machines differ at rest: ${digests.join(' ')}`);
+    }
+  }
+
+  groupsOf(node: number): readonly SimGroup[] {
+    return this.#member(node).life?.groups ?? [];
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * What a simulation met, as one table: name, what it counts, and whether a long simulation in which
+ * it never happened has tested too little.
+ *
+ * Counters are plain numbers and are only ever added to.
+ */
+
+interface CountSpec {
+  readonly help: string;
+  /** A simulation of many runs must have met it. */
+  readonly required: boolean;
+}
+
+const must = (help: string): CountSpec => ({ help, required: true });
+const may = (help: string): CountSpec => ({ help, required: false });
+
+export const COUNT_SPECS = {
+  operations: must('operations that clients began'),
+  writesOk: must('writes that were acknowledged'),
+  refused: must('operations refused as certainly not executed'),
+  unknown: must('operations of unknown outcome'),
+  readsAtLeader: must('reads answered by a leader'),
+  readsAtFollower: must('reads answered by a follower'),
+  readsElsewhere: may('reads answered by a replica without a leader'),
+  orderedReads: must('reads pipelined behind a write of the same connection'),
+  forwarded: must('batches of proposals forwarded to the leader'),
+  batches: must('batches of more than one proposal'),
+  elections: must('terms that a replica began to lead'),
+  campaigns: must('elections that a replica began'),
+  truncations: must('truncations of a log'),
+  staleAcks: must('storage acknowledgements of truncated entries'),
+  kills: must('processes killed'),
+  powerLosses: must('losses of power'),
+  crashAlls: must('moments at which every node was down'),
+  restarts: must('restarts with recovery'),
+  recoveryCrashes: must('losses of power during recovery'),
+  lostSectors: must('unsynced sectors lost'),
+  lostDirectoryOperations: must('unsynced directory operations lost'),
+  tornTails: must('recoveries that found a recognisable torn block'),
+  cuts: must('recoveries that cut bytes off the log'),
+  inDoubt: must('groups recovered in doubt'),
+  doubtsCleared: must('doubts that ended'),
+  failStops: must('nodes stopped by a failed sync'),
+  shortWrites: must('writes that the disk took only in part'),
+  diskFull: must('times that the log found no prepared room'),
+  wipes: must('replicas that lost all their data'),
+  partitions: must('partitions'),
+  oneWays: must('partitions in one direction'),
+  resets: must('connections reset'),
+  lost: must('frames lost'),
+  duplicated: must('frames duplicated'),
+  reordered: must('frames delivered out of order'),
+  delayed: must('frames delayed'),
+  pauses: must('processes paused'),
+  slowDisks: must('disks that became slow'),
+  clockSkews: must('clocks that ran fast or slow'),
+  transfers: must('requests of a leader to take over'),
+  oldLogLoads: must('reads of old entries from disk'),
+  evictions: must('evictions of entries from memory'),
+  rollOvers: must('log segments begun'),
+  configurations: must('configurations that came into force with an entry'),
+} as const satisfies Record<string, CountSpec>;
+
+export type CountName = keyof typeof COUNT_SPECS;
+export type Counts = Record<CountName, number>;
+
+export const COUNT_NAMES = Object.keys(COUNT_SPECS) as CountName[];
+
+export function noCounts(): Counts {
+  return Object.fromEntries(COUNT_NAMES.map((name) => [name, 0])) as Counts;
+}
+
+export function addCounts(sum: Counts, more: Counts): void {
+  for (const name of COUNT_NAMES) sum[name] += more[name];
+}
+
+/** Required kinds that never happened. */
+export function missingKinds(counts: Counts): CountName[] {
+  return COUNT_NAMES.filter((name) => COUNT_SPECS[name].required && counts[name] === 0);
+}

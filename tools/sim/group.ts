@@ -1,0 +1,358 @@
+/**
+ * One group in one simulated process: the production runtime with a duty cycle like that of a
+ * consensus worker, on virtual time, watched after every input.
+ *
+ * What arrives waits in four queues, like the rings; a turn drains them in the worker's order. It
+ * must never hand the runtime anything outside a turn.
+ */
+
+import {
+  decodeForward,
+  decodeForwarded,
+  FORWARD_HEADER_BYTES,
+} from '../../codec/frames/forward-codec.js';
+import { FrameKind } from '../../codec/frames/frame-format.js';
+import {
+  decodeMessage,
+  isMessageKind,
+  messageHeaderBytes,
+} from '../../codec/frames/message-codec.js';
+import { describeMessage } from '../../engine/raft/describe.js';
+import { snapshotOf } from '../../engine/raft/invariants.js';
+import { type Message, MessageKind } from '../../engine/raft/message.js';
+import { type Incarnation, type NodeId, nodeId, Role } from '../../engine/raft/types.js';
+import { GroupRuntime, type GroupRuntimeOptions } from '../../engine/runtime/group-runtime.js';
+import type {
+  CompletionPort,
+  LoadedEntries,
+  LogReaderPort,
+  NetworkPort,
+  RuntimeEvent,
+  Submission,
+} from '../../engine/runtime/ports.js';
+import { Consistency } from '../../engine/runtime/reads.js';
+import type { PersistAck } from '../../io/wal/wal-types.js';
+import { Answers, type Waiter } from './answers.js';
+import { encodeGet, encodeWrite } from './kv-wire.js';
+import type { ProcessTimer, SimProcess } from './process.js';
+import { SimFailure } from './sim-failure.js';
+import { codeOf } from './transport.js';
+import type { World } from './world.js';
+
+const US_PER_MS = 1_000;
+/** How late a read may be answered after its deadline, on the process's own clock. */
+const READ_GRACE_MS = 100;
+
+interface Arrival {
+  readonly bytes: number;
+  readonly act: (now: number) => void;
+}
+
+export interface GroupParts {
+  readonly world: World;
+  readonly node: number;
+  readonly group: number;
+  readonly process: SimProcess;
+  readonly network: NetworkPort;
+  readonly oldLog: LogReaderPort;
+  readonly wallOffsetMs: number;
+  submit(submission: Submission): void;
+}
+
+export class SimGroup {
+  readonly runtime: GroupRuntime;
+  readonly group: number;
+  readonly #parts: GroupParts;
+  readonly #stored: Arrival[] = [];
+  readonly #peers: Arrival[] = [];
+  readonly #loaded: Arrival[] = [];
+  readonly #inbox: Arrival[] = [];
+  /** Replies to clients that the runtime has given and nobody has read yet. */
+  readonly #replies: (() => void)[] = [];
+  readonly #writes = new Answers('write batch', (reply) => this.#replies.push(reply));
+  readonly #reads = new Answers('read batch', (reply) => this.#replies.push(reply));
+  #isWoken = false;
+  #timer: ProcessTimer | null = null;
+  #stopwatch = 0;
+  #firstInMemory = 0;
+  #turnBytes = 0;
+
+  constructor(parts: GroupParts, options: GroupRuntimeOptions) {
+    this.#parts = parts;
+    this.group = parts.group;
+    const ports = {
+      storage: { submit: (submission: Submission) => this.#submit(submission) },
+      network: parts.network,
+      oldLog: parts.oldLog,
+      completions: this.#completions(),
+      wallClock: () => Math.floor(parts.process.localUs / US_PER_MS) + parts.wallOffsetMs,
+      // Grows by the look, not by time: a turn applies a few slices and goes on in the next one.
+      stopwatch: () => {
+        this.#stopwatch += 0.4;
+        return this.#stopwatch;
+      },
+    };
+    this.runtime = new GroupRuntime(options, ports, this.#nowMs);
+    this.#firstInMemory = this.runtime.log.map.firstInMemory;
+  }
+
+  get #nowMs(): number {
+    return this.#parts.process.localUs / US_PER_MS;
+  }
+
+  start(): void {
+    this.wake();
+  }
+
+  #submit(submission: Submission): void {
+    if (submission.truncateAfter !== null) this.#parts.world.counts.truncations += 1;
+    if (submission.clearsDoubt) this.#parts.world.counts.doubtsCleared += 1;
+    this.#parts.submit(submission);
+  }
+
+  #completions(): CompletionPort {
+    return {
+      results: (...result) => this.#writes.results(...result),
+      refused: (...refusal) => this.#writes.refused(...refusal),
+      readResults: (batch, offset, count, bytes) => {
+        this.#countReads(count);
+        this.#reads.results(batch, offset, count, bytes);
+      },
+      readRefused: (batch, count, code, leader) =>
+        this.#reads.refused(batch, 0, count, code, leader),
+      event: (event) => this.#onEvent(event),
+    };
+  }
+
+  #countReads(count: number): void {
+    const { counts } = this.#parts.world;
+    const { role, leader } = this.runtime.raft;
+    if (role === Role.leader) counts.readsAtLeader += count;
+    else if (leader > 0) counts.readsAtFollower += count;
+    else counts.readsElsewhere += count;
+  }
+
+  #onEvent(event: RuntimeEvent): void {
+    const { world, node, group } = this.#parts;
+    if (event.kind === 'role') {
+      if (event.role === Role.leader) world.counts.elections += 1;
+      if (event.role === Role.candidate) world.counts.campaigns += 1;
+      const of = event.role === Role.follower ? ` of ${event.leader}` : '';
+      world.event(node, `g${group} ${event.role}${of} in term ${event.term}`);
+    } else if (event.kind === 'configuration') {
+      if (event.index > 0) world.counts.configurations += 1;
+    } else if (!this.#parts.process.isAlive) {
+      return;
+    } else {
+      throw new SimFailure(`group ${group} stopped on node ${node}: ${event.text}`);
+    }
+  }
+
+  stored(ack: PersistAck): void {
+    this.#put(this.#stored, 0, (now) => {
+      const { generation } = this.runtime.raft.state.log;
+      if (ack.generation !== generation) this.#parts.world.counts.staleAcks += 1;
+      this.runtime.onStored(ack, now);
+    });
+  }
+
+  loaded(entries: LoadedEntries): void {
+    this.#put(this.#loaded, 0, () => this.runtime.onLoaded(entries));
+  }
+
+  peerUp(peer: number, incarnation: Incarnation, restarted: boolean): void {
+    this.#put(this.#peers, 0, () => this.runtime.onPeerUp(nodeId(peer), incarnation, restarted));
+  }
+
+  peerDown(peer: number): void {
+    this.#put(this.#peers, 0, () => this.runtime.onPeerDown(nodeId(peer)));
+  }
+
+  message(message: Message, incarnation: Incarnation): void {
+    this.#put(this.#peers, 0, (now) => {
+      this.#note(() => describeMessage(message));
+      this.runtime.onMessage(message, incarnation, now);
+    });
+  }
+
+  /** A frame of this group alone. */
+  frame(peer: number, kind: FrameKind, body: Buffer, incarnation: Incarnation): void {
+    this.#put(this.#peers, body.length, (now) => {
+      if (this.#onFrame(nodeId(peer), kind, body, incarnation, now)) return;
+      throw new SimFailure(`a frame of kind ${kind} from node ${peer} is not what it says`);
+    });
+  }
+
+  #onFrame(
+    from: NodeId,
+    kind: FrameKind,
+    body: Buffer,
+    incarnation: Incarnation,
+    now: number,
+  ): boolean {
+    const view = new DataView(body.buffer, body.byteOffset, body.length);
+    const { runtime } = this;
+    if (isMessageKind(kind)) {
+      const message = decodeMessage(kind, view, 0, body.length, from, runtime.raft.id);
+      if (message === null) return false;
+      this.#note(() => describeMessage(message));
+      if (message.kind === MessageKind.append) {
+        const start = messageHeaderBytes(kind);
+        return runtime.onAppend(message, incarnation, body, start, body.length, now);
+      }
+      runtime.onMessage(message, incarnation, now);
+      return true;
+    }
+    if (kind === FrameKind.forward) {
+      const forward = decodeForward(view, 0, body.length);
+      if (forward === null) return false;
+      const { forwardId, count } = forward;
+      this.#note(() => `forward ${forwardId} of ${count} from ${from}`);
+      const start = FORWARD_HEADER_BYTES;
+      return runtime.onForward(from, forwardId, count, body, start, body.length, now);
+    }
+    const answer = decodeForwarded(view, 0, body.length);
+    if (kind !== FrameKind.forwarded || answer === null) return false;
+    const { forwardId, outcome, count, firstIndex: first, term, leaderHint: leader } = answer;
+    this.#note(() => `forwarded ${forwardId} outcome=${outcome} ${term}/${first} from ${from}`);
+    const code = codeOf(outcome);
+    runtime.onForwardReply(from, { forwardId, code, first, count, term, leader }, now);
+    return true;
+  }
+
+  /** Writes of several clients, as one batch. */
+  propose(waiters: readonly Waiter[], deadlineMs: number, mayForward: boolean): void {
+    const { world } = this.#parts;
+    if (waiters.length > 1) world.counts.batches += 1;
+    const padding = world.plan.paddingBytes;
+    const slab = Buffer.concat(waiters.map(({ operation }) => encodeWrite(operation, padding)));
+    const id = this.#writes.open(waiters);
+    this.#put(this.#inbox, slab.length, (now) => {
+      const batch = { id, count: waiters.length, slab, start: 0, end: slab.length, mayForward };
+      this.runtime.onProposals({ ...batch, deadline: deadlineMs }, now);
+    });
+  }
+
+  read(waiters: readonly Waiter[], deadlineMs: number, behindWrites: boolean): void {
+    const queries = waiters.flatMap(({ operation }) => {
+      const query = encodeGet(operation.key);
+      const length = Buffer.alloc(4);
+      length.writeUInt32LE(query.length);
+      return [length, query];
+    });
+    const buffer = Buffer.concat(queries);
+    const id = this.#reads.open(waiters);
+    const range = { buffer, start: 0, end: buffer.length };
+    const consistency = Consistency.linearizable;
+    this.#put(this.#inbox, 0, (now) => {
+      const request = { id, count: waiters.length, ...range, consistency, behindWrites };
+      this.runtime.onReads({ ...request, deadline: deadlineMs }, now);
+    });
+    this.#expectEnd(id, deadlineMs);
+  }
+
+  /** A read ends by its deadline with a value or an error, whatever happens. */
+  #expectEnd(id: number, deadlineMs: number): void {
+    const { process, node } = this.#parts;
+    const check = (): void => {
+      if (!this.#reads.isWaiting(id)) return;
+      throw new SimFailure(`node ${node} group ${this.group}: read batch ${id} never ends`);
+    };
+    const dueUs = Math.ceil((deadlineMs + READ_GRACE_MS) * US_PER_MS);
+    // A process that was paused until now works through its backlog first.
+    process.at(dueUs, () => process.after(READ_GRACE_MS * US_PER_MS, check));
+  }
+
+  #put(queue: Arrival[], bytes: number, act: (now: number) => void): void {
+    queue.push({ bytes, act });
+    this.wake();
+  }
+
+  /** Soon there will be a turn, of all that has arrived until then. */
+  wake(): void {
+    if (this.#isWoken) return;
+    this.#isWoken = true;
+    this.#parts.process.after(this.#parts.world.plan.turnUs, () => this.#turn());
+  }
+
+  #turn(): void {
+    this.#isWoken = false;
+    const now = this.#nowMs;
+    const { runtime } = this;
+    this.#turnBytes = 0;
+    this.#drain(this.#stored, now);
+    this.#drain(this.#peers, now);
+    this.#drain(this.#loaded, now);
+    this.#drain(this.#inbox, now);
+    if (now >= runtime.deadline) this.#watched(() => runtime.tick(now));
+    let more = false;
+    this.#watched(() => {
+      more = runtime.turn(now);
+    });
+    this.#countEvictions();
+    if (more || this.#peers.length > 0 || this.#inbox.length > 0) this.wake();
+    this.#arm();
+  }
+
+  #drain(queue: Arrival[], now: number): void {
+    while (queue.length > 0 && this.#turnBytes < this.#parts.world.plan.intakeBytesMax) {
+      const { bytes, act } = queue.shift()!;
+      this.#turnBytes += bytes;
+      this.#watched(() => act(now));
+    }
+  }
+
+  #watched(act: () => void): void {
+    const { state } = this.runtime.raft;
+    const { world, node } = this.#parts;
+    const before = snapshotOf(state);
+    act();
+    world.witnessOf(this.group).step(node, before, state);
+    this.#giveReplies();
+  }
+
+  #giveReplies(): void {
+    for (const reply of this.#replies.splice(0)) reply();
+  }
+
+  /** Something of this group that does not wait for a turn: a machine hosted elsewhere answers. */
+  outside(act: () => void): void {
+    this.#watched(act);
+    this.wake();
+  }
+
+  #countEvictions(): void {
+    const { firstInMemory } = this.runtime.log.map;
+    if (firstInMemory > this.#firstInMemory) this.#parts.world.counts.evictions += 1;
+    this.#firstInMemory = firstInMemory;
+  }
+
+  /** One timer for the next deadline; an earlier one replaces it, a later one finds it asleep. */
+  #arm(): void {
+    const { process } = this.#parts;
+    const { deadline } = this.runtime;
+    if (deadline === Number.POSITIVE_INFINITY) return;
+    const dueLocalUs = Math.ceil(deadline * US_PER_MS);
+    if (this.#timer !== null) {
+      if (this.#timer.dueLocalUs <= dueLocalUs) return;
+      process.cancel(this.#timer);
+    }
+    this.#timer = process.at(dueLocalUs, () => {
+      this.#timer = null;
+      if (this.#nowMs >= this.runtime.deadline) this.wake();
+      else this.#arm();
+    });
+  }
+
+  #note(text: () => string): void {
+    const { world, node, group } = this.#parts;
+    if (world.isDetailed) world.event(node, `g${group} ${text()}`);
+  }
+
+  /** The process died. */
+  end(): void {
+    this.#giveReplies();
+    this.#writes.abandon();
+    this.#reads.abandon();
+  }
+}

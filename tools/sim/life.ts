@@ -1,0 +1,263 @@
+/**
+ * One life of a simulated node: the process with its production log and runtimes, its transport and
+ * router, made from what recovery found, the way a supervisor makes them.
+ *
+ * A life never survives its process: a restarted node is a new life on the old disk.
+ */
+
+import { decodeConfiguration } from '../../codec/configuration.js';
+import { bootstrapConfiguration } from '../../engine/raft/membership.js';
+import type { Message } from '../../engine/raft/message.js';
+import { Prng } from '../../engine/raft/prng.js';
+import type { Recovered } from '../../engine/raft/state.js';
+import { incarnation, type LogIndex, logIndex, nodeId, term } from '../../engine/raft/types.js';
+import { ARENA_POISON, createArena } from '../../engine/runtime/arena.js';
+import { InWorkerHost, type MachineHost } from '../../engine/runtime/machine-host.js';
+import type { NetworkPort as PeerPort } from '../../engine/runtime/ports.js';
+import { isInDoubt } from '../../io/wal/recovery.js';
+import type { OpenedWal, WalCounters } from '../../io/wal/wal.js';
+import type { RecoveredGroup } from '../../io/wal/wal-types.js';
+import type { FusedDisk } from './fused-disk.js';
+import { SimGroup } from './group.js';
+import { LogDevice } from './log-device.js';
+import type { NetworkPort } from './network.js';
+import { Stream, streamSeed } from './plan.js';
+import type { SimProcess } from './process.js';
+import { Router } from './router.js';
+import { SimFailure } from './sim-failure.js';
+import { DeferredHost, SimMachine, type Watch } from './sim-machine.js';
+import { Transport } from './transport.js';
+import type { World } from './world.js';
+
+/** What a handshake proves. */
+export interface PeerIdentity {
+  readonly incarnation: number;
+  readonly bootId: number;
+}
+
+export interface LifeParts {
+  readonly world: World;
+  readonly node: number;
+  /** The how manyth life of this node, from 1. */
+  readonly number: number;
+  readonly identity: PeerIdentity;
+  readonly process: SimProcess;
+  readonly disk: FusedDisk;
+  readonly opened: OpenedWal;
+  readonly walDirectory: string;
+  identityOf(peer: number): PeerIdentity;
+  failed(cause: unknown): void;
+}
+
+export class NodeLife implements NetworkPort {
+  readonly groups: readonly SimGroup[];
+  readonly device: LogDevice;
+  readonly router: Router;
+  readonly #parts: LifeParts;
+  readonly #transport: Transport;
+  readonly #machines: SimMachine[] = [];
+  readonly #doors: PeerPort[] = [];
+  /** Boot ids seen in this life, and the incarnation that each open connection proved. */
+  readonly #bootIds = new Map<number, number>();
+  readonly #proved = new Map<number, number>();
+
+  constructor(parts: LifeParts) {
+    this.#parts = parts;
+    const { world, node, process, opened } = parts;
+    const lifeSeed = streamSeed(world.plan.seed, Stream.life + node) * 64 + parts.number;
+    this.#transport = new Transport({
+      self: node,
+      process,
+      prng: new Prng(lifeSeed * 4),
+      network: world.network,
+      transportUs: world.plan.transportUs,
+      message: (group, peer, message) => this.#onMessage(group, peer, message),
+      frame: (group, peer, kind, body) => {
+        this.#group(group, peer).frame(peer, kind, body, this.#provedBy(peer));
+      },
+    });
+    this.device = new LogDevice({
+      process,
+      prng: new Prng(lifeSeed * 4 + 1),
+      disk: parts.disk,
+      wal: opened.wal,
+      directory: parts.walDirectory,
+      writeUs: world.plan.writeUs,
+      loadBytesMax: world.plan.intakeBytesMax,
+      region: (group, position, bytes) => this.#region(group, position, bytes),
+      stored: (ack) => this.groups[ack.group]!.stored(ack),
+      loaded: (group, entries) => this.groups[group]!.loaded(entries),
+      failed: (cause) => parts.failed(cause),
+    });
+    this.groups = Array.from({ length: world.plan.groups }, (_, group) =>
+      this.#makeGroup(group, lifeSeed * 64 + group),
+    );
+    this.router = new Router(world, process, new Prng(lifeSeed * 4 + 2), this.groups);
+  }
+
+  get process(): SimProcess {
+    return this.#parts.process;
+  }
+
+  get forwarded(): number {
+    return this.#transport.forwarded;
+  }
+
+  /** What the log has done in this life. */
+  get wal(): WalCounters {
+    return this.#parts.opened.wal.counters;
+  }
+
+  #makeGroup(group: number, seed: number): SimGroup {
+    const { world, node, process, opened, identity } = this.#parts;
+    const { plan } = world;
+    const recovered = recoveredOf(opened, group, plan.nodes);
+    const memory = createArena(plan.arenaBytes);
+    Buffer.from(memory).fill(ARENA_POISON);
+    const watch: Watch = (index, _, timeMs, command) =>
+      world.witnessOf(group).applies(node, index, timeMs, command);
+    const machine = new SimMachine(watch, plan.shippedMachine);
+    this.#machines.push(machine);
+    const door = this.#transport.portOf(group, (position, bytes) =>
+      this.#region(group, position, bytes),
+    );
+    this.#doors.push(door);
+    const made = new SimGroup(
+      {
+        world,
+        node,
+        group,
+        process,
+        network: door,
+        oldLog: { load: (request) => this.device.load(group, request) },
+        wallOffsetMs: 1_700_000_000_000 + node * 1000,
+        submit: (submission) => this.device.submit(group, submission),
+      },
+      {
+        raft: {
+          ...plan.raft,
+          id: nodeId(node),
+          incarnation: incarnation(identity.incarnation),
+          seed,
+        },
+        recovered,
+        locations: opened.groups.find((found) => found.group === group)?.locations ?? [],
+        arenaMemory: memory,
+        arena: { firstPosition: plan.arenaFirst, poison: true },
+        entryBytesMax: plan.entryBytesMax,
+        host: this.#hostOf(machine, group),
+      },
+    );
+    world.witnessOf(group).begin(node, made.runtime.raft.state, recovered);
+    if (recovered.inDoubt) world.counts.inDoubt += 1;
+    return made;
+  }
+
+  #hostOf(machine: SimMachine, group: number): MachineHost {
+    const { world, process } = this.#parts;
+    const host = new InWorkerHost(machine);
+    if (!world.plan.deferredMachine) return host;
+    return new DeferredHost(host, (action) => {
+      process.after(300, () => {
+        this.groups[group]!.outside(action);
+      });
+    });
+  }
+
+  /** Bytes of an arena that somebody is about to copy: they must still be live. */
+  #region(group: number, position: number, bytes: number): Uint8Array {
+    const { arena } = this.groups[group]!.runtime.log;
+    if (!arena.isLive(position, bytes)) {
+      const { node } = this.#parts;
+      throw new SimFailure(`node ${node} group ${group}: arena ${position}+${bytes} is not live`);
+    }
+    return arena.region(position, bytes);
+  }
+
+  start(): void {
+    for (const group of this.groups) group.start();
+  }
+
+  #group(group: number, peer: number): SimGroup {
+    const found = this.groups[group];
+    if (found === undefined) throw new SimFailure(`node ${peer} names group ${group}`);
+    return found;
+  }
+
+  #provedBy(peer: number) {
+    return incarnation(this.#proved.get(peer) ?? 0);
+  }
+
+  #onMessage(group: number, peer: number, message: Message): void {
+    this.#group(group, peer).message(message, this.#provedBy(peer));
+  }
+
+  connected(peer: number): void {
+    // What the handshake says is of this moment, also when a paused process looks at it later.
+    const identity = this.#parts.identityOf(peer);
+    this.process.run(() => {
+      const known = this.#bootIds.get(peer);
+      const restarted = known !== undefined && known !== identity.bootId;
+      this.#bootIds.set(peer, identity.bootId);
+      this.#proved.set(peer, identity.incarnation);
+      for (const group of this.groups) {
+        group.peerUp(peer, incarnation(identity.incarnation), restarted);
+      }
+    });
+  }
+
+  frame(peer: number, bytes: Uint8Array): void {
+    this.process.run(() => this.#transport.receive(peer, bytes));
+  }
+
+  reset(peer: number): void {
+    this.process.run(() => {
+      for (const group of this.groups) group.peerDown(peer);
+    });
+  }
+
+  /** Says something in a group's name: what an operator's request would make the leader say. */
+  say(group: number, message: Message): void {
+    this.#doors[group]?.send(message);
+  }
+
+  digest(group: number): string {
+    return this.#machines[group]!.digest();
+  }
+
+  /** The process is dead: whoever waited is told what its process can still say, or nothing. */
+  end(): void {
+    this.router.abandon();
+    for (const group of this.groups) group.end();
+  }
+}
+
+/** What a restart found for one group, in the core's words. */
+export function recoveredOf(opened: OpenedWal, group: number, nodes: number): Recovered {
+  const members = Array.from({ length: nodes }, (_, at) => {
+    return { id: nodeId(at + 1), address: `node-${at + 1}` };
+  });
+  const found = opened.groups.find((candidate) => candidate.group === group);
+  return {
+    hardState: { term: term(found?.term ?? 0), vote: nodeId(found?.vote ?? 0) },
+    log: {
+      last: logIndex(found?.last ?? 0),
+      generation: found?.generation ?? 0,
+      termRuns: found === undefined ? [] : found.termRuns.map(coreRun),
+      extents: found === undefined ? [] : found.extents.map(coreExtent),
+    },
+    bootstrap: bootstrapConfiguration(members),
+    configurations: (found?.configurations ?? []).map(({ index, bytes }) => {
+      return { index: logIndex(index), configuration: decodeConfiguration(bytes) };
+    }),
+    inDoubt: isInDoubt(opened, group),
+  };
+}
+
+function coreRun(run: RecoveredGroup['termRuns'][number]) {
+  return { first: logIndex(run.first), term: term(run.term) };
+}
+
+function coreExtent(extent: RecoveredGroup['extents'][number]): { last: LogIndex; bytes: number } {
+  return { last: logIndex(extent.last), bytes: extent.bytes };
+}

@@ -1,0 +1,212 @@
+/**
+ * The io and bulk threads of one simulated process: the production log on the node's disk, with a
+ * queue of submissions before it and virtual time for each write.
+ *
+ * As in production, what arrives during a write is the next block, and entries are taken from the
+ * arenas when they are staged. It must never acknowledge before the log has.
+ */
+
+import type { Prng } from '../../engine/raft/prng.js';
+import type { LoadedEntries, LoadRequest, Submission } from '../../engine/runtime/ports.js';
+import { LogReader } from '../../io/wal/log-reader.js';
+import type { Wal } from '../../io/wal/wal.js';
+import type { PersistAck, PersistRequest } from '../../io/wal/wal-types.js';
+import type { FusedDisk } from './fused-disk.js';
+import type { SimProcess } from './process.js';
+
+/** A log without prepared room is asked again after this. */
+const BUSY_RETRY_US = 5_000;
+const SEAL_AFTER_US = 50_000;
+const US_PER_MS = 1_000;
+
+export interface LogDeviceParts {
+  readonly process: SimProcess;
+  readonly prng: Prng;
+  readonly disk: FusedDisk;
+  readonly wal: Wal;
+  readonly directory: string;
+  readonly writeUs: number;
+  readonly loadBytesMax: number;
+  /** Entry bytes in a group's arena. */
+  region(group: number, position: number, bytes: number): Uint8Array;
+  stored(ack: PersistAck): void;
+  loaded(group: number, entries: LoadedEntries): void;
+  failed(cause: unknown): void;
+}
+
+interface Queued {
+  readonly group: number;
+  readonly submission: Submission;
+}
+
+export class LogDevice {
+  readonly #parts: LogDeviceParts;
+  readonly #reader: LogReader;
+  readonly #queue: Queued[] = [];
+  #isBusy = false;
+  #isSealing = false;
+  #strike: (() => void) | null = null;
+  #slowUs: number | null = null;
+  /** Loads that were asked for and could not be served. */
+  failedLoads = 0;
+  loads = 0;
+
+  constructor(parts: LogDeviceParts) {
+    this.#parts = parts;
+    this.#reader = new LogReader(parts.disk, parts.directory);
+  }
+
+  /** How long every write takes from now on; null for the usual. */
+  setSyncTime(syncUs: number | null): void {
+    this.#slowUs = syncUs;
+  }
+
+  submit(group: number, submission: Submission): void {
+    this.#queue.push({ group, submission });
+    this.#wake();
+  }
+
+  #wake(): void {
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    const { process, prng } = this.#parts;
+    process.after(prng.between(5, 40), () => this.#guarded(() => this.#begin()));
+  }
+
+  /** The log refuses to go on: the node must stop. */
+  #guarded(action: () => void): void {
+    try {
+      action();
+    } catch (cause) {
+      this.#parts.failed(cause);
+    }
+  }
+
+  #begin(): void {
+    const { process, wal } = this.#parts;
+    const rollOvers = wal.counters.rollOvers;
+    const refused = this.#stageAll();
+    if (wal.stagedRequests > 0) {
+      const pieces = 1 + wal.counters.rollOvers - rollOvers;
+      const waitUs = pieces * this.#writeTime();
+      process.after(waitUs, () => this.#guarded(() => this.#commit()));
+    } else if (refused) {
+      process.after(BUSY_RETRY_US, () => this.#guarded(() => this.#begin()));
+    } else {
+      this.#isBusy = false;
+    }
+  }
+
+  /** True when the log had no room for what is left. */
+  #stageAll(): boolean {
+    while (this.#queue.length > 0) {
+      if (!this.#parts.wal.stage(this.#requestOf(this.#queue[0]!))) return this.#parts.wal.busy;
+      this.#queue.shift();
+    }
+    return false;
+  }
+
+  #requestOf({ group, submission }: Queued): PersistRequest {
+    const { hardState, truncateAfter, configuration, runs, ...rest } = submission;
+    return {
+      ...rest,
+      group,
+      ...(hardState === null ? {} : { hardState }),
+      ...(truncateAfter === null ? {} : { truncateAfter }),
+      ...(configuration === null ? {} : { configuration }),
+      runs: runs.map(({ term, first, count, position, bytes }) => {
+        return { term, first, count, bytes: this.#parts.region(group, position, bytes) };
+      }),
+    };
+  }
+
+  #writeTime(): number {
+    const { prng, writeUs } = this.#parts;
+    if (this.#slowUs !== null) return this.#slowUs;
+    return prng.chance(0.02) ? prng.between(writeUs, 10 * writeUs) : prng.between(30, writeUs);
+  }
+
+  /** Calls `strike` in the middle of the next write instead of finishing it. */
+  interrupt(strike: () => void): void {
+    this.#strike = strike;
+  }
+
+  #commit(): void {
+    const { process, wal } = this.#parts;
+    if (this.#strike !== null) {
+      this.#strike();
+      return;
+    }
+    for (const ack of wal.commit(this.#nowMs)) this.#parts.stored(ack);
+    this.#isBusy = false;
+    if (wal.nextSyncAt !== Number.POSITIVE_INFINITY) {
+      process.at(Math.ceil(wal.nextSyncAt * US_PER_MS), () => this.#guarded(() => this.#sync()));
+    }
+    if (this.#queue.length > 0) this.#wake();
+    else this.#sealLater();
+  }
+
+  #sealLater(): void {
+    if (this.#isSealing) return;
+    this.#isSealing = true;
+    this.#parts.process.after(SEAL_AFTER_US, () => {
+      this.#isSealing = false;
+      this.#guarded(() => this.#seal());
+    });
+  }
+
+  #sync(): void {
+    if (!this.#isBusy) this.#parts.wal.syncDue(this.#nowMs);
+  }
+
+  #seal(): void {
+    if (!this.#isBusy) this.#parts.wal.seal();
+  }
+
+  get #nowMs(): number {
+    return this.#parts.process.localUs / US_PER_MS;
+  }
+
+  load(group: number, request: LoadRequest): void {
+    const { process, prng } = this.#parts;
+    this.loads += 1;
+    const waitUs = prng.between(100, 2_000) + (this.#slowUs ?? 0);
+    process.after(waitUs, () => this.#parts.loaded(group, this.#read(group, request)));
+  }
+
+  #read(group: number, { id, segment, offset, first, last, ...rest }: LoadRequest): LoadedEntries {
+    const bytesMax = Math.min(rest.bytesMax, this.#parts.loadBytesMax);
+    const location = { segment, offset };
+    const [run] = this.#reader.read({
+      group,
+      location,
+      first,
+      last,
+      bytesMax,
+      termOf: () => rest.term,
+    });
+    if (run === undefined) {
+      this.failedLoads += 1;
+      return { id, first, count: 0, slab: Buffer.alloc(0) };
+    }
+    const { buffer, byteOffset, length } = run.bytes;
+    return { id, first, count: run.count, slab: Buffer.from(buffer, byteOffset, length) };
+  }
+
+  /**
+   * The last moment: what was due reaches the disk as far as `changes` go; nobody is told. `before`
+   * is what other threads were about to do there.
+   */
+  die(changes: number, before: () => void): void {
+    const { disk, wal } = this.#parts;
+    disk.arm(changes);
+    try {
+      before();
+      this.#stageAll();
+      wal.commit(this.#nowMs);
+    } catch {
+      // The power went off, or the log had failed before.
+    }
+    disk.arm(0);
+  }
+}

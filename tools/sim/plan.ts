@@ -1,0 +1,154 @@
+/**
+ * What one run is like, drawn from its seed before it starts: the cluster, its timing, the sizes of
+ * its memory and log, its network, disks, clients and faults.
+ *
+ * Runs differ widely on purpose, and sizes are small so that arenas fill, segments end and entries
+ * are read back from disk within seconds. Nothing is drawn from here once a run has begun.
+ */
+
+import { Prng } from '../../engine/raft/prng.js';
+import type { RaftOptions } from '../../engine/raft/state.js';
+import type { SyncMode } from '../../io/wal/group-commit.js';
+import { BREAKING_KINDS, type BreakingKind, type Fault, planFaults } from './faults.js';
+import type { Latency } from './network.js';
+
+/** Every stream of chance of a run has a generator of its own: seed × this + its number. */
+const STREAMS = 4096;
+const KIB = 1024;
+
+export const Stream = {
+  plan: 0,
+  network: 1,
+  clients: 2,
+  pipelines: 3,
+  identities: 4,
+  faults: 5,
+  /** Plus the node number. */
+  disk: 100,
+  life: 200,
+} as const;
+
+export function streamSeed(seed: number, stream: number): number {
+  return seed * STREAMS + stream;
+}
+
+export interface RunPlan {
+  readonly seed: number;
+  readonly nodes: number;
+  readonly groups: number;
+  readonly raft: Omit<RaftOptions, 'id' | 'incarnation' | 'seed'>;
+  readonly sync: SyncMode;
+  readonly segmentBytes: number;
+  readonly arenaBytes: number;
+  /** Where arena positions start: just below the places where u32 and int32 wrap. */
+  readonly arenaFirst: number;
+  readonly entryBytesMax: number;
+  /** Entry bytes that one turn of a group takes in. */
+  readonly intakeBytesMax: number;
+  /** How long a worker gathers what arrives before it looks: the longer, the larger a turn. */
+  readonly turnUs: number;
+  /** How long the transport leaves messages in their queues, at most. */
+  readonly transportUs: number;
+  /** The key-value machine that ships; it is slow to make, so most runs use a smaller one. */
+  readonly shippedMachine: boolean;
+  /** The state machine answers later, as one hosted by another thread does. */
+  readonly deferredMachine: boolean;
+  readonly latency: Latency;
+  /** An ordinary disk write takes up to this. */
+  readonly writeUs: number;
+  /** How long the router gathers what clients send. */
+  readonly gatherUs: number;
+  readonly clients: number;
+  readonly pipelines: number;
+  readonly thinkUs: number;
+  readonly timeoutUs: number;
+  /** Padding of written values, so that logs outgrow memory. */
+  readonly paddingBytes: number;
+  readonly operationsMin: number;
+  /** Share of restarts that lose power again half-way. */
+  readonly crashInRecovery: number;
+  readonly wipes: number;
+  readonly diskFull: boolean;
+  readonly transfers: number;
+  readonly faults: readonly Fault[];
+  readonly faultsEndUs: number;
+}
+
+function drawRaft(prng: Prng): RunPlan['raft'] {
+  const electionTimeoutMin = prng.pick([100, 150, 150, 200]);
+  return {
+    electionTimeoutMin,
+    electionTimeoutMax: electionTimeoutMin * 2,
+    heartbeatInterval: Math.floor(electionTimeoutMin / prng.pick([3, 4])),
+    preVote: prng.chance(0.8),
+    windowMessagesMax: prng.pick([1, 2, 4, 8]),
+    windowBytesMax: prng.pick([8, 32, 256]) * KIB,
+    appendEntriesMax: prng.pick([2, 8, 64, 1024]),
+    appendBytesMax: prng.pick([2, 8, 16]) * KIB,
+    diskStallMax: electionTimeoutMin * prng.pick([4, 8]),
+    transfer: true,
+  };
+}
+
+/** Kinds that leave torn or lost bytes behind. */
+const DATA_LOSS: readonly BreakingKind[] = ['powerLoss', 'tornWrite', 'syncError'];
+
+function kindsFor(sync: SyncMode, wipes: number): readonly BreakingKind[] {
+  // Relaxed modes promise to outlive the process, not the power. And beside a wiped replica, which
+  // never votes, one in doubt, whose vote needs everybody's, may rightly end the group.
+  if (sync === 'always' && wipes === 0) return BREAKING_KINDS;
+  return BREAKING_KINDS.filter((kind) => !DATA_LOSS.includes(kind));
+}
+
+export function drawPlan(seed: number, nodes: number): RunPlan {
+  const prng = new Prng(streamSeed(seed, Stream.plan));
+  const groups = prng.pick([1, 1, 1, 2, 2, 4]);
+  const sync = prng.pick<SyncMode>(['always', 'always', 'always', 'always', 'batch']);
+  const wipes = nodes >= 3 && prng.chance(0.12) ? prng.between(1, Math.floor((nodes - 1) / 2)) : 0;
+  const isBig = prng.chance(0.35);
+  const startUs = prng.chance(0.8) ? 700_000 : 10_000;
+  const faultsEndUs = startUs + prng.between(16, 28) * 100_000;
+  const faults = planFaults(new Prng(streamSeed(seed, Stream.faults)), {
+    nodes,
+    startUs,
+    endUs: faultsEndUs,
+    faults: prng.between(9, 18),
+    kindsMin: 8,
+    kinds: kindsFor(sync, wipes),
+  });
+  return {
+    seed,
+    nodes,
+    groups,
+    raft: drawRaft(prng),
+    sync,
+    segmentBytes: prng.pick([64, 128, 256]) * KIB,
+    arenaBytes: prng.pick([128, 128, 256]) * KIB,
+    arenaFirst: prng.pick([0x1_0000_0000, 0x1_0000_0000, 0x8000_0000]) - prng.below(2048) * 8,
+    entryBytesMax: 8 * KIB,
+    intakeBytesMax: 16 * KIB,
+    turnUs: prng.pick([5, 100, 500, 3_000]),
+    transportUs: prng.pick([10, 200, 2_000]),
+    shippedMachine: prng.chance(0.15),
+    deferredMachine: prng.chance(0.25),
+    latency: {
+      minUs: 50,
+      typicalUs: prng.pick([300, 500, 2_000, 8_000]),
+      maxUs: prng.pick([5_000, 20_000, 60_000]),
+    },
+    writeUs: prng.pick([200, 1_000, 5_000, 20_000]),
+    gatherUs: prng.pick([20, 500, 4_000]),
+    clients: prng.between(4, 8),
+    pipelines: prng.between(1, 2),
+    thinkUs: prng.pick([60_000, 90_000, 140_000]),
+    timeoutUs: prng.pick([300_000, 800_000, 1_500_000]),
+    paddingBytes: isBig ? prng.pick([1_000, 3_000]) : prng.pick([0, 40, 300, 600]),
+    operationsMin: 220,
+    crashInRecovery: prng.pick([0, 0.1, 0.3]),
+    wipes,
+    diskFull: prng.chance(0.2),
+    transfers: prng.pick([0, 0, 1, 3]),
+    faults,
+    faultsEndUs,
+  };
+}

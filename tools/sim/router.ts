@@ -1,0 +1,79 @@
+/**
+ * The main thread of one simulated process: gathers what clients send for a short while and hands
+ * each group one batch of writes, then one of reads.
+ *
+ * It knows nothing of Raft. The keys of an operation decide its group.
+ */
+
+import type { Prng } from '../../engine/raft/prng.js';
+import { assert } from '../../engine/raft/types.js';
+import type { Waiter } from './answers.js';
+import type { SimGroup } from './group.js';
+import type { SimProcess } from './process.js';
+import type { World } from './world.js';
+
+const US_PER_MS = 1_000;
+/** How many batches may be forwarded; the others are refused on a follower. */
+const FORWARDING = 0.85;
+const QUERIES_MAX = 4;
+
+interface Gathered {
+  readonly writes: Waiter[];
+  readonly reads: Waiter[];
+}
+
+/** Which group a key belongs to. */
+export function groupOf(key: string, groups: number): number {
+  let hash = 0;
+  for (let at = 0; at < key.length; at += 1) hash = (hash * 31 + key.charCodeAt(at)) >>> 0;
+  return hash % groups;
+}
+
+export class Router {
+  readonly #world: World;
+  readonly #process: SimProcess;
+  readonly #prng: Prng;
+  readonly #groups: readonly SimGroup[];
+  readonly #gathered: readonly Gathered[];
+  #isWoken = false;
+
+  constructor(world: World, process: SimProcess, prng: Prng, groups: readonly SimGroup[]) {
+    this.#world = world;
+    this.#process = process;
+    this.#prng = prng;
+    this.#groups = groups;
+    this.#gathered = groups.map(() => ({ writes: [], reads: [] }));
+  }
+
+  submit(waiter: Waiter): void {
+    const { key, op } = waiter.operation;
+    const gathered = this.#gathered[groupOf(key, this.#groups.length)];
+    assert(gathered !== undefined, 'every key has a group');
+    (op === 'get' ? gathered.reads : gathered.writes).push(waiter);
+    if (this.#isWoken) return;
+    this.#isWoken = true;
+    const waitUs = this.#prng.between(1, this.#world.plan.gatherUs);
+    this.#process.after(waitUs, () => this.#flush());
+  }
+
+  #flush(): void {
+    this.#isWoken = false;
+    const deadlineMs = (this.#process.localUs + this.#world.plan.timeoutUs * 0.9) / US_PER_MS;
+    this.#gathered.forEach(({ writes, reads }, group) => {
+      const to = this.#groups[group]!;
+      const hasWrites = writes.length > 0;
+      const mayForward = this.#prng.chance(FORWARDING);
+      if (hasWrites) to.propose(writes.splice(0), deadlineMs, mayForward);
+      while (reads.length > 0) to.read(reads.splice(0, QUERIES_MAX), deadlineMs, hasWrites);
+    });
+  }
+
+  /** The process died: what was not handed on yet was not executed, but nobody will say so. */
+  abandon(): void {
+    for (const { writes, reads } of this.#gathered) {
+      for (const { reply } of [...writes, ...reads]) {
+        reply({ kind: 'unknown', why: 'the node died' });
+      }
+    }
+  }
+}

@@ -1,0 +1,252 @@
+/**
+ * One run: a seed and a size in, what happened out.
+ *
+ *   faults and clients together  →  calm, until at rest  →  last reads  →  digests, linearizability
+ *
+ * Equal seeds give equal runs. A failure is a value here, not an exception; whoever wants its trace
+ * runs the seed again.
+ */
+
+import { Prng } from '../../engine/raft/prng.js';
+import { checkHistory } from '../check/linearizability.js';
+import { SimClients } from './clients.js';
+import { SimCluster } from './cluster.js';
+import { addCounts, type Counts, noCounts } from './counts.js';
+import { History } from './history.js';
+import { FaultInjector } from './inject.js';
+import type { Operation } from './operation.js';
+import { Pipelines } from './pipelines.js';
+import { drawPlan, type RunPlan, Stream, streamSeed } from './plan.js';
+import { SimFailure } from './sim-failure.js';
+import { OUTSIDE, Trace, type TraceOptions } from './trace.js';
+import { Workload } from './workload.js';
+import { World } from './world.js';
+
+export interface RunResult {
+  readonly seed: number;
+  readonly nodes: number;
+  /** Null: nothing was wrong. */
+  readonly failure: string | null;
+  readonly counts: Counts;
+  readonly faultKinds: number;
+  readonly virtualMs: number;
+  readonly digest: string;
+  readonly lines: readonly string[];
+}
+
+export interface RunOptions {
+  /** Every message is traced. */
+  readonly isDetailed?: boolean;
+  readonly trace?: TraceOptions;
+}
+
+const SECOND_US = 1_000_000;
+/** How long clients may take for the operations that every run must have. */
+const BUSY_MAX_US = 60 * SECOND_US;
+const REST_MAX_US = 30 * SECOND_US;
+const LOOK_US = 10_000;
+const LAST_READS_MAX_US = 10 * SECOND_US;
+
+export function runSeed(seed: number, nodes: number, options: RunOptions = {}): RunResult {
+  const plan = drawPlan(seed, nodes);
+  const trace = new Trace(options.trace);
+  const world = new World(plan, trace, options.isDetailed ?? false);
+  const run = new Run(world);
+  let failure: string | null = null;
+  try {
+    run.go();
+  } catch (cause) {
+    failure = describeCause(cause);
+    world.event(OUTSIDE, `FAILED: ${failure}`);
+  }
+  return {
+    seed,
+    nodes,
+    failure,
+    counts: run.counts(),
+    faultKinds: run.faultKinds,
+    virtualMs: Math.floor(world.scheduler.nowUs / 1_000),
+    digest: trace.digest(),
+    lines: trace.lines(),
+  };
+}
+
+function describeCause(cause: unknown): string {
+  if (cause instanceof SimFailure) return cause.message;
+  return cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+}
+
+class Run {
+  readonly #world: World;
+  readonly #plan: RunPlan;
+  readonly #cluster: SimCluster;
+  readonly #history = new History();
+  readonly #clients: SimClients;
+  readonly #pipelines: Pipelines;
+  readonly #injector: FaultInjector;
+
+  constructor(world: World) {
+    const { plan, scheduler } = world;
+    const { seed, nodes, timeoutUs, thinkUs } = plan;
+    this.#world = world;
+    this.#plan = plan;
+    this.#cluster = new SimCluster(world);
+    const clientsSeed = streamSeed(seed, Stream.clients);
+    const workload = new Workload({
+      seed: clientsSeed,
+      clients: plan.clients,
+      nodes,
+      registers: 2 + plan.groups,
+      counters: 1 + Math.floor(plan.groups / 2),
+      thinkUsMax: thinkUs,
+      listLengthMax: 30,
+    });
+    const clients = { seed: clientsSeed, nodes, timeoutUs };
+    this.#clients = new SimClients(scheduler, this.#cluster, workload, this.#history, clients);
+    this.#pipelines = new Pipelines({
+      scheduler,
+      service: this.#cluster,
+      history: this.#history,
+      prng: new Prng(streamSeed(seed, Stream.pipelines)),
+      counts: world.counts,
+      nodes,
+      timeoutUs,
+      thinkUs,
+    });
+    this.#injector = new FaultInjector(scheduler, world.network, this.#cluster, world.trace);
+  }
+
+  go(): void {
+    this.#cluster.start();
+    this.#clients.start();
+    this.#pipelines.start(this.#plan.pipelines);
+    this.#injector.schedule(this.#plan.faults);
+    this.#scheduleExtras();
+    this.#stayBusy();
+    this.#comeToRest();
+    this.#readEverything();
+    this.#cluster.checkDigests();
+    this.#checkHistory();
+  }
+
+  /** Faults beyond those of the schedule: wipes, full disks, transfers. */
+  #scheduleExtras(): void {
+    const { wipes, diskFull, transfers, nodes, groups, faultsEndUs } = this.#plan;
+    const { scheduler } = this.#world;
+    const prng = new Prng(streamSeed(this.#plan.seed, Stream.identities));
+    const at = (act: () => void): void => {
+      scheduler.at(prng.between(faultsEndUs / 4, faultsEndUs - 1), act);
+    };
+    for (let node = 1; node <= wipes; node += 1) at(() => this.#wipe(node));
+    for (let each = 0; each < transfers; each += 1) {
+      at(() => this.#cluster.transfer(prng.below(groups), prng.between(1, nodes)));
+    }
+    if (!diskFull) return;
+    const full = prng.between(1, nodes);
+    at(() => {
+      this.#world.event(full, 'the disk is full');
+      this.#cluster.setDiskFull(full, true);
+    });
+    scheduler.at(faultsEndUs, () => this.#cluster.setDiskFull(full, false));
+  }
+
+  /** A replica is told from its former life once the group has recorded whose data may vote. */
+  #wipe(node: number): void {
+    const isRecorded = this.#world.witnesses.every(({ invariants }) => invariants.committed > 0);
+    if (isRecorded) this.#cluster.wipe(node);
+  }
+
+  #stayBusy(): void {
+    const { scheduler } = this.#world;
+    const { faultsEndUs, operationsMin } = this.#plan;
+    const isDone = (): boolean => {
+      const { invoked } = this.#clients.counts;
+      return scheduler.nowUs > faultsEndUs && invoked + this.#pipelines.invoked >= operationsMin;
+    };
+    if (!scheduler.runWhile(() => !isDone(), BUSY_MAX_US)) {
+      throw new SimFailure(`clients began ${this.#clients.counts.invoked} operations only`);
+    }
+    this.#clients.stop();
+    this.#pipelines.stop();
+    this.#world.event(OUTSIDE, 'clients stop');
+  }
+
+  /** Nothing fails any more: a leader must emerge and all logs and machines become equal. */
+  #comeToRest(): void {
+    const { scheduler } = this.#world;
+    const limitUs = scheduler.nowUs + this.#plan.timeoutUs + REST_MAX_US;
+    for (let text = this.#unrest(); text !== null; text = this.#unrest()) {
+      if (scheduler.nowUs >= limitUs) throw new SimFailure(`no rest: ${text}`);
+      // A disk that was to tear its next write may strike only now.
+      for (const { id } of this.#cluster.members) this.#cluster.restart(id);
+      scheduler.runUntil(scheduler.nowUs + LOOK_US);
+    }
+    this.#world.event(OUTSIDE, 'at rest');
+  }
+
+  #unrest(): string | null {
+    return this.#history.pending > 0 ? 'clients wait' : this.#cluster.unrest();
+  }
+
+  /** Every key is read once more at every node: what was acknowledged must be there. */
+  #readEverything(): void {
+    const { scheduler } = this.#world;
+    const keys = new Set(this.#history.invocations().map(({ operation }) => operation.key));
+    let left = 0;
+    let client = 10_000;
+    for (const key of keys) {
+      client += 1;
+      const node = 1 + (client % this.#plan.nodes);
+      const nodes = key.startsWith('p') ? [node] : this.#cluster.members.map(({ id }) => id);
+      for (const at of nodes) {
+        left += 1;
+        this.#lastRead(client * 10 + at, at, { op: 'get', key }, () => {
+          left -= 1;
+        });
+      }
+    }
+    const limitUs = scheduler.nowUs + LAST_READS_MAX_US;
+    if (!scheduler.runWhile(() => left > 0, limitUs)) throw new SimFailure('last reads hang');
+  }
+
+  #lastRead(client: number, node: number, operation: Operation, done: () => void): void {
+    const { scheduler } = this.#world;
+    const id = this.#history.invoke(client, node, operation, scheduler.nowUs);
+    this.#cluster.submit(node, operation, (reply) => {
+      if (reply.kind !== 'ok') throw new SimFailure(`a read at rest failed: ${reply.why}`);
+      this.#history.ok(id, reply.result, scheduler.nowUs);
+      done();
+    });
+  }
+
+  #checkHistory(): void {
+    const { finding, text } = checkHistory(this.#history);
+    if (finding !== 'explained') throw new SimFailure(text);
+  }
+
+  get faultKinds(): number {
+    const { counts } = this.#injector;
+    return Object.values(counts).filter((count) => count > 0).length;
+  }
+
+  /** Everything that was counted anywhere. */
+  counts(): Counts {
+    const { counts, network } = this.#world;
+    for (const member of this.#cluster.members) member.countDisks();
+    const all = noCounts();
+    addCounts(all, counts);
+    for (const { operation, outcome } of this.#history.invocations()) {
+      all.operations += 1;
+      if (outcome.kind === 'fail') all.refused += 1;
+      else if (outcome.kind === 'unknown') all.unknown += 1;
+      else if (operation.op !== 'get') all.writesOk += 1;
+    }
+    const { lost, duplicated, reordered, delayed, partitions, oneWays, cuts } = network.counts;
+    Object.assign(all, { lost, duplicated, reordered, delayed, partitions, oneWays });
+    all.resets = cuts;
+    all.pauses = this.#injector.counts.pause;
+    all.slowDisks = this.#injector.counts.slowDisk;
+    all.clockSkews = this.#injector.counts.clockSkew;
+    return all;
+  }
+}

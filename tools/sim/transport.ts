@@ -1,0 +1,239 @@
+/**
+ * The transport thread of one simulated process: messages of the groups become frames of the
+ * production protocol, and frames become messages again.
+ *
+ * Entry bytes are copied out of an arena when a message is taken from its queue, some time after it
+ * was sent, as in production. Heartbeats of all groups to a peer share a frame. It must never look
+ * into a message but to find its group.
+ */
+
+import {
+  encodeForwarded,
+  encodeForwardHeader,
+  FORWARD_HEADER_BYTES,
+  FORWARDED_BYTES,
+  ForwardOutcome,
+} from '../../codec/frames/forward-codec.js';
+import { FrameDecoder } from '../../codec/frames/frame-decoder.js';
+import {
+  FRAME_BYTES_MAX,
+  FRAME_HEADER_BYTES,
+  type FrameKind,
+  FrameKind as Kinds,
+  sealFrame,
+} from '../../codec/frames/frame-format.js';
+import {
+  decodeMessages,
+  encodeMessageHeader,
+  isHeartbeatKind,
+  isMessageKind,
+  messageGroup,
+  messageHeaderBytes,
+} from '../../codec/frames/message-codec.js';
+import { ErrorNumber } from '../../engine/errors.js';
+import { type AppendRequest, type Message, MessageKind } from '../../engine/raft/message.js';
+import type { Prng } from '../../engine/raft/prng.js';
+import { type LogIndex, type NodeId, nodeId, type Term } from '../../engine/raft/types.js';
+import type { LogPiece } from '../../engine/runtime/log-index.js';
+import type { ForwardReply, NetworkPort } from '../../engine/runtime/ports.js';
+import { HeartbeatMerge } from '../../io/net/heartbeat-merge.js';
+import type { SimNetwork } from './network.js';
+import type { SimProcess } from './process.js';
+import { SimFailure } from './sim-failure.js';
+
+/** A message on its way out: the body without its slab, and where the slab is. */
+interface Outgoing {
+  readonly lane: Lane;
+  readonly to: number;
+  readonly kind: FrameKind;
+  readonly body: Uint8Array;
+  readonly pieces: readonly LogPiece[];
+  readonly slab: Uint8Array | null;
+}
+
+/** One group's queue as its runtime sees it. */
+interface Lane {
+  readonly region: (position: number, bytes: number) => Uint8Array;
+  queued: number;
+  taken: number;
+}
+
+export interface TransportParts {
+  readonly self: number;
+  readonly process: SimProcess;
+  readonly prng: Prng;
+  readonly network: SimNetwork;
+  /** How long messages stay in their queues, at most. */
+  readonly transportUs: number;
+  /** A message that arrived without a slab. */
+  message(group: number, peer: number, message: Message): void;
+  /** A frame of one group, for it to decode. */
+  frame(group: number, peer: number, kind: FrameKind, body: Buffer): void;
+}
+
+type HeartbeatKind = typeof MessageKind.heartbeat | typeof MessageKind.heartbeatReply;
+
+export class Transport {
+  readonly #parts: TransportParts;
+  readonly #queue: Outgoing[] = [];
+  readonly #merges = new Map<string, { to: number; merge: HeartbeatMerge }>();
+  readonly #decoder: FrameDecoder;
+  #from = 0;
+  #isWoken = false;
+  forwarded = 0;
+
+  constructor(parts: TransportParts) {
+    this.#parts = parts;
+    this.#decoder = new FrameDecoder(FRAME_BYTES_MAX, (kind, bytes, view, offset, length) =>
+      this.#onFrame(kind, bytes, view, offset, length),
+    );
+  }
+
+  /** The door of one group. */
+  portOf(group: number, region: Lane['region']): NetworkPort {
+    const lane: Lane = { region, queued: 0, taken: 0 };
+    const put = (
+      to: number,
+      kind: FrameKind,
+      body: Uint8Array,
+      pieces: readonly LogPiece[] = [],
+      slab: Uint8Array | null = null,
+    ): void => {
+      lane.queued += 1;
+      this.#queue.push({ lane, to, kind, body, pieces, slab });
+      this.#wake();
+    };
+    return {
+      send: (message) => put(message.to, message.kind, encoded(message, group)),
+      sendAppend: (message, pieces) =>
+        put(message.to, message.kind, encoded(message, group), [...pieces]),
+      sendLoaded: (message, slab) =>
+        put(message.to, message.kind, encoded(message, group), [], Uint8Array.from(slab)),
+      sendForward: (to, forwardId, count, slab) => {
+        this.forwarded += 1;
+        const body = new Uint8Array(FORWARD_HEADER_BYTES);
+        const head = { group, forwardId, count, bytes: slab.length };
+        encodeForwardHeader(head, new DataView(body.buffer), 0);
+        put(to, Kinds.forward, body, [], Uint8Array.from(slab));
+      },
+      sendForwardReply: (to, reply) => put(to, Kinds.forwarded, encodedReply(group, reply)),
+      mark: () => lane.queued,
+      isConsumed: (mark) => lane.taken >= mark,
+    };
+  }
+
+  #wake(): void {
+    if (this.#isWoken) return;
+    this.#isWoken = true;
+    const { process, prng, transportUs } = this.#parts;
+    const waitUs = prng.chance(0.02) ? prng.between(200, 10_000) : prng.between(5, transportUs);
+    process.after(waitUs, () => this.#drain());
+  }
+
+  #drain(): void {
+    this.#isWoken = false;
+    for (const outgoing of this.#queue.splice(0)) this.#take(outgoing);
+    for (const { to, merge } of this.#merges.values()) {
+      if (merge.bytes > 0) this.#send(to, merge.kind, merge.take(), []);
+    }
+  }
+
+  #take({ lane, to, kind, body, pieces, slab }: Outgoing): void {
+    lane.taken += 1;
+    if (kind === MessageKind.heartbeat || kind === MessageKind.heartbeatReply) {
+      this.#mergeFor(to, kind).add(body);
+      return;
+    }
+    const slabs = pieces.map(({ position, bytes }) => lane.region(position, bytes));
+    if (slab !== null) slabs.push(slab);
+    this.#send(to, kind, body, slabs);
+  }
+
+  #mergeFor(to: number, kind: HeartbeatKind): HeartbeatMerge {
+    const name = `${to} ${kind}`;
+    const known = this.#merges.get(name);
+    if (known !== undefined) return known.merge;
+    const merge = new HeartbeatMerge(kind);
+    this.#merges.set(name, { to, merge });
+    return merge;
+  }
+
+  #send(to: number, kind: FrameKind, body: Uint8Array, slabs: readonly Uint8Array[]): void {
+    const { self, network } = this.#parts;
+    const slabBytes = slabs.reduce((total, slab) => total + slab.length, 0);
+    const bytes = new Uint8Array(FRAME_HEADER_BYTES + body.length + slabBytes);
+    bytes.set(body, FRAME_HEADER_BYTES);
+    let at = FRAME_HEADER_BYTES + body.length;
+    for (const slab of slabs) {
+      bytes.set(slab, at);
+      at += slab.length;
+    }
+    sealFrame(bytes, new DataView(bytes.buffer), 0, kind, bytes.length - FRAME_HEADER_BYTES);
+    network.send(self, to, bytes);
+  }
+
+  /** A whole frame arrived from `peer`; its bytes belong to the receiver. */
+  receive(peer: number, bytes: Uint8Array): void {
+    this.#from = peer;
+    this.#decoder.push(bytes);
+    if (this.#decoder.problem !== null) {
+      throw new SimFailure(`a frame from node ${peer} is broken: ${this.#decoder.problem}`);
+    }
+  }
+
+  #onFrame(kind: number, bytes: Uint8Array, view: DataView, offset: number, length: number): void {
+    const peer = this.#from;
+    if (isMessageKind(kind) && isHeartbeatKind(kind)) {
+      const { self } = this.#parts;
+      const sink = (group: number, message: Message): void =>
+        this.#parts.message(group, peer, message);
+      if (decodeMessages(kind, view, offset, length, nodeId(peer), nodeId(self), sink)) return;
+      throw new SimFailure(`a heartbeat frame from node ${peer} is malformed`);
+    }
+    const body = Buffer.from(bytes.buffer, bytes.byteOffset + offset, length);
+    this.#parts.frame(messageGroup(view, offset), peer, kind as FrameKind, body);
+  }
+}
+
+function encoded(message: Message | AppendRequest, group: number): Uint8Array {
+  const body = new Uint8Array(messageHeaderBytes(message.kind));
+  encodeMessageHeader(message, group, new DataView(body.buffer), 0);
+  return body;
+}
+
+function encodedReply(group: number, reply: ForwardReply): Uint8Array {
+  const outcome = outcomeOf(reply.code);
+  const appended = outcome === ForwardOutcome.appended;
+  const body = new Uint8Array(FORWARDED_BYTES);
+  const answer = {
+    group,
+    forwardId: reply.forwardId,
+    count: appended ? reply.count : 0,
+    outcome,
+    firstIndex: reply.first as LogIndex,
+    term: reply.term as Term,
+    leaderHint: reply.leader as NodeId,
+  };
+  encodeForwarded(answer, new DataView(body.buffer), 0);
+  return body;
+}
+
+function outcomeOf(code: ErrorNumber | 0): ForwardOutcome {
+  if (code === 0) return ForwardOutcome.appended;
+  if (code === ErrorNumber.notLeader) return ForwardOutcome.notLeader;
+  return code === ErrorNumber.busy ? ForwardOutcome.busy : ForwardOutcome.refused;
+}
+
+/** What the outcome of a forward means to the runtime that asked. */
+export function codeOf(outcome: ForwardOutcome): ErrorNumber | 0 {
+  switch (outcome) {
+    case ForwardOutcome.appended:
+      return 0;
+    case ForwardOutcome.notLeader:
+      return ErrorNumber.notLeader;
+    case ForwardOutcome.busy:
+      return ErrorNumber.busy;
+    case ForwardOutcome.refused:
+      return ErrorNumber.stateMachine;
+  }
+}
