@@ -25,6 +25,7 @@ export class Applier {
   readonly #host: MachineHost;
   readonly #writes: PendingWrites;
   readonly #lost: (part: BatchPart) => void;
+  readonly #overtaken: (last: LogIndex) => void;
   readonly #unreadable: (index: LogIndex) => void;
   #target: LogIndex = NO_INDEX;
   #applied: LogIndex = NO_INDEX;
@@ -42,6 +43,8 @@ export class Applier {
     writes: PendingWrites;
     /** Entries of a batch were replaced by another leader's. */
     lost: (part: BatchPart) => void;
+    /** Writes that were expected behind `last` will never come. */
+    overtaken: (last: LogIndex) => void;
     /** A committed entry cannot be read back from disk. */
     unreadable: (index: LogIndex) => void;
   }) {
@@ -51,6 +54,7 @@ export class Applier {
     this.#host = parts.host;
     this.#writes = parts.writes;
     this.#lost = parts.lost;
+    this.#overtaken = parts.overtaken;
     this.#unreadable = parts.unreadable;
   }
 
@@ -111,6 +115,7 @@ export class Applier {
     const slab: EntrySlab = { buffer, view, start, end, first, term };
     const claims = this.#writes.claim(first, last, term);
     for (const part of claims.lost) this.#lost(part);
+    if (claims.lost.length > 0) this.#overtaken(last);
     this.#atHost = true;
     this.#partsAtHost = claims.wanted;
     this.#host.apply(slab, last, claims.wanted);

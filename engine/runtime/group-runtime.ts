@@ -93,7 +93,6 @@ export class GroupRuntime {
       log: this.log,
       ports,
       makeRoom: (bytes, count) => this.#makeRoom(bytes, count, 'proposal'),
-      appliedIndex: () => this.#applier.applied,
       forwardSettled: (id, last) => this.#reads.forwardSettled(id, last),
       entryBytesMax: options.entryBytesMax,
     });
@@ -104,6 +103,7 @@ export class GroupRuntime {
       host: options.host,
       writes: this.#proposals.writes,
       lost: (part) => this.#proposals.lost(part),
+      overtaken: (last) => this.#reads.writesEnd(Math.max(last, this.#proposals.writes.lastIndex)),
       unreadable: (index) =>
         this.fail(ErrorNumber.storage, `entry ${index} cannot be read back from the log on disk`),
     });

@@ -22,7 +22,7 @@ interface Waiting {
   /**
    * The write index it must also see. A truncation here says nothing of that write: it may lie at a
    * leader that has not sent it yet, or come back with the next one. Its fate is known once the index
-   * is applied.
+   * or an entry of a later term is applied.
    */
   behind: number;
   /** Null until the core granted it. */
@@ -53,6 +53,13 @@ export class PendingReads {
       if (waiting.forwards?.delete(forwardId)) {
         waiting.behind = Math.max(waiting.behind, lastIndex);
       }
+    }
+  }
+
+  /** Of the writes made here none comes behind `index` any more. */
+  writesEnd(index: number): void {
+    for (const waiting of this.#waiting.values()) {
+      waiting.behind = Math.min(waiting.behind, index);
     }
   }
 

@@ -35,8 +35,9 @@ const NOTHING: Claims = { wanted: [], lost: [] };
 export class PendingWrites {
   /** Ascending by first index; ranges overlap only where leaders replaced each other's entries. */
   readonly #bound: BoundBatch[] = [];
-  /** Entries of batches up to here were claimed. */
+  /** Entries of batches up to here were claimed; the newest term among them. */
   #claimedUpTo = 0;
+  #claimedTerm = 0;
 
   /** The highest index that anybody here waits for; 0 when nobody waits. */
   get lastIndex(): number {
@@ -50,11 +51,26 @@ export class PendingWrites {
     this.#bound.splice(at, 0, { batch, first, last: first + count - 1, term });
   }
 
+  /** Entries up to here went to the machine already: nobody can wait for them any more. */
+  get claimedUpTo(): number {
+    return this.#claimedUpTo;
+  }
+
+  /**
+   * Whether an entry appended in `term` that is not applied yet never will be: terms only grow along
+   * a log, and one of a later term is committed before it.
+   */
+  isOvertaken(term: number): boolean {
+    return term < this.#claimedTerm;
+  }
+
   /** Entries `[first, last]`, all of `term`, are applied now: who wanted them, who lost them. */
   claim(first: number, last: number, term: number): Claims {
     const head = this.#bound[0];
+    const isLaterTerm = term > this.#claimedTerm;
     this.#claimedUpTo = last;
-    if (head === undefined || head.first > last) return NOTHING;
+    this.#claimedTerm = Math.max(this.#claimedTerm, term);
+    if (head === undefined || (head.first > last && !isLaterTerm)) return NOTHING;
     const wanted: BatchPart[] = [];
     const lost: BatchPart[] = [];
     for (const bound of this.#bound) {
@@ -71,12 +87,25 @@ export class PendingWrites {
       done += 1;
     }
     this.#bound.splice(0, done);
+    if (isLaterTerm) lost.push(...this.#takeOvertaken());
     return { wanted, lost };
+  }
+
+  #takeOvertaken(): BatchPart[] {
+    const overtaken = this.#bound.filter((bound) => this.isOvertaken(bound.term));
+    if (overtaken.length === 0) return [];
+    const rest = this.#bound.filter((bound) => !this.isOvertaken(bound.term));
+    this.#bound.splice(0, this.#bound.length, ...rest);
+    return this.#unclaimed(overtaken);
   }
 
   /** Everything that still waits, when the group ends. */
   drain(): BatchPart[] {
-    const waiting = this.#bound.splice(0).filter((bound) => bound.last > this.#claimedUpTo);
+    return this.#unclaimed(this.#bound.splice(0));
+  }
+
+  #unclaimed(bounds: readonly BoundBatch[]): BatchPart[] {
+    const waiting = bounds.filter((bound) => bound.last > this.#claimedUpTo);
     return waiting.map((bound) => {
       const first = Math.max(bound.first, this.#claimedUpTo + 1);
       return { batch: bound.batch, offset: first - bound.first, first, last: bound.last };

@@ -8,7 +8,7 @@
 
 import { ErrorNumber } from '../errors.js';
 import type { Raft } from '../raft/raft.js';
-import { type LogIndex, NOBODY, type NodeId, Role } from '../raft/types.js';
+import { NOBODY, type NodeId, Role } from '../raft/types.js';
 import { Forwards, type HeldBatch } from './forwards.js';
 import type { GroupLog } from './group-log.js';
 import { type BatchPart, PendingWrites } from './pending-writes.js';
@@ -36,7 +36,6 @@ interface ProposalsParts {
   readonly log: GroupLog;
   readonly ports: RuntimePorts;
   readonly makeRoom: (bytes: number, count: number) => boolean;
-  readonly appliedIndex: () => LogIndex;
   readonly forwardSettled: (id: number, lastIndex: number) => void;
   readonly entryBytesMax: number;
 }
@@ -186,11 +185,13 @@ export class Proposals {
     if (batch === null) return;
     if (reply.code === 0) {
       const last = reply.first + batch.count - 1;
-      const tooLate = reply.first <= this.#parts.appliedIndex();
-      // Applied before the answer came: the results are gone, the commands are executed.
+      // Applied before the answer came: the results are gone, the commands are executed or replaced.
+      const tooLate = reply.first <= this.writes.claimedUpTo;
+      const overtaken = !tooLate && this.writes.isOvertaken(reply.term);
       if (tooLate) this.refuse(batch.id, batch.count, ErrorNumber.outcomeUnknown);
+      else if (overtaken) this.refuse(batch.id, batch.count, ErrorNumber.notLeader);
       else this.writes.bind(batch.id, reply.first, batch.count, reply.term);
-      this.#parts.forwardSettled(batch.id, last);
+      this.#parts.forwardSettled(batch.id, overtaken ? 0 : last);
       return;
     }
     // Certainly not executed: it may go to whoever leads now.

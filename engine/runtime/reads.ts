@@ -69,6 +69,11 @@ export class Reads {
     this.#pending.forwardSettled(forwardId, lastIndex);
   }
 
+  /** Of the writes made here none comes behind `index`: no read waits for one. */
+  writesEnd(index: number): void {
+    this.#pending.writesEnd(index);
+  }
+
   /** Answers what the state at `applied` may answer. */
   serve(applied: LogIndex): void {
     if (this.#pending.count === 0) return;

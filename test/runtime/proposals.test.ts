@@ -43,7 +43,6 @@ function follower() {
     log: {} as GroupLog,
     ports: ports as unknown as RuntimePorts,
     makeRoom: () => true,
-    appliedIndex: () => 0 as never,
     forwardSettled: () => undefined,
     entryBytesMax: 1024,
   });
