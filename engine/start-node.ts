@@ -16,6 +16,7 @@ import { DataDirectoryError } from '../io/data-directory-error.js';
 import { acquireDataLock, type DataLock, DataLockedError } from '../io/data-lock.js';
 import { NodeDisk } from '../io/disk/node-disk.js';
 import { randomU48 } from '../io/identity.js';
+import { raisedTo } from '../io/wal/term-floor.js';
 import type { RecoveredGroup } from '../io/wal/wal-types.js';
 import { createIoFigures } from '../workers/io-figures.js';
 import { createSpareWords } from '../workers/spare-words.js';
@@ -117,10 +118,14 @@ function recoveredFor(
   bootstrap: Configuration,
   found: RecoveredGroup | undefined,
   inDoubt: boolean,
+  termFloor: number,
+  self: number,
 ): Recovered {
   if (found === undefined) {
+    const nothing = { term: 0, vote: 0 };
+    const start = inDoubt ? raisedTo(termFloor, self, nothing) : nothing;
     const log = { last: logIndex(0), generation: 0, termRuns: [], extents: [] };
-    const hardState = { term: term(0), vote: nodeId(0) };
+    const hardState = { term: term(start.term), vote: nodeId(start.vote) };
     return { hardState, log, bootstrap, configurations: [], inDoubt };
   }
   return {
@@ -202,7 +207,7 @@ function groupData(
       group: number,
       name: group.name,
       raft: raftOptions(options, life),
-      recovered: recoveredFor(bootstrap, found, inDoubt),
+      recovered: recoveredFor(bootstrap, found, inDoubt, recovered.termFloor, options.nodeId),
       locations: found?.locations ?? [],
       entryBytesMax: group.entryBytesMax,
       status: statusPages[number] as SharedArrayBuffer,

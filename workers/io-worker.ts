@@ -68,7 +68,8 @@ function run(): void {
   const loads = inMemory ? new LoadServer(disk, directory, groups) : null;
   loop.start();
   const inDoubt = groups.map(({ group }) => group).filter((group) => isInDoubt(opened, group));
-  say({ kind: 'recovered', groups: recovered, inDoubt, firstSpareNumber, report });
+  const { termFloor } = report;
+  say({ kind: 'recovered', groups: recovered, inDoubt, termFloor, firstSpareNumber, report });
   const end = runParked(memory, Bell.io, StopStage.disk, {
     doWork: (now) => {
       loop.doWork(now);

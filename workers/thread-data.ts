@@ -81,6 +81,8 @@ export interface ReadyRecovered {
   readonly groups: readonly RecoveredGroup[];
   /** Groups, also such as the log no longer knows, whose cut tail may have been acknowledged. */
   readonly inDoubt: readonly number[];
+  /** What those that the log no longer knows start from: see io/wal/term-floor.ts. */
+  readonly termFloor: number;
   readonly firstSpareNumber: number;
   readonly report: unknown;
 }

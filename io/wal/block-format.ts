@@ -13,10 +13,10 @@
  *   ┌──────┬─────┬──────┬───────────┬──────────┬─────────┬─────────────┬──────────┬───────────────┐
  *   │magic │ CRC │ kind │blockBytes │bodyBytes │body CRC │previous CRC │ requests │offset in file │
  *   └──────┴─────┴──────┴───────────┴──────────┴─────────┴─────────────┴──────────┴───────────────┘
- *   36     40            48      56           64         72            80
- *   ┌──────┬─────────────┬───────┬────────────┬──────────┬─────────────┐
- *   │ 0    │ groups mask │log id │ segment no.│ sequence │ durableSeq  │   u32, from 40 on u64
- *   └──────┴─────────────┴───────┴────────────┴──────────┴─────────────┘
+ *   36        40            48      56           64         72            80
+ *   ┌─────────┬─────────────┬───────┬────────────┬──────────┬─────────────┐
+ *   │ termMax │ groups mask │log id │ segment no.│ sequence │ durableSeq  │  u32, from 40 on u64
+ *   └─────────┴─────────────┴───────┴────────────┴──────────┴─────────────┘
  *
  * Every CRC starts from a seed over (log id, segment), so nothing that a recycled file still holds
  * validates. The body CRC covers the zeros too: no byte of a block is outside a checksum.
@@ -37,7 +37,10 @@ export const BlockKind = {
   batch: 2,
   /** Empty; repeats `durableSeq` after a sync that nothing follows. */
   seal: 3,
-  /** Written by recovery where it cut; its mask says which groups may have lost something. */
+  /**
+   * Written by recovery where it cut; its mask says which groups may have lost something, its
+   * `termMax` up to which term.
+   */
   cut: 4,
 } as const;
 export type BlockKind = (typeof BlockKind)[keyof typeof BlockKind];
@@ -57,8 +60,8 @@ const OFFSET_BODY_CRC = OFFSET_BODY_BYTES + 4;
 const OFFSET_PREVIOUS = OFFSET_BODY_CRC + 4;
 const OFFSET_REQUESTS = OFFSET_PREVIOUS + 4;
 const OFFSET_OFFSET = OFFSET_REQUESTS + 4;
-const OFFSET_RESERVED = OFFSET_OFFSET + 4;
-const OFFSET_MASK_LOW = OFFSET_RESERVED + 4;
+const OFFSET_TERM_MAX = OFFSET_OFFSET + 4;
+const OFFSET_MASK_LOW = OFFSET_TERM_MAX + 4;
 const OFFSET_MASK_HIGH = OFFSET_MASK_LOW + 4;
 const OFFSET_LOG = OFFSET_MASK_HIGH + 4;
 const OFFSET_SEGMENT = OFFSET_LOG + 8;
@@ -86,6 +89,8 @@ export interface BlockFrame {
   readonly requests: number;
   /** Where the block lies in its file: a misdirected or copied block does not validate. */
   readonly offset: number;
+  /** No hard state in the block has a later term; 0 when there is none. See term-floor.ts. */
+  readonly termMax: number;
   readonly mask: GroupMask;
   readonly logId: number;
   readonly segment: number;
@@ -103,6 +108,7 @@ export interface BlockPlan {
   readonly previousCrc: number;
   readonly requests: number;
   readonly offset: number;
+  readonly termMax: number;
   readonly mask: GroupMask;
   readonly logId: number;
   readonly segment: number;
@@ -148,7 +154,7 @@ export function finishBlock(
   view.setUint32(start + OFFSET_PREVIOUS, plan.previousCrc, true);
   view.setUint32(start + OFFSET_REQUESTS, plan.requests, true);
   view.setUint32(start + OFFSET_OFFSET, plan.offset, true);
-  view.setUint32(start + OFFSET_RESERVED, 0, true);
+  view.setUint32(start + OFFSET_TERM_MAX, plan.termMax, true);
   view.setUint32(start + OFFSET_MASK_LOW, plan.mask.low, true);
   view.setUint32(start + OFFSET_MASK_HIGH, plan.mask.high, true);
   writeU64(view, start + OFFSET_LOG, plan.logId);
@@ -227,6 +233,7 @@ function readFrame(
     previousCrc: view.getUint32(at + OFFSET_PREVIOUS, true),
     requests: view.getUint32(at + OFFSET_REQUESTS, true),
     offset: view.getUint32(at + OFFSET_OFFSET, true),
+    termMax: view.getUint32(at + OFFSET_TERM_MAX, true),
     mask: {
       low: view.getUint32(at + OFFSET_MASK_LOW, true),
       high: view.getUint32(at + OFFSET_MASK_HIGH, true),

@@ -70,7 +70,9 @@ function* describeBlocks(reader: SegmentReader, header: SegmentHeader): Generato
 function describeFrame(frame: BlockFrame): string {
   const kind = KIND_NAMES.get(frame.kind) ?? `kind ${frame.kind}`;
   const mask = maskEmpty(frame.mask) ? '' : ` groups ${describeMask(frame.mask)}`;
-  return `${kind} #${frame.sequence} durable ${frame.durableSeq} ${frame.blockBytes} bytes${mask}`;
+  const terms = frame.termMax === 0 ? '' : ` terms ≤ ${frame.termMax}`;
+  const head = `${kind} #${frame.sequence} durable ${frame.durableSeq}`;
+  return `${head} ${frame.blockBytes} bytes${mask}${terms}`;
 }
 
 function describeChain(previous: BlockFrame | null, frame: BlockFrame): string {

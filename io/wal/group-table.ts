@@ -10,6 +10,8 @@ import { ENTRY_ALIGNMENT, ENTRY_HEADER_BYTES } from '../../codec/entry.js';
 import { type GroupMask, maskHas } from './block-format.js';
 import type { GroupState } from './checkpoint-record.js';
 import type { WalConfiguration } from './record-cursor.js';
+import type { WalReport } from './recovery.js';
+import { raisedTo } from './term-floor.js';
 import type { PersistRequest, RecoveredGroup } from './wal-types.js';
 
 const U32_MAX = 0xffff_ffff;
@@ -122,9 +124,18 @@ export class GroupTable {
   readonly #groups = new Map<number, LiveGroup>();
   /** Groups that recovery cut: also those whose first record is still to come. */
   readonly doubt: GroupMask;
+  /** The term that no group of these goes back before: see term-floor.ts. */
+  readonly termFloor: number;
+  readonly #self: number;
 
-  constructor(recovered: readonly RecoveredGroup[], doubt: GroupMask) {
+  constructor(
+    recovered: readonly RecoveredGroup[],
+    { doubt, termFloor }: Pick<WalReport, 'doubt' | 'termFloor'>,
+    self: number,
+  ) {
     this.doubt = doubt;
+    this.termFloor = termFloor;
+    this.#self = self;
     for (const from of recovered) {
       const group = new LiveGroup(from.group, from.inDoubt);
       group.term = from.term;
@@ -150,10 +161,21 @@ export class GroupTable {
   apply(request: PersistRequest, lastIndex: number): void {
     let group = this.#groups.get(request.group);
     if (group === undefined) {
-      group = new LiveGroup(request.group, maskHas(this.doubt, request.group));
+      group = this.#begin(request.group);
       this.#groups.set(request.group, group);
     }
     group.apply(request, lastIndex);
+  }
+
+  /** A group's state before its first record, which is what the replay will begin it with. */
+  #begin(id: number): LiveGroup {
+    const inDoubt = maskHas(this.doubt, id);
+    const group = new LiveGroup(id, inDoubt);
+    if (!inDoubt) return group;
+    const { term, vote } = raisedTo(this.termFloor, this.#self, group);
+    group.term = term;
+    group.vote = vote;
+    return group;
   }
 
   /** Every group's state, by ascending group. */

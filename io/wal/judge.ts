@@ -22,6 +22,8 @@ export interface Judged {
   readonly dirtyEnd: number;
   /** Groups of the blocks that are recognisable and cut. */
   readonly doubt: GroupMask;
+  /** Largest `termMax` of these blocks: a term or vote up to it may have been promised. */
+  readonly termFloor: number;
   /** How many different blocks were recognisable and are cut. */
   readonly tornBlocks: number;
   /** A segment that was named but never begun; it is discarded. */
@@ -33,6 +35,7 @@ class Evidence {
   readonly #sequence: number;
   readonly #torn = new Set<number>();
   doubt: GroupMask = NO_GROUPS;
+  termFloor = 0;
   /** The block that proves that the stop's sequence had been synced. */
   proof: BlockFrame | null = null;
 
@@ -49,6 +52,7 @@ class Evidence {
     if (frame.sequence < this.#sequence) return;
     this.#torn.add(frame.sequence);
     this.doubt = maskUnion(this.doubt, frame.mask);
+    this.termFloor = Math.max(this.termFloor, frame.termMax);
   }
 }
 
@@ -64,12 +68,12 @@ export function judge(scan: LogScan): Judged {
   }
   const dirtyEnd = here.reader.scanFrames(stop.offset, here.place, (frame) => evidence.add(frame));
   const recognised = evidence.tornBlocks > 0;
-  const { doubt, tornBlocks } = evidence;
+  const { doubt, termFloor, tornBlocks } = evidence;
   for (const { reader, place } of later)
     reader.scanFrames(0, place, (frame) => evidence.add(frame));
   const proof = laterProof(scan, later, recognised) ?? frameProof(evidence.proof, stop.sequence);
   if (proof !== null) throw corruption(scan, recognised, proof);
-  return { unbegun, dirtyEnd, doubt, tornBlocks, discarded: later[0] ?? null };
+  return { unbegun, dirtyEnd, doubt, termFloor, tornBlocks, discarded: later[0] ?? null };
 }
 
 function frameProof(frame: BlockFrame | null, sequence: number): string | null {

@@ -4,7 +4,8 @@
  *   scan.ts reads → judge.ts tells torn from corrupt → here: mark, clear, discard, sync
  *
  * The steps of a cut may be interrupted and repeated anywhere. First one sector, the cut block,
- * is written and synced: it keeps "in doubt" alive however often the node crashes from here on.
+ * is written and synced: it keeps "in doubt", and the term up to which something may have been
+ * promised, alive however often the node crashes from here on.
  * Only then is the rest cleared. It must never change a byte of a log that is refused.
  */
 
@@ -58,6 +59,11 @@ export interface WalReport {
   readonly discarded: string | null;
   /** Groups in doubt, also ones that the log does not know: see `maskHas`. */
   readonly doubt: GroupMask;
+  /**
+   * A group in doubt that the log does not know starts from `raisedTo` of this; those it knows
+   * have been raised. 0: no block that was cut held a term.
+   */
+  readonly termFloor: number;
 }
 
 /** Where the writer goes on. */
@@ -97,7 +103,7 @@ export function recover(
   }
   const segments = openSegments(disk, directory, numbers, expected);
   try {
-    const scan = scanLog(segments);
+    const scan = scanLog(segments, expected.nodeId);
     const judged = judge(scan);
     if (judged.unbegun) {
       if (mustExist)
@@ -117,7 +123,7 @@ function settle(disk: Disk, directory: string, scan: LogScan, judged: Judged): R
   const last = scan.segments[stop.at]!;
   const marked = !maskEmpty(judged.doubt);
   const { clearedBytes, previousCrc } = applyCut(disk, scan, judged);
-  if (marked) replay.cut(judged.doubt);
+  if (marked) replay.cut(judged.doubt, judged.termFloor);
   if (judged.discarded !== null) discard(disk, directory, judged.discarded);
   const segments = scan.segments.filter((segment) => segment !== judged.discarded);
   const { path, segment } = last.reader;
@@ -142,6 +148,7 @@ function settle(disk: Disk, directory: string, scan: LogScan, judged: Judged): R
       cut,
       discarded: judged.discarded?.reader.path ?? null,
       doubt: replay.doubt,
+      termFloor: replay.termFloor,
     },
     bytes: segments.reduce((sum, { reader }) => sum + reader.size, 0),
   };
@@ -167,7 +174,7 @@ function applyCut(
     let previousCrc = stop.previousCrc;
     let from = stop.offset;
     if (!maskEmpty(judged.doubt)) {
-      previousCrc = writeCutBlock(file, scan, judged.doubt);
+      previousCrc = writeCutBlock(file, scan, judged);
       file.sync();
       from += BLOCK_BYTES_MIN;
     }
@@ -183,7 +190,7 @@ function applyCut(
 function writeCutBlock(
   file: DiskFile,
   { segments, stop, logId }: LogScan,
-  mask: GroupMask,
+  { doubt, termFloor }: Judged,
 ): number {
   const { segment } = segments[stop.at]!.reader;
   const bytes = new Uint8Array(BLOCK_BYTES_MIN);
@@ -193,7 +200,9 @@ function writeCutBlock(
     previousCrc: stop.previousCrc,
     requests: 0,
     offset: stop.offset,
-    mask,
+    // The frames that said so are about to be overwritten and cleared.
+    termMax: termFloor,
+    mask: doubt,
     logId: logId!,
     segment,
     sequence: stop.sequence,

@@ -14,10 +14,11 @@ import {
   entryKind,
   entryPayloadBytes,
 } from '../../codec/entry.js';
-import { type GroupMask, maskHas, maskUnion, NO_GROUPS } from './block-format.js';
+import { type BlockFrame, type GroupMask, maskHas, maskUnion, NO_GROUPS } from './block-format.js';
 import type { GroupState } from './checkpoint-record.js';
 import type { WalConfiguration } from './record-cursor.js';
 import type { StoredRequest, StoredRun } from './request-record.js';
+import { raisedTo } from './term-floor.js';
 import type { BlockLocation, RecoveredGroup } from './wal-types.js';
 
 /** A chunk is closed once it holds this much of a group, or when the segment changes. */
@@ -56,14 +57,21 @@ class GroupReplay {
   generation = 0;
   compacted = 0;
   last = 0;
-  inDoubt: boolean;
+  inDoubt = false;
   readonly termRuns: { first: number; term: number }[] = [];
   readonly chunks: Chunk[] = [];
   readonly configurations: WalConfiguration[] = [];
 
-  constructor(group: number, inDoubt: boolean) {
+  constructor(group: number) {
     this.group = group;
-    this.inDoubt = inDoubt;
+  }
+
+  /** A block was cut that may have held anything of this group, up to this term. */
+  doubt(termFloor: number, self: number): void {
+    const { term, vote } = raisedTo(termFloor, self, this);
+    this.term = term;
+    this.vote = vote;
+    this.inDoubt = true;
   }
 
   apply(request: StoredRequest, source: ReplaySource): string | null {
@@ -220,11 +228,22 @@ class GroupReplay {
 /** All groups of a log while it is replayed. */
 export class LogReplay {
   readonly #groups = new Map<number, GroupReplay>();
+  readonly #self: number;
   /** Groups that recovery cut before it ever saw them: the first record finds them in doubt. */
   #doubt: GroupMask = NO_GROUPS;
+  /** One for all of them, as a checkpoint has room for one. */
+  #termFloor = 0;
+
+  constructor(self: number) {
+    this.#self = self;
+  }
 
   get doubt(): GroupMask {
     return this.#doubt;
+  }
+
+  get termFloor(): number {
+    return this.#termFloor;
   }
 
   /** Applies a batch block; text when it contradicts what came before. */
@@ -237,8 +256,12 @@ export class LogReplay {
   }
 
   /** Compares a checkpoint with what was replayed; believes it when nothing came before. */
-  checkpoint(states: readonly GroupState[], doubt: GroupMask, believe: boolean): string | null {
-    this.#doubt = maskUnion(this.#doubt, doubt);
+  checkpoint(
+    states: readonly GroupState[],
+    { mask, termMax }: Pick<BlockFrame, 'mask' | 'termMax'>,
+    believe: boolean,
+  ): string | null {
+    this.#note(mask, termMax);
     for (const state of states) {
       const known = this.#groups.has(state.group);
       if (!known && !believe) return `the checkpoint knows group ${state.group}, no record does`;
@@ -250,12 +273,20 @@ export class LogReplay {
     return `the checkpoint has ${states.length} groups, the records have ${this.#groups.size}`;
   }
 
-  /** A place where recovery cut: from here on the groups in `mask` are in doubt. */
-  cut(mask: GroupMask): void {
-    this.#doubt = maskUnion(this.#doubt, mask);
+  /**
+   * A place where recovery cut: from here on the groups in `mask` are in doubt, and none of them
+   * goes back before `termFloor`.
+   */
+  cut(mask: GroupMask, termFloor: number): void {
+    this.#note(mask, termFloor);
     for (const group of this.#groups.values()) {
-      if (maskHas(mask, group.group)) group.inDoubt = true;
+      if (maskHas(mask, group.group)) group.doubt(termFloor, this.#self);
     }
+  }
+
+  #note(mask: GroupMask, termFloor: number): void {
+    this.#doubt = maskUnion(this.#doubt, mask);
+    this.#termFloor = Math.max(this.#termFloor, termFloor);
   }
 
   finish(measure: Measure): RecoveredGroup[] {
@@ -266,7 +297,8 @@ export class LogReplay {
   #group(id: number): GroupReplay {
     const known = this.#groups.get(id);
     if (known !== undefined) return known;
-    const group = new GroupReplay(id, maskHas(this.#doubt, id));
+    const group = new GroupReplay(id);
+    if (maskHas(this.#doubt, id)) group.doubt(this.#termFloor, this.#self);
     this.#groups.set(id, group);
     return group;
   }

@@ -173,9 +173,11 @@ interface Progress {
   lastKind: number | null;
 }
 
-/** Replays the segments up to the first place that does not continue the log. */
-export function scanLog(segments: readonly FoundSegment[]): LogScan {
-  const replay = new LogReplay();
+/**
+ * Replays the segments of node `self` up to the first place that does not continue the log.
+ */
+export function scanLog(segments: readonly FoundSegment[], self: number): LogScan {
+  const replay = new LogReplay(self);
   const progress: Progress = { sequence: 1, previousCrc: 0, blocks: 0, lastKind: null };
   const logId = segments.find((segment) => segment.header !== null)?.header?.logId ?? null;
   for (let at = 0; at < segments.length; at += 1) {
@@ -279,12 +281,12 @@ function applyBlock(
       case BlockKind.checkpoint: {
         const states = readGroupStates(bytes, view, body, frame.bodyBytes, frame.requests);
         if (states === null) return 'its group states do not fill it';
-        return replay.checkpoint(states, frame.mask, oldest);
+        return replay.checkpoint(states, frame, oldest);
       }
       case BlockKind.seal:
         return null;
       case BlockKind.cut:
-        replay.cut(frame.mask);
+        replay.cut(frame.mask, frame.termMax);
         return null;
       default:
         return `its kind ${frame.kind} is unknown`;

@@ -44,6 +44,8 @@ export interface SegmentStart {
   readonly states: readonly GroupState[];
   /** Groups in doubt, also unknown ones. */
   readonly doubt: GroupMask;
+  /** What unknown groups in doubt must not go back before; known ones have it in their state. */
+  readonly termFloor: number;
 }
 
 /** Bytes of header and checkpoint together: what a new segment loses before its first request. */
@@ -64,6 +66,7 @@ export function encodeSegmentStart(start: SegmentStart): { bytes: Uint8Array; cr
     previousCrc,
     requests: states.length,
     offset: SECTOR_BYTES,
+    termMax: start.termFloor,
     mask: start.doubt,
     logId: identity.logId,
     segment,
@@ -152,6 +155,7 @@ export function createLog(options: NewLog): Recovered {
     durableSeq: 0,
     states: [],
     doubt: NO_GROUPS,
+    termFloor: 0,
   });
   const place = { logId, segment, segmentBytes, offset: 0 };
   startSegment(disk, directory, bytes, place).close();
@@ -167,6 +171,7 @@ export function createLog(options: NewLog): Recovered {
       cut: null,
       discarded: null,
       doubt,
+      termFloor: 0,
     },
     bytes: segmentBytes,
   };

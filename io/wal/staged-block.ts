@@ -18,6 +18,7 @@ import {
 } from './block-format.js';
 import { mustSync } from './group-commit.js';
 import { writeRequestRecord } from './request-record.js';
+import { frameTerm } from './term-floor.js';
 import type { PersistAck, PersistRequest } from './wal-types.js';
 
 /** An acknowledgement that only lacks the place where its block will lie. */
@@ -28,6 +29,7 @@ export class StagedBlock {
   readonly #view: DataView;
   #bodyBytes = 0;
   #mask: GroupMask = NO_GROUPS;
+  #termMax = 0;
   #strict = false;
   #pending: PendingAck[] = [];
 
@@ -49,6 +51,11 @@ export class StagedBlock {
     return this.#mask;
   }
 
+  /** The highest hard-state term in it; 0 when it holds none. */
+  get termMax(): number {
+    return this.#termMax;
+  }
+
   /** True when a request in it must be synced before its acknowledgement in every mode. */
   get strict(): boolean {
     return this.#strict;
@@ -61,6 +68,7 @@ export class StagedBlock {
     const { group, seq, generation, term } = request;
     this.#bodyBytes = end - FRAME_BYTES;
     this.#mask = maskWith(this.#mask, group);
+    this.#termMax = Math.max(this.#termMax, frameTerm(request.hardState?.term ?? 0));
     this.#strict ||= mustSync(request);
     this.#pending.push({ group, seq, generation, term, lastIndex });
   }
@@ -81,6 +89,7 @@ export class StagedBlock {
   drop(): void {
     this.#bodyBytes = 0;
     this.#mask = NO_GROUPS;
+    this.#termMax = 0;
     this.#strict = false;
     this.#pending = [];
   }

@@ -59,6 +59,10 @@ export interface BlockLocation {
 /** One group's part of a recovered log. */
 export interface RecoveredGroup {
   readonly group: number;
+  /**
+   * In doubt, both may stand for a hard state that was cut (term-floor.ts): the vote is then this
+   * node's own id, and must not be cast again in this term.
+   */
   readonly term: number;
   readonly vote: number;
   readonly generation: number;

@@ -112,7 +112,7 @@ export class Wal {
     this.#segmentBytes = options.segmentBytes;
     this.#supply = options.supply;
     this.#schedule = new SyncSchedule(options.sync, tail.sequence - 1);
-    this.#groups = new GroupTable(groups, report.doubt);
+    this.#groups = new GroupTable(groups, report, nodeId);
     this.#staged = new StagedBlock(requestBytesMax(options.segmentBytes));
     this.#live = live;
     this.#previousCrc = tail.previousCrc;
@@ -247,8 +247,9 @@ export class Wal {
     if (staged.requests === 0) return NO_ACKS;
     const { segment, offset } = this.#live;
     const sequence = this.#schedule.writtenSeq + 1;
-    const plan = { ...this.#plan(BlockKind.batch), mask: staged.mask, requests: staged.requests };
-    const crc = staged.finish({ ...plan, bodyBytes: staged.bodyBytes }, this.#live.seed);
+    const { mask, termMax, requests, bodyBytes } = staged;
+    const plan = { ...this.#plan(BlockKind.batch), mask, termMax, requests, bodyBytes };
+    const crc = staged.finish(plan, this.#live.seed);
     this.#append(staged.bytes, blockBytesFor(staged.bodyBytes), crc);
     this.#counters.requests += staged.requests;
     if (this.#schedule.written(sequence, staged.strict, nowMs)) this.#sync();
@@ -303,6 +304,7 @@ export class Wal {
       previousCrc: this.#previousCrc,
       requests: 0,
       offset: this.#live.offset,
+      termMax: 0,
       mask: NO_GROUPS,
       logId: this.#identity.logId,
       segment: this.#live.segment,
@@ -368,6 +370,7 @@ export class Wal {
       durableSeq: this.#schedule.durableSeq,
       states: this.#groups.states(),
       doubt: this.#groups.doubt,
+      termFloor: this.#groups.termFloor,
     });
     const live = startSegment(this.#disk, this.#directory, bytes, {
       segment,

@@ -120,6 +120,27 @@ function crashedAfter(
 
 const requests = script();
 
+/** Terms and votes of all groups, and what unknown ones in doubt start from. */
+function hardStates({ groups, report }: OpenedWal): readonly unknown[] {
+  return [report.termFloor, ...groups.map(({ group, term, vote }) => [group, term, vote])];
+}
+
+/** A block that was cut and left a trace takes back no term that it may have promised. */
+function assertNoTermTakenBack(opened: OpenedWal & { readonly count: number }, seen: Witness) {
+  if (opened.report.tornBlocks === 0) return 0;
+  let raised = 0;
+  for (const { group, hardState } of requests.slice(opened.count, seen.submitted)) {
+    assert.ok(isInDoubt(opened, group), `group ${group} in doubt`);
+    if (hardState === undefined) continue;
+    const found = opened.groups.find((candidate) => candidate.group === group);
+    const term = found?.term ?? opened.report.termFloor;
+    assert.ok(term >= hardState.term, `group ${group} is at ${term}, was at ${hardState.term}`);
+    if (found !== undefined && term === hardState.term) assert.notEqual(found.vote, 0);
+    raised += 1;
+  }
+  return raised;
+}
+
 /** Opens what the crash left and finds how many of the submitted requests it holds. */
 function assertPrefix(
   disk: Disk,
@@ -159,6 +180,19 @@ for (const mode of ['always', 'batch', 'none'] as const) {
   });
 }
 
+test('a torn block takes back no term, whichever of its sectors survive', () => {
+  let raised = 0;
+  for (let seed = 10; seed < 30; seed += 1) {
+    for (let budget = 0; ; budget += 1) {
+      const crash = { seed, keepSector: 0.5, keepDirectoryOperation: 1 };
+      const { disk, seen, crashed } = crashedAfter(budget, 'always', crash);
+      if (!crashed) break;
+      raised += assertNoTermTakenBack(assertPrefix(disk, seen, seen.acknowledged), seen);
+    }
+  }
+  assert.ok(raised > 10, `${raised} raised`);
+});
+
 test('a process that dies without the machine loses nothing it acknowledged, in any mode', () => {
   for (const mode of ['always', 'batch', 'none'] as const) {
     for (let budget = 0; budget < 60; budget += 1) {
@@ -190,6 +224,7 @@ test('a crash after each operation of recovery changes neither the log nor who i
         const opened = assertPrefix(disk, seen, seen.acknowledged);
         assert.equal(opened.count, expected.count);
         for (const group of doubt) assert.ok(isInDoubt(opened, group), `group ${group} in doubt`);
+        assert.deepEqual(hardStates(opened), hardStates(expected));
         if (!crashed) break;
         interrupted += 1;
       }

@@ -38,7 +38,7 @@ const HEADER = `
 segment 1 format 1 features required 00000000 optional 00000000 \
 cluster 7 node 3 log 123456789012 size 4096
        512 checkpoint #1 durable 0 512 bytes
-      1024 batch #2 durable 1 512 bytes groups 00000100:00000002`;
+      1024 batch #2 durable 1 512 bytes groups 00000100:00000002 terms ≤ 2`;
 
 test('a segment prints every block, request and run on a line', () => {
   const { disk, wal } = sample();

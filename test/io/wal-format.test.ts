@@ -25,6 +25,7 @@ const PLAN = {
   previousCrc: 1,
   requests: 1,
   offset: 4096,
+  termMax: 0xffff_ffff,
   mask: NO_GROUPS,
   logId: 2 ** 53 - 1,
   segment: 9,
@@ -45,9 +46,12 @@ test('a frame is valid in its own log, segment and place only', () => {
   const { logId, segment, offset } = PLAN;
   const place = { segment, logId, seed };
   const trailer = bytes.length - FRAME_BYTES;
+  const end = offset + trailer;
   assert.equal(readHeaderFrame(bytes, view, 0, offset, place)?.crc, crc);
   assert.equal(readHeaderFrame(bytes, view, 0, offset, { ...place, logId: null })?.crc, crc);
-  assert.equal(readTrailerFrame(bytes, view, trailer, offset + trailer, place)?.crc, crc);
+  assert.equal(readTrailerFrame(bytes, view, trailer, end, place)?.crc, crc);
+  assert.equal(readHeaderFrame(bytes, view, 0, offset, place)?.termMax, PLAN.termMax);
+  assert.equal(readTrailerFrame(bytes, view, trailer, end, place)?.termMax, PLAN.termMax);
   assert.equal(readHeaderFrame(bytes, view, 0, offset + 512, place), null);
   assert.equal(readTrailerFrame(bytes, view, trailer, offset + trailer + 512, place), null);
   assert.equal(
