@@ -25,7 +25,7 @@ import { launchNode } from './launch.js';
 import { type NodeView, viewNode } from './node-view.js';
 import { requireFree } from './ports.js';
 import { processState } from './process-state.js';
-import { killProcess, signalProcess, stopProcess } from './signals.js';
+import { killProcess, pauseProcess, resumeProcess, signalProcess, stopProcess } from './signals.js';
 
 const LOCK_PATIENCE_MS = 15_000;
 const LOCK_RETRY_MS = 50;
@@ -128,15 +128,16 @@ export class Cluster {
     return how;
   }
 
-  /** Stops the node's process in its tracks, or lets it go on; false when it was not running. */
-  pause(id: number): boolean {
+  /** Stops the node's process in its tracks; false when it was not running. */
+  async pause(id: number): Promise<boolean> {
     const { process } = this.node(id);
-    return process !== null && signalProcess(process, 'SIGSTOP');
+    return process !== null && (await pauseProcess(process));
   }
 
-  resume(id: number): boolean {
+  /** Lets a paused node go on; false when it was not running. */
+  async resume(id: number): Promise<boolean> {
     const { process } = this.node(id);
-    return process !== null && signalProcess(process, 'SIGCONT');
+    return process !== null && (await resumeProcess(process));
   }
 
   /** Signals every running node at once without waiting, for a process that is about to exit. */

@@ -11,7 +11,7 @@ import { Cluster } from './cluster.js';
 import type { dataOptions } from './cluster-options.js';
 import { selectNodes } from './select-nodes.js';
 
-type Act = (cluster: Cluster, id: number) => boolean | Promise<boolean>;
+type Act = (cluster: Cluster, id: number) => Promise<boolean>;
 
 async function onEach(
   { options, positionals, stdout }: Invocation<typeof dataOptions>,

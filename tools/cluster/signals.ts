@@ -5,7 +5,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProcessIdentity } from '../../io/process-identity.js';
-import { processState } from './process-state.js';
+import { type ProcessState, processState } from './process-state.js';
 
 const POLL_MS = 20;
 
@@ -31,6 +31,29 @@ export async function waitGone(identity: ProcessIdentity, timeoutMs: number): Pr
     await sleep(POLL_MS);
   }
   return true;
+}
+
+/** Stops the process in its tracks; true once it stands still, false when it is gone. */
+export function pauseProcess(identity: ProcessIdentity): Promise<boolean> {
+  return signalUntil(identity, 'SIGSTOP', 'paused');
+}
+
+/** Lets a paused process go on; true once it does, false when it is gone. */
+export function resumeProcess(identity: ProcessIdentity): Promise<boolean> {
+  return signalUntil(identity, 'SIGCONT', 'running');
+}
+
+async function signalUntil(
+  identity: ProcessIdentity,
+  signal: NodeSignal,
+  wanted: ProcessState,
+): Promise<boolean> {
+  if (!signalProcess(identity, signal)) return false;
+  for (;;) {
+    const state = processState(identity);
+    if (state === wanted || state === 'gone') return state === wanted;
+    await sleep(POLL_MS);
+  }
 }
 
 /** Kills with -9 and waits until the process has left; its ports are free then. */

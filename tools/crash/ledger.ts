@@ -14,6 +14,7 @@ export type Outcome = (typeof Outcome)[keyof typeof Outcome];
 
 export const COUNTERS = 8;
 const FIRST_CAPACITY = 1024;
+const PROBLEMS_MAX = 1000;
 
 /** The commands of one writer, numbered from 0. */
 export class WriterLedger {
@@ -109,11 +110,15 @@ export class Ledger {
   acked = 0;
   refused = 0;
   unknown = 0;
-  /** What replies themselves prove wrong. */
+  /** What replies themselves prove wrong; the first of it, since one is enough. */
   readonly problems: string[] = [];
 
   constructor(writers: number) {
     this.writers = Array.from({ length: writers }, (_, at) => new WriterLedger(at));
     this.counters = Array.from({ length: COUNTERS }, () => new CounterLedger());
+  }
+
+  blame(problem: string): void {
+    if (this.problems.length < PROBLEMS_MAX) this.problems.push(problem);
   }
 }

@@ -132,7 +132,7 @@ export class Writer {
   #onReply(reply: Reply): void {
     const taken = this.#owed === 0 ? undefined : this.#take();
     if (taken === undefined) {
-      this.#ledger.problems.push(`writer ${this.#mine.writer} got a reply it is not owed`);
+      this.#ledger.blame(`writer ${this.#mine.writer} got a reply it is not owed`);
       return;
     }
     const { number, sentAt } = taken;
@@ -143,7 +143,7 @@ export class Writer {
     }
     const problem = this.#acknowledge(counter, reply);
     if (problem !== undefined) {
-      this.#ledger.problems.push(`writer ${this.#mine.writer}, command ${number}: ${problem}`);
+      this.#ledger.blame(`writer ${this.#mine.writer}, command ${number}: ${problem}`);
     }
     this.#mine.settle(number, 'acked');
     this.#ledger.acked += 1;
@@ -167,7 +167,7 @@ export class Writer {
       return;
     }
     if (errorKindOf(text) === 'other') {
-      this.#ledger.problems.push(`writer ${this.#mine.writer}, command ${number}: -${text}`);
+      this.#ledger.blame(`writer ${this.#mine.writer}, command ${number}: -${text}`);
     }
     this.#giveUp(number, counter);
   }
