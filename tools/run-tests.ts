@@ -1,6 +1,7 @@
 /**
  * `npm test` runs this: lists `test/**\/*.test.ts` itself (Node 20 finds no .ts in a directory) and
- * runs each file in a process of its own through node:test. Arguments select files by substring.
+ * runs each file in a process of its own through node:test, those that start clusters one at a time:
+ * elections are timed. Arguments select files by substring.
  *
  * On a terminal it prints every test, elsewhere only failures, skipped tests and the last line,
  * `N passed, N failed, N skipped`. It fails when a test fails and when nothing ran.
@@ -16,6 +17,8 @@ import { ROOT } from './house/tracked-files.js';
 
 const FILE_TIMEOUT_MS = 300_000;
 const SLOWEST_SHOWN = 5;
+/** Files here start whole nodes: several at once would starve each other's heartbeats. */
+const ALONE = /^test\/(?:live|engine)\//;
 
 function print(text: string): void {
   process.stdout.write(text);
@@ -38,8 +41,13 @@ function concurrencyOf(text: string | undefined): number {
 }
 
 /** Runs the files and prints as it goes: everything on a terminal, only failures elsewhere. */
-async function runFiles(files: string[], concurrency: number, tty: boolean): Promise<TestTally> {
-  const tally = new TestTally(files, ROOT);
+async function runFiles(
+  tally: TestTally,
+  files: string[],
+  concurrency: number,
+  tty: boolean,
+): Promise<void> {
+  if (files.length === 0) return;
   const stream = run({ files, concurrency, timeout: FILE_TIMEOUT_MS });
   stream.on('test:pass', (event) => tally.pass(event));
   stream.on('test:fail', (event) => tally.fail(event));
@@ -51,7 +59,6 @@ async function runFiles(files: string[], concurrency: number, tty: boolean): Pro
   } else {
     for await (const _ of stream) for (const text of tally.takeFailures()) print(`${text}\n`);
   }
-  return tally;
 }
 
 async function main(): Promise<number> {
@@ -66,7 +73,11 @@ async function main(): Promise<number> {
     return 1;
   }
   const tty = process.stdout.isTTY === true && process.env.CI === undefined;
-  const tally = await runFiles(files, concurrencyOf(values.concurrency), tty);
+  const tally = new TestTally(files, ROOT);
+  const together = files.filter((file) => !ALONE.test(file));
+  const alone = files.filter((file) => ALONE.test(file));
+  await runFiles(tally, together, concurrencyOf(values.concurrency), tty);
+  await runFiles(tally, alone, 1, tty);
   for (const text of tally.takeFailures()) print(`${text}\n`);
   for (const name of tally.skipped) print(`﹣ skipped: ${name}\n`);
   print(`slowest files:\n${tally.slowest(SLOWEST_SHOWN).join('\n')}\n${tally.summary()}\n`);
