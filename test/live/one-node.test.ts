@@ -89,7 +89,10 @@ test('STATUS has the ten fields of the demo in order, and knows the writes befor
 test('INFO is STATUS inline, and what Redis tools expect as an array', async () => {
   const [inline, resp] = await exchange(port, `INFO\r\n${array('INFO', 'server')}`, 2);
   assert.match(inline as string, /^\$\d+\r\nnode_id:1\n/);
-  assert.match(resp as string, /\r\nredis_version:[\d.]+\r\n[^]*\r\nloading:0\r\n[^]*role:leader/);
+  assert.match(
+    resp as string,
+    /\r\nredis_version:[\d.]+\r\n[\s\S]*\r\nloading:0\r\n[\s\S]*role:leader/,
+  );
 });
 
 test('STAT and KEYS work inline', async () => {
@@ -198,13 +201,13 @@ test('SIGTERM answers what is in flight, ends with code 0, and a restart has all
   assert.deepEqual(ended, { code: 0, signal: null });
   assert.match(
     node.run.output,
-    /Received SIGTERM\nShutting down\.\.\.\n[^]*\[NODE\] Node stopped\n/,
+    /Received SIGTERM\nShutting down\.\.\.\n[\s\S]*\[NODE\] Node stopped\n/,
   );
   const acknowledged = 1 + rest.filter((reply) => reply === '+OK\r\n').length;
   await node.start();
   const keys = Array.from({ length: acknowledged }, (_, i) => array('GET', `r${i}`));
   const found = await exchange(port, Buffer.concat(keys), acknowledged);
-  found.forEach((reply, i) => assert.equal(reply, bulk(`v${i}`)));
+  for (const [i, reply] of found.entries()) assert.equal(reply, bulk(`v${i}`));
   assert.ok(acknowledged > 0);
 });
 
@@ -215,14 +218,14 @@ test('kill -9 loses nothing that was acknowledged', async () => {
   await node.start();
   const reads = Array.from({ length: 100 }, (_, i) => array('GET', `k${i}`));
   const found = await exchange(port, Buffer.concat(reads), 100);
-  found.forEach((reply, i) => assert.equal(reply, bulk(`v${i}`)));
+  for (const [i, reply] of found.entries()) assert.equal(reply, bulk(`v${i}`));
 });
 
 test('without --data a node says loudly that it forgets, and without --client it has no port', async (t) => {
   const [peerPort] = (await freePorts(1)) as [number];
   const run = new Run(['server', '--listen', `127.0.0.1:${peerPort}`, '--node', '1']);
-  t.after(() => run.stop('SIGKILL'));
-  await run.waitFor(/Commands: [^]*WARNING: no --data: everything is kept in memory and lost/);
+  t.after(async () => void (await run.stop('SIGKILL')));
+  await run.waitFor(/Commands: [\s\S]*WARNING: no --data: everything is kept in memory and lost/);
   assert.match(run.output, /Clients: +no port/);
   assert.deepEqual(await run.stop('SIGINT'), { code: 0, signal: null });
 });

@@ -12,7 +12,6 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { exchange } from './raw-client.js';
@@ -24,7 +23,9 @@ const STOP_MS = 20_000;
 const POLL_MS = 25;
 
 /** Anything with `after`: a test, or the file. */
-export type Owner = Pick<TestContext, 'after'>;
+export interface Owner {
+  after(end: () => Promise<void>): void;
+}
 
 /** Ports that were free a moment ago, all different. */
 export async function freePorts(count: number): Promise<number[]> {
@@ -42,7 +43,7 @@ export async function freePorts(count: number): Promise<number[]> {
 /** A directory that is removed when the owner ends. */
 export function temporaryDirectory(owner: Owner): string {
   const path = mkdtempSync(join(tmpdir(), 'ringraft-live-'));
-  owner.after(() => rmSync(path, { recursive: true, force: true, maxRetries: 5 }));
+  owner.after(async () => rmSync(path, { recursive: true, force: true, maxRetries: 5 }));
   return path;
 }
 
@@ -198,7 +199,9 @@ export async function startCluster(
         args: [...cluster, ...CALM, ...(options.args ?? [])],
       }),
   );
-  owner.after(() => Promise.all(nodes.map((node) => node.discard())));
+  owner.after(async () => {
+    await Promise.all(nodes.map((node) => node.discard()));
+  });
   await Promise.all(nodes.map((node) => node.start()));
   await leaderOf(nodes);
   return nodes;

@@ -53,7 +53,7 @@ export class ClientConnection {
   #lastDataAt: number;
   #heldSince = 0;
   #partialSince = 0;
-  #unreadSince = 0;
+  #unreadSince: number;
   #finishedAt = 0;
   #unreadBytes = 0;
 
@@ -65,6 +65,7 @@ export class ClientConnection {
     this.#replies = new OwedReplies(session, host.fence, host.statusReplies, () => this.#touch());
     this.#requests = new ClientRequests(host, this.#parser, this.#replies, session);
     this.#lastDataAt = host.turn();
+    this.#unreadSince = this.#lastDataAt;
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('end', () => this.finish());
     socket.on('drain', () => this.goOn());
@@ -197,7 +198,7 @@ export class ClientConnection {
     }
     if (out.length > 0) this.#socket.write(out.take());
     if (this.#socket.writableLength > OUTPUT_OVERRUN * this.#host.limits.outputBytesMax) {
-      this.#socket.destroy();
+      this.#socket.resetAndDestroy();
     } else if (this.#state === State.finishing && this.#replies.length === 0) {
       this.#state = State.lingering;
       this.#socket.end();
@@ -239,13 +240,16 @@ export class ClientConnection {
     this.#pump();
   }
 
-  /** A client that takes nothing of a full output is gone or hostile. */
+  /**
+   * A client that takes nothing of a full output is gone or hostile. Its connection is reset: the
+   * system, too, must not go on keeping what nobody reads.
+   */
   #sweepOutput(now: number): void {
     const { outputBytesMax, unreadMs } = this.#host.limits;
     const unread = this.#socket.writableLength;
     const progressed = unread <= outputBytesMax / 2 || unread < this.#unreadBytes;
     this.#unreadBytes = unread;
     if (progressed) this.#unreadSince = now;
-    else if (now - this.#unreadSince > unreadMs) this.destroy();
+    else if (now - this.#unreadSince > unreadMs) this.#socket.resetAndDestroy();
   }
 }

@@ -20,9 +20,15 @@ import { FENCE_NONE, type ReadFence } from './read-fence.js';
 import { tooLargeToSend, writeRefusal } from './refusals.js';
 import type { StatusReplies } from './status-replies.js';
 
+/** What of a group's channel is needed here. */
+export type OperationChannel = Pick<
+  Channel,
+  'claimWrite' | 'writeBuffer' | 'claimRead' | 'readBuffer'
+>;
+
 /** What all connections share to carry out requests. */
 export interface RequestHost {
-  readonly channel: Channel;
+  readonly channel: OperationChannel;
   readonly limits: ClientLimits;
   readonly plan: Plan;
   readonly terms: BatchTerms;

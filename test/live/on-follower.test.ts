@@ -1,0 +1,47 @@
+/**
+ * The server's switches for followers and reads, each on three nodes as processes: every node redirects
+ * or forwards whatever the framing, local reads need no majority.
+ */
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { followersOf, leaderOf, type Node, startCluster } from './processes.js';
+import { array, bulk, exchange } from './raw-client.js';
+
+async function untilSeen(node: Node, key: string, value: string): Promise<void> {
+  for (let tries = 0; tries < 400; tries += 1) {
+    const [reply] = await exchange(node.clientPort, `GET ${key}\r\n`, 1);
+    if (reply === bulk(value)) return;
+    await sleep(25);
+  }
+  assert.fail(`node ${node.id} never saw ${key}`);
+}
+
+test('--on-follower redirect answers arrays by REDIRECT too; local reads survive alone', async (t) => {
+  const args = ['--on-follower', 'redirect', '--reads', 'local', '--timeout', '1s'];
+  const nodes = await startCluster(t, 3, { args });
+  const leader = await leaderOf(nodes);
+  const [follower, other] = (await followersOf(nodes)) as [Node, Node];
+  const write = Buffer.concat([array('SET', 'a', '1'), Buffer.from('SET a 1\r\n')]);
+  const redirect = `-REDIRECT ${leader.id}\r\n`;
+  assert.deepEqual(await exchange(follower.clientPort, write, 2), [redirect, redirect]);
+  assert.deepEqual(await exchange(leader.clientPort, write, 2), ['+OK\r\n', '+OK\r\n']);
+  await untilSeen(follower, 'a', '1');
+  await Promise.all([leader.kill(), other.kill()]);
+  assert.deepEqual(await exchange(follower.clientPort, 'GET a\r\n', 1), [bulk('1')]);
+});
+
+test('--on-follower forward carries inline writes to the leader, also in memory', async (t) => {
+  const args = ['--on-follower', 'forward'];
+  const nodes = await startCluster(t, 3, { args, durable: false });
+  const followers = await followersOf(nodes);
+  for (const node of followers) {
+    const lines = `SET f${node.id} x\r\nINCR n\r\nGET f${node.id}\r\n`;
+    const replies = await exchange(node.clientPort, lines, 3);
+    assert.equal(replies[0], '+OK\r\n');
+    assert.equal(replies[2], bulk('x'));
+    assert.match(node.run.output, /keeps its log and its vote in memory only/);
+    assert.match(node.run.output, /forgotten its vote and its log/);
+  }
+});

@@ -1,0 +1,204 @@
+/**
+ * The small parts of the server: reply queue, read fence, log, member lists, settings, error texts.
+ */
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { RequestParser } from '../../codec/resp/request-parser.js';
+import { resolveOptions } from '../../engine/config.js';
+import { ErrorNumber } from '../../engine/errors.js';
+import { Consistency } from '../../engine/runtime/reads.js';
+import type { OptionValues } from '../../tools/cli/command.js';
+import { ROOT_COMMAND } from '../../tools/cli/commands.js';
+import { parseCommandLine } from '../../tools/cli/parse.js';
+import { errorKindOf } from '../../tools/load/error-kinds.js';
+import { BatchTerms } from '../../tools/server/batch-terms.js';
+import { clientAddress, members } from '../../tools/server/cluster-list.js';
+import { clientLimits, engineOptions, settings } from '../../tools/server/engine-settings.js';
+import { NodeLog } from '../../tools/server/node-log.js';
+import { parseFigures } from '../../tools/server/node-view.js';
+import { FENCE_WIDE, ReadFence } from '../../tools/server/read-fence.js';
+import { readRefusal, writeRefusal } from '../../tools/server/refusals.js';
+import { ReplyQueue } from '../../tools/server/reply-queue.js';
+import type { serverOptions } from '../../tools/server/server-options.js';
+import { array } from '../live/raw-client.js';
+
+test('a reply queue keeps order and contents while it grows around its end', () => {
+  const queue = new ReplyQueue();
+  let pushed = 0;
+  let shifted = 0;
+  const push = (): void => {
+    assert.equal(queue.nextToken, pushed);
+    queue.push(pushed & 0x7f, 1, pushed);
+    pushed += 1;
+  };
+  const shift = (): void => {
+    assert.ok(queue.isHead(shifted));
+    assert.equal(queue.shapeOf(shifted), shifted & 0x7f);
+    assert.equal(queue.fenceOf(shifted), shifted);
+    queue.shift();
+    shifted += 1;
+  };
+  for (let round = 1; round < 200; round += 1) {
+    for (let i = 0; i < round % 37; i += 1) push();
+    while (shifted < pushed - (round % 5) * 10) shift();
+  }
+  while (shifted < pushed) shift();
+  assert.equal(queue.length, 0);
+  for (let i = 0; i < 5000; i += 1) push();
+  while (shifted < pushed) shift();
+  queue.trim();
+  push();
+  shift();
+});
+
+test('kept replies come out when their turn has come, and only then', () => {
+  const queue = new ReplyQueue();
+  const first = queue.nextToken;
+  queue.push(0, 0, 0);
+  queue.pushKnown(Buffer.from('b'));
+  const third = queue.nextToken;
+  queue.push(0, 0, 0);
+  queue.keep(third, Buffer.from('c'));
+  assert.equal(queue.shiftKept(), null);
+  assert.ok(queue.isHead(first));
+  queue.shift();
+  assert.equal(String(queue.shiftKept()), 'b');
+  assert.equal(String(queue.shiftKept()), 'c');
+  assert.equal(queue.shiftKept(), null);
+});
+
+function placeOf(fence: ReadFence, ...words: string[]): number {
+  const parser = new RequestParser();
+  parser.push(array(...words));
+  parser.next();
+  return fence.placeOf(parser, words[0] as string, 7);
+}
+
+test('a fence counts reads by key, and knows commands of many keys', () => {
+  const fence = new ReadFence();
+  const place = placeOf(fence, 'GET', 'a');
+  assert.equal(placeOf(fence, 'SET', 'a', 'x'), place);
+  assert.equal(placeOf(fence, 'DEL', 'a'), place);
+  assert.notEqual(placeOf(fence, 'GET', 'b'), place);
+  for (const words of [['MSET', 'a', '1'], ['DEL', 'a', 'b'], ['FLUSHALL'], ['KEYS', '*']]) {
+    assert.equal(placeOf(fence, ...words), FENCE_WIDE, words.join(' '));
+  }
+  assert.equal(fence.isBusy(place), false);
+  fence.enter(place);
+  fence.enter(place);
+  fence.leave(place);
+  assert.equal(fence.isBusy(place), true);
+  fence.leave(place);
+  assert.equal(fence.isBusy(place), false);
+  assert.throws(() => fence.leave(place), /never entered/);
+});
+
+test('terms are shared for a few milliseconds; a turn has one kind of read once one waits', () => {
+  const terms = new BatchTerms(5000, Consistency.linearizable);
+  terms.tick(1000);
+  const write = terms.forwardedWrite;
+  terms.tick(1000.5);
+  assert.equal(terms.read(false).behindWrites, false);
+  assert.equal(terms.read(true).behindWrites, true);
+  assert.equal(terms.read(false).behindWrites, true);
+  terms.turnOver();
+  assert.equal(terms.read(false).behindWrites, false);
+  terms.tick(1000 + 100);
+  assert.notEqual(terms.forwardedWrite, write);
+  assert.ok(terms.forwardedWrite.deadline >= 1100 + 5000);
+  const local = new BatchTerms(5000, Consistency.local);
+  local.tick(1);
+  assert.equal(local.read(true).behindWrites, true);
+  assert.equal(local.read(false).behindWrites, false, 'local reads wait for nobody else');
+});
+
+test('the log repeats itself rarely, tells what it left out, and prints no control characters', () => {
+  const lines: string[] = [];
+  let now = 0;
+  const log = new NodeLog(
+    (line) => lines.push(line),
+    () => now,
+  );
+  for (let i = 0; i < 100; i += 1) log.sometimes('peer 2', 'connection refused');
+  assert.equal(lines.length, 5);
+  now = 10_000;
+  log.sometimes('peer 2', 'connection refused');
+  assert.equal(lines[5], 'connection refused (95 like it were left out)');
+  log.always('a\nforged\u001b[2Jline');
+  assert.equal(lines[6], 'a?forged?[2Jline');
+  for (let i = 0; i < 1000; i += 1) log.sometimes(`key ${i}`, 'x');
+  assert.equal(lines.length, 1007);
+});
+
+test('member lists: positions or ids, never both, nothing twice', () => {
+  const { parse } = members('');
+  const ids = (text: string): number[] | undefined => parse(text)?.map(({ id }) => id);
+  assert.deepEqual(ids('a:1,b:2, c:3'), [1, 2, 3]);
+  assert.deepEqual(ids('3=a:1,7=b:2'), [3, 7]);
+  assert.deepEqual(ids('[::1]:5001'), [1]);
+  for (const wrong of [
+    '',
+    'a',
+    'a:1,,b:2',
+    'a:1,a:1',
+    '1=a:1,b:2',
+    '1=a:1,1=b:2',
+    '0=a:1',
+    'a:0',
+  ]) {
+    assert.equal(ids(wrong), undefined, wrong);
+  }
+  assert.equal(clientAddress('').parse('5101')?.host, '127.0.0.1');
+  assert.equal(clientAddress('').parse('0.0.0.0:5101')?.host, '0.0.0.0');
+  assert.equal(clientAddress('').parse('x'), undefined);
+});
+
+type CommandLine = OptionValues<typeof serverOptions>;
+
+function commandLine(...args: string[]): CommandLine {
+  const parsed = parseCommandLine(ROOT_COMMAND, ['server', ...args]);
+  assert.equal(parsed.kind, 'run');
+  return parsed.options as CommandLine;
+}
+
+test('the quick starts of the demo become engine options', () => {
+  const single = engineOptions(commandLine('--listen', '127.0.0.1:5001', '--node', '1'));
+  assert.deepEqual(single.cluster, { 1: '127.0.0.1:5001' });
+  assert.equal(single.clusterId, 1);
+  assert.equal(single.dataDir, undefined);
+  const list = '127.0.0.1:5001,127.0.0.1:5002,127.0.0.1:5003';
+  const second = commandLine(
+    ...['--listen', '0.0.0.0:5002', '--node', '2', '--cluster', list, '--data', 'd'],
+    ...['--advertise', 'node2:5002', '--timing', 'wide-area', '--client', '5102'],
+  );
+  const options = resolveOptions(engineOptions(second));
+  assert.equal(options.listen, '0.0.0.0:5002');
+  assert.equal(options.cluster[2], 'node2:5002');
+  assert.equal(options.cluster[3], '127.0.0.1:5003');
+  assert.equal(options.electionTimeoutMin, 500);
+  assert.equal(options.syncMode, 'always');
+  assert.equal(settings(second).get('port'), '5102');
+  assert.equal(clientLimits(second).connectionsMax, 1024);
+});
+
+test('the load generator understands every refusal', () => {
+  const { notLeader, noLeader, outcomeUnknown, busy } = ErrorNumber;
+  assert.equal(errorKindOf(writeRefusal(notLeader, 2, true)), 'redirect');
+  assert.equal(errorKindOf(writeRefusal(notLeader, 2, false)), 'redirect');
+  assert.equal(errorKindOf(writeRefusal(notLeader, 0, true)), 'noLeader');
+  assert.equal(errorKindOf(writeRefusal(noLeader, 0, true)), 'noLeader');
+  assert.equal(errorKindOf(readRefusal(noLeader)), 'noLeader');
+  assert.equal(errorKindOf(writeRefusal(outcomeUnknown, 0, false)), 'unknown');
+  assert.equal(errorKindOf(writeRefusal(busy, 0, false)), 'busy');
+  for (const code of Object.values(ErrorNumber)) {
+    assert.match(writeRefusal(code, 0, false), /^ERR [^\r\n]+$/);
+    assert.match(readRefusal(code), /^ERR [^\r\n]+$/);
+  }
+});
+
+test('figures are read out of STAT', () => {
+  const text = 'kv_keys:12\nkv_memory:345\nkv_ops:6';
+  assert.deepEqual(parseFigures(text), { keys: 12, memoryBytes: 345, operations: 6 });
+  assert.deepEqual(parseFigures(''), { keys: 0, memoryBytes: 0, operations: 0 });
+});
