@@ -27,7 +27,7 @@ import type {
   ReadyRecovered,
   TransportThreadData,
 } from '../workers/thread-data.js';
-import { createNodeMemory, type NodeMemory } from '../workers/topology.js';
+import { appendBytesMax, createNodeMemory, type NodeMemory } from '../workers/topology.js';
 import type { ResolvedOptions } from './config.js';
 import { ErrorNumber, RingraftError } from './errors.js';
 import { isHostedMachine } from './hosted-machine.js';
@@ -95,7 +95,7 @@ function asDataError(cause: unknown): unknown {
   return new RingraftError(ErrorNumber.dataDirectory, { detail: cause.message, cause });
 }
 
-function raftOptions(options: ResolvedOptions, life: number): RaftOptions {
+function raftOptions(options: ResolvedOptions, life: number, entryBytesMax: number): RaftOptions {
   return {
     id: nodeId(options.nodeId),
     incarnation: incarnation(life),
@@ -108,7 +108,7 @@ function raftOptions(options: ResolvedOptions, life: number): RaftOptions {
     windowMessagesMax: options.pipelineEnabled ? options.pipelineWindow : 1,
     windowBytesMax: WINDOW_BYTES_MAX,
     appendEntriesMax: options.maxAppendBatchSize,
-    appendBytesMax: APPEND_BYTES_MAX,
+    appendBytesMax: Math.min(APPEND_BYTES_MAX, appendBytesMax(entryBytesMax)),
     diskStallMax: options.electionTimeoutMax * DISK_STALL_TIMEOUTS,
   };
 }
@@ -206,7 +206,7 @@ function groupData(
     return {
       group: number,
       name: group.name,
-      raft: raftOptions(options, life),
+      raft: raftOptions(options, life, group.entryBytesMax),
       recovered: recoveredFor(bootstrap, found, inDoubt, recovered.termFloor, options.nodeId),
       locations: found?.locations ?? [],
       entryBytesMax: group.entryBytesMax,

@@ -34,6 +34,8 @@ export const Bell = { main: 0, io: 1, bulk: 2, transport: 3, consensus: 4 } as c
 /** Record bytes beyond one entry that a record of entries may need. */
 const RECORD_OVERHEAD_BYTES = 64 * KIB;
 const RECORDS_PER_RING_MIN = 8;
+/** Headers of a record of entries: the ring's, the frame's and the message's. */
+const RECORD_HEADERS_BYTES = 4 * KIB;
 const ENTRIES_PER_ARENA_MIN = 16;
 
 /** The memory of one group: its arena and its eight rings. */
@@ -65,9 +67,22 @@ export function powerOfTwo(bytes: number): number {
   return 2 ** Math.ceil(Math.log2(bytes));
 }
 
-export function createGroupMemory(entryBytesMax: number, arenaBytesMin: number): GroupMemory {
+/** Capacity of a ring whose records hold entries. */
+function entryRingBytes(entryBytesMax: number): number {
   const record = entryBytesMax + RECORD_OVERHEAD_BYTES;
-  const entries = powerOfTwo(Math.max(record * RECORDS_PER_RING_MIN, MIB));
+  return powerOfTwo(Math.max(record * RECORDS_PER_RING_MIN, MIB));
+}
+
+/**
+ * Entry bytes that fit one record, header included, and one reservation of the smallest arena: what
+ * is larger than this and not a single entry would never reach a group, however often it is sent.
+ */
+export function appendBytesMax(entryBytesMax: number): number {
+  return entryRingBytes(entryBytesMax) / RECORDS_PER_RING_MIN - RECORD_HEADERS_BYTES;
+}
+
+export function createGroupMemory(entryBytesMax: number, arenaBytesMin: number): GroupMemory {
+  const entries = entryRingBytes(entryBytesMax);
   const arena = powerOfTwo(Math.max(entryBytesMax * ENTRIES_PER_ARENA_MIN, arenaBytesMin));
   return {
     arena: createArena(arena),
