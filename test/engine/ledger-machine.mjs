@@ -3,7 +3,7 @@
  * of order or applied twice makes it throw, which stops the group and fails the test.
  *
  * JavaScript, because worker threads of the compiled build load it. Commands are text: `add N`,
- * `reject TEXT`, `throw`, `throw on NODE`, `large BYTES`, `spin MS`, `context`.
+ * `reject TEXT`, `throw`, `throw on NODE`, `large BYTES`, `spin MS` (counts, slowly), `context`.
  */
 
 class Ledger {
@@ -40,6 +40,8 @@ class Ledger {
     else if (verb === 'spin') {
       const end = Date.now() + Number(operand);
       while (Date.now() < end);
+      this.#total += 1;
+      batch.reply(Buffer.from(String(this.#total)));
     } else if (verb === 'throw') {
       if (operand !== 'on' || Number(node) === this.#context.nodeId)
         throw new Error('told to throw');

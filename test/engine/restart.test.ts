@@ -1,0 +1,79 @@
+/**
+ * What a node keeps on disk: restarts of all nodes, catching up, and a replica that lost everything.
+ */
+
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import test from 'node:test';
+import { bytes, eventually, TestCluster } from './cluster.js';
+import { LEDGER } from './compiled.js';
+
+const twoGroups = ['a', 'b'].map((name) => ({ name, machine: LEDGER }));
+
+test('a restart of all nodes recovers term, log and machine state, and goes on from there', async () => {
+  await using cluster = await TestCluster.start({ durable: true, groups: twoGroups });
+  for (const name of ['a', 'b']) {
+    const commands = Array.from({ length: 500 }, () => bytes('add 2'));
+    await cluster.group(1, name).proposeMany(commands);
+  }
+  const terms = ['a', 'b'].map((name) => cluster.group(1, name).status().term);
+  const incarnations = cluster.ids.map((id) => cluster.engine(id).status().incarnation);
+  await cluster.closeAll();
+  await Promise.all(cluster.ids.map((id) => cluster.open(id)));
+  await cluster.settle();
+  for (const [which, name] of ['a', 'b'].entries()) {
+    for (const id of cluster.ids) {
+      assert.equal(Number(await cluster.group(id, name).read(bytes('total'))), 1000);
+      assert.equal(Number(await cluster.group(id, name).read(bytes('count'))), 500);
+    }
+    const status = cluster.group(1, name).status();
+    assert.ok(status.term > (terms[which] as number), 'a new election is a new term');
+    assert.equal(status.standing, 'full');
+    assert.equal(Number(await cluster.group(2, name).propose(bytes('add 1'))), 1001);
+  }
+  assert.deepEqual(
+    cluster.ids.map((id) => cluster.engine(id).status().incarnation),
+    incarnations,
+  );
+});
+
+test('one node that was away catches up, and a single node cluster needs nobody', async () => {
+  await using cluster = await TestCluster.start({ durable: true });
+  const away = await cluster.follower();
+  await cluster.close(away);
+  const [one] = cluster.ids.filter((id) => id !== away) as [number];
+  await cluster.group(one).proposeMany(Array.from({ length: 200 }, () => bytes('add 1')));
+  await cluster.open(away);
+  assert.equal(Number(await cluster.group(away).read(bytes('total'))), 200);
+  await using alone = await TestCluster.start({ nodes: 1, durable: true });
+  assert.equal(Number(await alone.group(1).propose(bytes('add 7'))), 7);
+  await alone.close(1);
+  await alone.open(1);
+  assert.equal(Number(await alone.group(1).read(bytes('total'))), 7);
+});
+
+test('a replica whose data was wiped stays aside and says so, while the cluster goes on', async () => {
+  await using cluster = await TestCluster.start({ durable: true });
+  await cluster.group(1).propose(bytes('add 5'));
+  const wiped = await cluster.follower();
+  const recorded = cluster.engine(wiped).status().incarnation;
+  await cluster.close(wiped);
+  rmSync(cluster.dataDir(wiped), { recursive: true });
+  await cluster.open(wiped);
+  const own = cluster.engine(wiped).status().incarnation;
+  const text = await eventually('the wiped replica to learn it', () => {
+    const { standing, standingText } = cluster.group(wiped).status();
+    return standing === 'aside' ? standingText : null;
+  });
+  assert.match(text, /stays aside/);
+  assert.ok(text.includes(String(recorded)) && text.includes(String(own)), text);
+  const [one] = cluster.ids.filter((id) => id !== wiped) as [number];
+  assert.equal(Number(await cluster.group(one).propose(bytes('add 1'))), 6);
+  // It does not count: with one of the other two gone there is no majority.
+  const leader = await cluster.leader();
+  const other = cluster.ids.find((id) => id !== wiped && id !== leader) as number;
+  await cluster.close(other);
+  const alone = cluster.group(leader).propose(bytes('add 1'), { timeoutMs: 1500 });
+  await assert.rejects(alone, /outcome unknown|no leader is known/);
+  assert.notEqual(cluster.group(wiped).status().role, 'leader');
+});
