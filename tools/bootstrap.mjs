@@ -48,11 +48,13 @@ function install() {
 
 const STEPS = {
   clean: () => rmSync(join(ROOT, 'dist'), { recursive: true, force: true }),
-  build: () =>
+  build: () => {
+    if (!existsSync(join(ROOT, 'dist'))) process.stderr.write('Building, once…\n');
     run('The build', process.execPath, [
       join(ROOT, 'node_modules/typescript/bin/tsc'),
       ...['-p', 'tsconfig.build.json'],
-    ]),
+    ]);
+  },
 };
 
 const steps = process.argv.slice(2);
