@@ -31,6 +31,8 @@ export class ClusterInvariants {
   readonly #origins = new Map<Term, TermOrigin>();
   /** The terms of all entries known to be committed, as a log of its own. */
   readonly #committed = new RaftLog(EMPTY_LOG);
+  /** The same indexes with the terms in which they were committed: those of the leaders. */
+  readonly #committedIn = new RaftLog(EMPTY_LOG);
 
   /** The highest index that any replica has known to be committed. */
   get committed(): LogIndex {
@@ -103,14 +105,16 @@ export class ClusterInvariants {
     else if (known !== state.id) {
       broken.push('Election safety: a term has at most one leader.');
     }
-    broken.push(...this.#checkComplete(state, NO_INDEX));
+    // One that learns late that it won an old term owes nothing of what later terms committed.
+    const upTo = this.#committedIn.lastNotAbove(this.committed, (state.term - 1) as Term);
+    broken.push(...this.#checkComplete(state, NO_INDEX, upTo));
     return broken;
   }
 
-  /** Leader completeness: a leader holds every entry committed before it, here after `from`. */
-  #checkComplete({ log }: CoreState, from: LogIndex): string[] {
-    for (let at = (from + 1) as LogIndex; at <= this.committed; ) {
-      const last = this.#committed.endOfTerm(at);
+  /** Leader completeness: a leader holds `(from, upTo]`, which was committed before its term. */
+  #checkComplete({ log }: CoreState, from: LogIndex, upTo: LogIndex): string[] {
+    for (let at = (from + 1) as LogIndex; at <= upTo; ) {
+      const last = Math.min(this.#committed.endOfTerm(at), upTo) as LogIndex;
       if (log.termAt(at) !== this.#committed.termAt(at) || log.termAt(last) !== log.termAt(at)) {
         return ['Leader completeness: a leader holds every entry committed in earlier terms.'];
       }
@@ -128,7 +132,7 @@ export class ClusterInvariants {
       const end = Math.min(log.endOfTerm(at), log.committed);
       const last = (at > known ? end : Math.min(end, this.#committed.endOfTerm(at))) as LogIndex;
       const isWrong =
-        at > known ? !this.#learn(at, last, term) : this.#committed.termAt(at) !== term;
+        at > known ? !this.#learn(at, last, term, state) : this.#committed.termAt(at) !== term;
       if (isWrong) {
         return ['State machine safety: an index is committed with one entry only.'];
       }
@@ -138,10 +142,12 @@ export class ClusterInvariants {
     return this.committed > known ? this.#checkLaterLeaders(state.term, known) : [];
   }
 
-  /** Books `[first, last]` as committed in `term`; false when that cannot follow what is known. */
-  #learn(first: LogIndex, last: LogIndex, term: Term | undefined): boolean {
+  /** Books `[first, last]`, of `term`, as committed; false when that cannot follow the known. */
+  #learn(first: LogIndex, last: LogIndex, term: Term | undefined, by: CoreState): boolean {
     if (term === undefined || term < this.#committed.lastTerm) return false;
-    this.#committed.append(last - first + 1, term, 0);
+    const count = last - first + 1;
+    this.#committed.append(count, term, 0);
+    this.#committedIn.append(count, Math.max(by.term, this.#committedIn.lastTerm) as Term, 0);
     return true;
   }
 
@@ -149,7 +155,7 @@ export class ClusterInvariants {
   #checkLaterLeaders(term: Term, from: LogIndex): string[] {
     for (const { state } of this.#seen.values()) {
       if (state.role !== Role.leader || state.term <= term) continue;
-      const broken = this.#checkComplete(state, from);
+      const broken = this.#checkComplete(state, from, this.committed);
       if (broken.length > 0) return broken;
     }
     return [];
