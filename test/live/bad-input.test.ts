@@ -1,6 +1,6 @@
 /**
- * What the internet sends to an open port: every malformed, endless, foreign or oversized input gets
- * one clear error, or a limit, and everybody else is served on. Memory stays bounded.
+ * What the internet sends to an open port: every malformed, endless, foreign or oversized input
+ * gets one clear error, or a limit, and everybody else is served on. Memory stays bounded.
  */
 
 import assert from 'node:assert/strict';

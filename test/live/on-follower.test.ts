@@ -1,6 +1,6 @@
 /**
- * The server's switches for followers and reads, each on three nodes as processes: every node redirects
- * or forwards whatever the framing, local reads need no majority.
+ * The server's switches for followers and reads, each on three nodes as processes: every node
+ * redirects or forwards whatever the framing, local reads need no majority.
  */
 
 import assert from 'node:assert/strict';
@@ -18,7 +18,7 @@ async function untilSeen(node: Node, key: string, value: string): Promise<void> 
   assert.fail(`node ${node.id} never saw ${key}`);
 }
 
-test('--on-follower redirect answers arrays by REDIRECT too; local reads survive alone', async (t) => {
+test('--on-follower redirect redirects arrays too; local reads survive alone', async (t) => {
   const args = ['--on-follower', 'redirect', '--reads', 'local', '--timeout', '1s'];
   const nodes = await startCluster(t, 3, { args });
   const leader = await leaderOf(nodes);

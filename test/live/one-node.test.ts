@@ -191,7 +191,7 @@ test('the banner tells who and where, and stdin that ends does not end the serve
   assert.doesNotMatch(node.run.output, /WARNING/);
 });
 
-test('SIGTERM answers what is in flight, ends with code 0, and a restart has all data', async () => {
+test('SIGTERM answers what is in flight, ends with code 0; a restart has all data', async () => {
   const client = new RawClient(port);
   const writes = 300;
   const parts = Array.from({ length: writes }, (_, i) => array('SET', `r${i}`, `v${i}`));
@@ -221,7 +221,7 @@ test('kill -9 loses nothing that was acknowledged', async () => {
   for (const [i, reply] of found.entries()) assert.equal(reply, bulk(`v${i}`));
 });
 
-test('without --data a node says loudly that it forgets, and without --client it has no port', async (t) => {
+test('without --data a node says that it forgets; without --client it has no port', async (t) => {
   const [peerPort] = (await freePorts(1)) as [number];
   const run = new Run(['server', '--listen', `127.0.0.1:${peerPort}`, '--node', '1']);
   t.after(async () => void (await run.stop('SIGKILL')));
@@ -230,7 +230,7 @@ test('without --data a node says loudly that it forgets, and without --client it
   assert.deepEqual(await run.stop('SIGINT'), { code: 0, signal: null });
 });
 
-test('sync modes batch and none, another log directory and explicit times start and serve', async (t) => {
+test('sync modes batch and none and another log directory start and serve', async (t) => {
   const directory = temporaryDirectory(t);
   for (const sync of ['batch', 'none']) {
     const args = ['--sync', sync, '--wal-dir', `${directory}/wal-${sync}`];

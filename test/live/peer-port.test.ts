@@ -1,5 +1,6 @@
 /**
- * Foreign bytes on the port for peers: a cluster under such fire elects, commits and serves as before.
+ * Foreign bytes on the port for peers: a cluster under such fire elects, commits and serves as
+ * before.
  */
 
 import assert from 'node:assert/strict';

@@ -1,6 +1,7 @@
 /**
- * Servers as real processes for tests: starts `dist/tools/ringraft.js server` on free ports with data
- * in a temporary directory, waits until it serves, ends it by its pid, and cleans up whatever happens.
+ * Servers as real processes for tests: starts `dist/tools/ringraft.js server` on free ports with
+ * data in a temporary directory, waits until it serves, ends it by its pid, and cleans up whatever
+ * happens.
  *
  * Needs the compiled build. It must never end a process that it did not start.
  */
@@ -13,10 +14,10 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { ROOT } from '../../tools/house/tracked-files.js';
 import { exchange } from './raw-client.js';
 
-export const RINGRAFT = fileURLToPath(new URL('../../dist/tools/ringraft.js', import.meta.url));
+export const RINGRAFT = join(ROOT, 'dist', 'tools', 'ringraft.js');
 
 const READY_MS = 30_000;
 const STOP_MS = 20_000;

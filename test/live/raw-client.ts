@@ -1,5 +1,6 @@
 /**
- * A client without a library, as netcat is one: bytes out, replies back as text, exactly as they came.
+ * A client without a library, as netcat is one: bytes out, replies back as text, exactly as they
+ * came.
  */
 
 import { connect, type Socket } from 'node:net';

@@ -1,6 +1,6 @@
 /**
- * The clients that people have, against three nodes as processes: redis-cli, redis-benchmark, ioredis,
- * node-redis. Each connects to a follower as well, where writes are forwarded.
+ * The clients that people have, against three nodes as processes: redis-cli, redis-benchmark,
+ * ioredis, node-redis. Each connects to a follower as well, where writes are forwarded.
  *
  * redis-cli and redis-benchmark come with Redis; where they are missing their tests are skipped.
  */

@@ -1,6 +1,6 @@
 /**
- * Servers that must not start: each says why in words a person can act on, with the right exit code,
- * and disturbs nobody else.
+ * Servers that must not start: each says why in words a person can act on, with the right exit
+ * code, and disturbs nobody else.
  */
 
 import assert from 'node:assert/strict';

@@ -1,6 +1,6 @@
 /**
- * The commands at a server's terminal, through a real pseudo-terminal made by `script` (util-linux);
- * without that program the tests are skipped.
+ * The commands at a server's terminal, through a real pseudo-terminal made by `script`
+ * (util-linux); without that program the tests are skipped.
  */
 
 import assert from 'node:assert/strict';

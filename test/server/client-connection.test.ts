@@ -164,7 +164,7 @@ test('a command too large for the log is answered with both numbers', () => {
   assert.match(on.sent(), /^-ERR command of \d+ bytes, at most 1048576 are allowed\r\n\+PONG\r\n$/);
 });
 
-test('refusals: inline writes are redirected, arrays are not, outcomes are told as they are', () => {
+test('refusals: inline writes are redirected, arrays are not, outcomes are told', () => {
   const on = new Harness();
   const rows: readonly (readonly [string | Buffer, ErrorNumber, RegExp])[] = [
     ['SET a 1\r\n', ErrorNumber.notLeader, /^-REDIRECT 3\r\n$/],

@@ -113,7 +113,7 @@ test('terms are shared for a few milliseconds; a turn has one kind of read once 
   assert.equal(local.read(false).behindWrites, false, 'local reads wait for nobody else');
 });
 
-test('the log repeats itself rarely, tells what it left out, and prints no control characters', () => {
+test('the log repeats itself rarely, tells what it left out, and stays on its line', () => {
   const lines: string[] = [];
   let now = 0;
   const log = new NodeLog(

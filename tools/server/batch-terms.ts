@@ -1,6 +1,6 @@
 /**
- * The terms on which operations enter the group's channel (deadline, forwarding, consistency), as few
- * shared objects that are remade every few milliseconds instead of one per operation.
+ * The terms on which operations enter the group's channel (deadline, forwarding, consistency), as
+ * few shared objects that are remade every few milliseconds instead of one per operation.
  *
  * Operations with the same terms travel in one record, so sharing them is what makes batches. This
  * file must never look at a command.

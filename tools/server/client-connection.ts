@@ -4,8 +4,8 @@
  *
  *   open ─QUIT, end of input, garbage, shutdown─▶ finishing ─(last reply sent)─▶ lingering ─▶ ended
  *
- * A connection that cannot go on is *stalled*: its socket is not read, so the client feels it by TCP.
- * What to do with a request is client-requests.ts, the order of replies owed-replies.ts.
+ * A connection that cannot go on is *stalled*: its socket is not read, so the client feels it by
+ * TCP. What to do with a request is client-requests.ts, the order of replies owed-replies.ts.
  */
 
 import type { Socket } from 'node:net';

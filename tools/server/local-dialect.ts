@@ -1,6 +1,7 @@
 /**
- * One typed line → one answer as text, on this node's own group: the commands of the client port for
- * somebody at the terminal. Takes the same table, so that a command means the same in both places.
+ * One typed line → one answer as text, on this node's own group: the commands of the client port
+ * for somebody at the terminal. Takes the same table, so that a command means the same in both
+ * places.
  *
  * One line at a time, by promises: people type slowly. It must never end the process; QUIT is only
  * reported.
@@ -117,7 +118,9 @@ export class LocalDialect {
   }
 }
 
-/** As the demo prints: `OK`, the raw value, the plain number; lists are numbered as by redis-cli. */
+/**
+ * As the demo prints: `OK`, the raw value, the plain number; lists are numbered as by redis-cli.
+ */
 function print(value: ReplyValue, indent: string): string {
   if (value === null) return '(nil)';
   if (value instanceof ReplyError) return `(error) ${value.message}`;

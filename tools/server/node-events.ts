@@ -10,15 +10,8 @@ import type { NodeLog } from './node-log.js';
 
 const STANDING_POLL_MS = 1000;
 
-const STANDING_LINES: Partial<Record<Standing, string>> = {
-  [Standing.aside]:
-    'WARNING: this replica lost its data: the cluster remembers an earlier life of it. It neither ' +
-    'votes nor counts, and stays aside until it is removed and added again',
-  [Standing.inDoubt]:
-    'WARNING: the log ended in a damaged block that may have been acknowledged. This replica ' +
-    'votes only where every voter does, until it holds an entry of a leader elected since',
-  [Standing.nonVoter]: 'this node is not a voter of the cluster',
-};
+/** What an operator should look at. The others are what a healthy start goes through. */
+const WORRYING: readonly Standing[] = [Standing.inDoubt, Standing.aside, Standing.nonVoter];
 
 /** Returns what ends the watching. */
 export function logEvents(engine: Engine, group: Group, log: NodeLog): () => void {
@@ -33,14 +26,20 @@ export function logEvents(engine: Engine, group: Group, log: NodeLog): () => voi
     const who = peer === 0 ? remote : `node ${peer} at ${remote}`;
     log.sometimes(`peer ${peer} ${reason}`, `[PEER] ${who}: ${reason}: ${detail}`);
   });
-  let standing: Standing = Standing.full;
+  let last: Standing = Standing.full;
   const watch = setInterval(() => {
-    const now = group.status().standing;
-    const line = now === standing ? undefined : STANDING_LINES[now];
-    standing = now;
-    if (line !== undefined) log.always(`[NODE] ${line}`);
+    const { standing, standingText } = group.status();
+    if (standing === last) return;
+    const worrying = WORRYING.includes(standing);
+    if (worrying) log.always(`[NODE] WARNING: this replica ${standingText}`);
+    else if (WORRYING.includes(last)) log.always(`[NODE] this replica is ${standingText}`);
+    last = standing;
   }, STANDING_POLL_MS);
-  return () => clearInterval(watch);
+  return () => {
+    clearInterval(watch);
+    engine.removeAllListeners('peer');
+    group.removeAllListeners('role');
+  };
 }
 
 function roleText(nodeId: number, role: string, term: number, leader: number): string {

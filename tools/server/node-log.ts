@@ -1,6 +1,6 @@
 /**
- * The server's log: one line per event, each kind of line rarely, so that a peer that comes and goes
- * a thousand times a second fills no disk.
+ * The server's log: one line per event, each kind of line rarely, so that a peer that comes and
+ * goes a thousand times a second fills no disk.
  *
  * Lines of a key beyond the first few of a period are counted and the count is told with the next.
  * This file must never decide what is worth a line.

@@ -4,7 +4,8 @@
  *
  * The engine orders reads behind writes, but a write may overtake a read that waits for its quorum,
  * and the read would see it. Keys are counted by hash in one table for all connections: two keys
- * that share a count make a write wait needlessly, never wrongly go. This file must never hold a key.
+ * that share a count make a write wait needlessly, never wrongly go. This file must never hold a
+ * key.
  */
 
 import type { Request } from '../../codec/resp/request-parser.js';

@@ -2,8 +2,8 @@
  * The error reply for every way in which the engine may refuse an operation.
  *
  * Clients and the load generator match on the first words: `no leader`, `busy`, `not leader` and
- * `REDIRECT` mean certainly not executed, `outcome unknown` means just that. A text must never claim
- * more than its code does.
+ * `REDIRECT` mean certainly not executed, `outcome unknown` means just that. A text must never
+ * claim more than its code does.
  */
 
 import { ERROR_KINDS, ErrorNumber } from '../../engine/errors.js';

@@ -1,6 +1,6 @@
 /**
- * Interactive commands at the terminal of a server: reads lines, prints answers, keeps log lines from
- * running into what is being typed.
+ * Interactive commands at the terminal of a server: reads lines, prints answers, keeps log lines
+ * from running into what is being typed.
  *
  * Lines are carried out one after the other, in order. QUIT, Ctrl-C and the end of input ask the
  * server to end; this file must never end it itself.

@@ -2,9 +2,9 @@
  * The replies that one connection still owes, in the order of its requests.
  *
  * A request that goes elsewhere takes a slot; its token comes back with the result. A reply that is
- * known before its turn is kept in its slot as bytes. Slots are numbers in typed arrays, so a request
- * allocates nothing; the room doubles on demand and never shrinks while something is owed. This file
- * must never write a reply of its own.
+ * known before its turn is kept in its slot as bytes. Slots are numbers in typed arrays, so a
+ * request allocates nothing; the room doubles on demand and never shrinks while something is owed.
+ * This file must never write a reply of its own.
  */
 
 /** What is known of a slot, as bits. */

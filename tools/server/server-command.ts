@@ -48,6 +48,7 @@ class Server {
   #port: ClientPort | null = null;
   #repl: Repl | null = null;
   #quit: () => void = () => undefined;
+  readonly #quitted: Promise<void>;
 
   static async start(invocation: ServerInvocation): Promise<Server> {
     const options = engineOptions(invocation.options);
@@ -69,6 +70,14 @@ class Server {
     this.#group = engine.group(GROUP_NAME);
     this.#log = new NodeLog((line) => this.#writeLine(line), monotonicMs);
     this.#stopLogging = logEvents(engine, this.#group, this.#log);
+    this.#quitted = new Promise((resolve) => {
+      this.#quit = resolve;
+    });
+    engine.on('error', (error) => {
+      this.failure = error;
+      this.#log.always(`[NODE] ERROR: the node cannot go on: ${error.message}`);
+      this.#quit();
+    });
   }
 
   #writeLine(line: string): void {
@@ -117,20 +126,13 @@ class Server {
   /** Resolves when the node is to be stopped, or cannot go on. */
   ended(): Promise<void> {
     const { signal, stdout } = this.#invocation;
-    return new Promise((resolve) => {
-      this.#quit = resolve;
-      const onSignal = (): void => {
-        stdout.write(`\nReceived ${String(signal.reason)}\n`);
-        resolve();
-      };
-      if (signal.aborted) onSignal();
-      else signal.addEventListener('abort', onSignal, { once: true });
-      this.#engine.on('error', (error) => {
-        this.failure = error;
-        this.#log.always(`[NODE] ERROR: the node cannot go on: ${error.message}`);
-        resolve();
-      });
-    });
+    const onSignal = (): void => {
+      stdout.write(`\nReceived ${String(signal.reason)}\n`);
+      this.#quit();
+    };
+    if (signal.aborted) onSignal();
+    else signal.addEventListener('abort', onSignal, { once: true });
+    return this.#quitted;
   }
 
   async stop(): Promise<void> {

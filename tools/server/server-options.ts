@@ -1,6 +1,6 @@
 /**
- * The options of `ringraft server`, as data: names, bounds and defaults in one place. The first five
- * are those of the kraft demo, and mean the same.
+ * The options of `ringraft server`, as data: names, bounds and defaults in one place. The first
+ * five are those of the kraft demo, and mean the same.
  *
  * The command table reads this to print a help page, so it must import no code of the server.
  */

@@ -1,6 +1,6 @@
 /**
- * What a server prints when it starts: title, identity, where it listens, where its data is, and the
- * warning of a node that keeps none. Text only.
+ * What a server prints when it starts: title, identity, where it listens, where its data is, and
+ * the warning of a node that keeps none. Text only.
  */
 
 import type { Engine } from '../../engine/engine.js';
@@ -24,6 +24,7 @@ export function startScreen({ engine, clientAddress }: StartFacts): string {
     ['Members', members.map(({ id, address }) => `${id}=${address}`).join(' ')],
     ['Clients', clientAddress ?? 'no port (--client opens one)'],
     ['Data', dataDir === null ? 'in memory' : `${dataDir} (sync ${syncMode})`],
+    ['Durable', engine.status().acknowledgement],
     ['PreVote', enabled(enablePreVote)],
     ['ReadIndex', enabled(enableReadIndex)],
   ];

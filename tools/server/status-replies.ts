@@ -2,8 +2,9 @@
  * STATUS and INFO, whose key-value figures are asked from the state machine just before they are
  * shown: the shapes under which such a reply waits, and the reply once the figures are here.
  *
- * The request's bytes are gone by then; these commands have no arguments that matter, so the reply is
- * planned anew from a request of our own. It must never wait: without figures the last ones are shown.
+ * The request's bytes are gone by then; these commands have no arguments that matter, so the reply
+ * is planned anew from a request of our own. It must never wait: without figures the last ones are
+ * shown.
  */
 
 import type { ReplyWriter } from '../../codec/resp/reply.js';
