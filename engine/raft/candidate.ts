@@ -27,6 +27,8 @@ import { type Incarnation, NOBODY, type NodeId, Role, type Term } from './types.
 export function campaign(state: CoreState): void {
   state.resetElectionTimer();
   if (!mayCampaign(state)) return;
+  // An election lasts as long as its vote takes to the disk: a slow sync must not start the next one.
+  if (state.role === Role.candidate && !state.hardStateDurable) return;
   if (state.options.preVote) becomePreCandidate(state);
   else becomeCandidate(state, false);
 }
@@ -72,6 +74,7 @@ function requestVotes(state: CoreState, isPreVote: boolean, transfer: boolean): 
 export function onOwnVoteDurable(state: CoreState): void {
   if (state.role !== Role.candidate || state.votes.has(state.id)) return;
   if (!state.hardStateDurable) return;
+  state.resetElectionTimer();
   recordOwnVote(state);
   concludeElection(state);
 }

@@ -62,6 +62,11 @@ export class Applier {
     return this.#applied;
   }
 
+  /** The machine's host reads entries where they lie in the arena. */
+  get isLending(): boolean {
+    return this.#atHost;
+  }
+
   /** Entries are committed that could be applied right now. */
   get hasWork(): boolean {
     return this.#applied < this.#target && !this.#atHost && !this.#loading;

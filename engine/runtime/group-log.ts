@@ -41,6 +41,8 @@ export interface EvictionLimits {
   readonly referencedFrom: LogIndex;
   /** Submissions up to this one are durable. */
   readonly storedSeq: number;
+  /** Whether the network has taken everything sent before a mark out of the arena. */
+  readonly isConsumed: (mark: number) => boolean;
 }
 
 export class GroupLog {
@@ -50,6 +52,8 @@ export class GroupLog {
   #lastTimeMs = 0;
   /** No region is released before this submission is durable: it may write truncated entries. */
   #guardSeq = 0;
+  /** Nor before the network has consumed this mark: it may send truncated entries. */
+  #guardMark: number | null = null;
 
   constructor(memory: SharedArrayBuffer, last: LogIndex, options: ArenaOptions = {}) {
     this.arena = new Arena(memory, options);
@@ -65,8 +69,16 @@ export class GroupLog {
     if (bytes > this.arena.reserveBytesMax) return false;
     const keepFree = this.arena.capacity / PARTS_FREE[share];
     if (this.#fits(bytes, count, keepFree)) return true;
-    if (limits.storedSeq >= this.#guardSeq) this.#evict(bytes, count, keepFree, limits);
+    if (this.#isUnguarded(limits)) this.#evict(bytes, count, keepFree, limits);
     return this.#fits(bytes, count, keepFree);
+  }
+
+  /** What a truncation dropped is written and sent: positions may be released again. */
+  #isUnguarded(limits: EvictionLimits): boolean {
+    if (limits.storedSeq < this.#guardSeq) return false;
+    if (this.#guardMark !== null && !limits.isConsumed(this.#guardMark)) return false;
+    this.#guardMark = null;
+    return true;
   }
 
   #fits(bytes: number, count: number, keepFree: number): boolean {
@@ -88,9 +100,9 @@ export class GroupLog {
       room += last - at + 1;
       at = last + 1;
     }
-    if (at <= map.firstInMemory) return;
+    // Without an entry to evict, what truncations left dead before the first one still goes.
     const position = at <= map.last ? map.positionOf(logIndex(at)) : arena.next;
-    map.evictBefore(logIndex(at));
+    if (at > map.firstInMemory) map.evictBefore(logIndex(at));
     arena.release(position);
   }
 
@@ -136,10 +148,14 @@ export class GroupLog {
     map.append(position, bytes);
   }
 
-  /** Drops entries after `index`; their bytes stay until submission `seq` has been written. */
-  truncateAfter(index: LogIndex, seq: number): void {
+  /**
+   * Drops entries after `index`; their bytes stay until submission `seq` has been written and what
+   * was sent before `mark` has left.
+   */
+  truncateAfter(index: LogIndex, seq: number, mark: number): void {
     this.map.truncateAfter(index);
     this.#guardSeq = seq;
+    this.#guardMark = mark;
   }
 
   /** Payload bytes of an entry in memory: a view, valid until it leaves. */

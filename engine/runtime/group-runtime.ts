@@ -61,7 +61,6 @@ export interface StoredAck {
 
 interface SubmittedEntries {
   readonly seq: number;
-  readonly generation: number;
   readonly first: number;
   readonly bytes: number;
 }
@@ -197,7 +196,8 @@ export class GroupRuntime {
   #truncateAfter(index: LogIndex): void {
     // The next submission carries the truncation, and with it what still refers to the dropped
     // bytes.
-    this.log.truncateAfter(index, this.raft.state.submittedSeq + 1);
+    const { network } = this.#ports;
+    this.log.truncateAfter(index, this.raft.state.submittedSeq + 1, network.mark());
     this.#oldLog.blocks.truncateAfter(index);
   }
 
@@ -246,8 +246,8 @@ export class GroupRuntime {
   onStored(ack: StoredAck, now: number): void {
     if (this.#failed) return;
     while (this.#submitted.length > 0 && this.#submitted[0]!.seq <= ack.seq) {
-      const { first, bytes, generation } = this.#submitted.shift()!;
-      if (generation !== this.raft.state.log.generation) continue;
+      // Also of entries that were truncated since: what is left of them lies in that block.
+      const { first, bytes } = this.#submitted.shift()!;
       this.#oldLog.blocks.add(first, bytes, ack.segment, ack.offset);
     }
     const { seq, generation, term, lastIndex } = ack;
@@ -262,13 +262,21 @@ export class GroupRuntime {
     if (!this.#failed) this.#oldLog.loaded(entries);
   }
 
-  /** Makes room in the arena by evicting what is durable, applied and sent. */
+  /**
+   * Makes room in the arena by evicting what is durable, applied and sent. A follower's room for its
+   * leader does not wait for applying: entries of an earlier term can only be committed by one that
+   * must get in behind them, so they are read back from disk when their time comes.
+   */
   #makeRoom(bytes: number, count: number, share: Share): boolean {
     const { log, storedSeq } = this.raft.state;
+    const { applied, isLending } = this.#applier;
+    const { network } = this.#ports;
+    const waitsForApply = share !== 'peer' || isLending;
     const limits = {
       storedSeq,
-      upTo: Math.min(log.durable, this.#applier.applied) as LogIndex,
+      upTo: waitsForApply ? (Math.min(log.durable, applied) as LogIndex) : log.durable,
       referencedFrom: this.#sender.referencedFrom,
+      isConsumed: (mark: number): boolean => network.isConsumed(mark),
     };
     return this.log.makeRoom(bytes, count, share, limits);
   }
@@ -331,8 +339,7 @@ export class GroupRuntime {
         : { index: configured.index, bytes: encodeConfiguration(configured.configuration) };
     if (runs.length > 0) {
       const bytes = runs.reduce((total, run) => total + run.bytes, 0);
-      const { seq, generation } = persist;
-      this.#submitted.push({ seq, generation, first: runs[0]!.first, bytes });
+      this.#submitted.push({ seq: persist.seq, first: runs[0]!.first, bytes });
     }
     this.#ports.storage.submit({ ...persist, runs, configuration });
   }
