@@ -3,8 +3,9 @@
  * is, bound when the leader says where it appended them.
  *
  * What was never sent ends with a definite error; what was sent and not answered ends as outcome
- * unknown. Each sending has a number of its own, larger than those before: a repeated or late answer
- * is taken for no other one. Nothing here is ever sent twice.
+ * unknown. Each sending has a number of its own, the one before plus 1 modulo 2^32: a repeated or
+ * late answer is taken for no other one, not even one to an earlier life of this process. Nothing
+ * that may have been appended is ever sent again.
  */
 
 import type { NodeId } from '../raft/types.js';
@@ -28,7 +29,12 @@ export class Forwards {
   #heldBytes = 0;
   /** By number of the sending. */
   readonly #sent = new Map<number, { readonly batch: HeldBatch; readonly to: NodeId }>();
-  #sendings = 0;
+  #sendings: number;
+
+  /** `firstSending` is random per life of the process: an answer may outlive the life it is for. */
+  constructor(firstSending: number) {
+    this.#sendings = firstSending;
+  }
 
   get heldCount(): number {
     return this.#held.length;
@@ -76,10 +82,14 @@ export class Forwards {
     return this.#sendings;
   }
 
-  /** The leader's answer arrived: the batch, once; null for one that is not awaited. */
-  answered(sending: number, from: NodeId): HeldBatch | null {
+  /**
+   * The leader's answer arrived: the batch, once; null for one that is not awaited. `appended` is
+   * how many entries it appended, null for a refusal: another number is an answer to something else.
+   */
+  answered(sending: number, from: NodeId, appended: number | null): HeldBatch | null {
     const sent = this.#sent.get(sending);
     if (sent === undefined || sent.to !== from) return null;
+    if (appended !== null && appended !== sent.batch.count) return null;
     this.#sent.delete(sending);
     return sent.batch;
   }

@@ -7,6 +7,7 @@
  */
 
 import { ErrorNumber } from '../errors.js';
+import { Prng } from '../raft/prng.js';
 import type { Raft } from '../raft/raft.js';
 import { NOBODY, type NodeId, Role } from '../raft/types.js';
 import { Forwards, type HeldBatch } from './forwards.js';
@@ -43,7 +44,7 @@ interface ProposalsParts {
 export class Proposals {
   readonly writes = new PendingWrites();
   readonly #parts: ProposalsParts;
-  readonly #forwards = new Forwards();
+  readonly #forwards: Forwards;
   /** Highest index appended for each forwarding peer: it is told at once when that commits. */
   readonly #forwardedUpTo = new Map<NodeId, number>();
   /** Number of the newest forward of each peer on its connection: others are repetitions. */
@@ -55,6 +56,8 @@ export class Proposals {
 
   constructor(parts: ProposalsParts) {
     this.#parts = parts;
+    // The seed is another one in each life of the process.
+    this.#forwards = new Forwards(new Prng(parts.raft.state.options.seed).u32());
   }
 
   get deadline(): number {
@@ -181,7 +184,8 @@ export class Proposals {
   }
 
   onForwardReply(from: NodeId, reply: ForwardReply, now: number): void {
-    const batch = this.#forwards.answered(reply.forwardId, from);
+    const appended = reply.code === 0 ? reply.count : null;
+    const batch = this.#forwards.answered(reply.forwardId, from, appended);
     if (batch === null) return;
     if (reply.code === 0) {
       const last = reply.first + batch.count - 1;

@@ -10,7 +10,7 @@ import test from 'node:test';
 import { EntryKind, entryBytes, writeEntryHeader } from '../../codec/entry.js';
 import { ErrorNumber } from '../../engine/errors.js';
 import type { Raft } from '../../engine/raft/raft.js';
-import { NOBODY, nodeId, Role } from '../../engine/raft/types.js';
+import { NOBODY, type NodeId, nodeId, Role } from '../../engine/raft/types.js';
 import type { GroupLog } from '../../engine/runtime/group-log.js';
 import type { RuntimePorts } from '../../engine/runtime/ports.js';
 import { Proposals } from '../../engine/runtime/proposals.js';
@@ -20,14 +20,32 @@ const NEW = nodeId(3);
 const DEADLINE = 5000;
 const SWEEP = 30;
 
-/** A follower, with everything that left it: `2:a` is command `a`, forwarded to node 2. */
-function follower() {
-  const raft = { id: nodeId(1), role: Role.follower, leader: OLD as number };
+/** One entry of one letter. */
+function entry(command: string, kind: EntryKind = EntryKind.command): Buffer {
+  const slab = Buffer.alloc(entryBytes(1));
+  const at = writeEntryHeader(new DataView(slab.buffer, slab.byteOffset), 0, kind, 1, 0);
+  slab.write(command, at);
+  return slab;
+}
+
+/**
+ * A follower, with everything that left it: `2:a` is command `a`, forwarded to node 2. `seed` is
+ * that of the life of its process.
+ */
+function follower(seed = 1) {
+  const raft = {
+    id: nodeId(1),
+    role: Role.follower as Role,
+    leader: OLD as NodeId,
+    state: { options: { seed } },
+  };
   const sent: string[] = [];
+  const sendings: number[] = [];
   const refused: [batch: number, code: number][] = [];
   const ports = {
     network: {
-      sendForward: (to: number, _id: number, _count: number, slab: Uint8Array) => {
+      sendForward: (to: number, sending: number, _count: number, slab: Uint8Array) => {
+        sendings.push(sending);
         const text = Buffer.from(slab).toString('latin1');
         sent.push(`${to}:${/[a-z]/.exec(text)?.[0]}`);
       },
@@ -47,19 +65,23 @@ function follower() {
     entryBytesMax: 1024,
   });
   const propose = (id: number, command: string, now = 0): void => {
-    const slab = Buffer.alloc(entryBytes(1));
-    const at = writeEntryHeader(
-      new DataView(slab.buffer, slab.byteOffset),
-      0,
-      EntryKind.command,
-      1,
-      0,
-    );
-    slab.write(command, at);
+    const slab = entry(command);
     const batch = { id, count: 1, slab, start: 0, end: slab.length };
     proposals.propose({ ...batch, deadline: DEADLINE, mayForward: true }, now);
   };
-  return { raft, sent, refused, proposals, propose };
+  /** Sending `at` is answered: appended as `count` entries from `first` in term 5. */
+  const appended = (at: number, first: number, count = 1): void => {
+    const reply = {
+      forwardId: sendings[at]!,
+      code: 0 as const,
+      first,
+      count,
+      term: 5,
+      leader: OLD,
+    };
+    proposals.onForwardReply(OLD, reply, 1);
+  };
+  return { raft, sent, sendings, refused, proposals, propose, appended };
 }
 
 test('what was sent to a leader whose connection ends is unknown, and never sent again', () => {
@@ -106,4 +128,26 @@ test('what waited for a leader until its deadline was certainly not executed', (
   proposals.tick(DEADLINE);
   assert.deepEqual(refused, [[1, ErrorNumber.noLeader]]);
   assert.deepEqual(sent, []);
+});
+
+test('an answer to a forward of an earlier life of the process acknowledges nothing', () => {
+  const before = follower(1);
+  const after = follower(2);
+  before.propose(1, 'a');
+  after.propose(2, 'b');
+  const reply = { code: 0 as const, first: 7, count: 1, term: 5, leader: OLD };
+  after.proposals.onForwardReply(OLD, { ...reply, forwardId: before.sendings[0]! }, 1);
+  assert.equal(after.proposals.writes.lastIndex, 0, 'nothing is bound to the other index');
+  after.appended(0, 8);
+  assert.equal(after.proposals.writes.lastIndex, 8);
+});
+
+test('an answer that tells of more entries than were sent is no answer', () => {
+  const { proposals, propose, appended } = follower();
+  propose(1, 'a');
+  appended(0, 7, 2);
+  assert.equal(proposals.writes.lastIndex, 0);
+  assert.deepEqual([...proposals.unansweredForwards], [1]);
+  appended(0, 7);
+  assert.equal(proposals.writes.lastIndex, 7);
 });
