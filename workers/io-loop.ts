@@ -36,6 +36,9 @@ export class IoLoop {
   readonly #wal: Wal;
   readonly #figures: IoFigures;
   readonly #groups = new Map<number, IoGroup>();
+  readonly #inTurn: IoGroup[] = [];
+  /** Whose submissions open the next block. */
+  #turn = 0;
   #sealAt = NEVER;
   #busy = false;
 
@@ -47,13 +50,15 @@ export class IoLoop {
     this.#wal = wal;
     this.#figures = figures;
     for (const { group, memory, bell } of groups) {
-      this.#groups.set(group, {
+      const one = {
         group,
         bell,
         arena: new ArenaView(memory.arena),
         requests: new RingConsumer(memory.persist),
         acks: new OverflowProducer(new RingProducer(memory.stored)),
-      });
+      };
+      this.#groups.set(group, one);
+      this.#inTurn.push(one);
     }
   }
 
@@ -76,7 +81,7 @@ export class IoLoop {
   /** Returns how many submissions were made durable. */
   doWork(now: number): number {
     this.#busy = false;
-    for (const group of this.#groups.values()) this.#stage(group);
+    this.#gather();
     const staged = this.#wal.stagedRequests;
     if (staged > 0) this.#commit(now);
     else this.#idle(now);
@@ -84,16 +89,35 @@ export class IoLoop {
     return staged;
   }
 
-  #stage(group: IoGroup): void {
+  /**
+   * Fills a block, one group after the other. The next block begins with the first group behind
+   * this one's that found no room: nobody's backlog keeps another group waiting for long.
+   */
+  #gather(): void {
+    const groups = this.#inTurn;
+    let next: number | null = null;
+    for (let n = 0; n < groups.length; n += 1) {
+      const at = (this.#turn + n) % groups.length;
+      const hasMore = this.#stage(groups[at]!);
+      if (hasMore && n > 0) next ??= at;
+    }
+    this.#turn = next ?? (this.#turn + 1) % groups.length;
+  }
+
+  /** True when submissions of the group are left. */
+  #stage(group: IoGroup): boolean {
     const { requests, arena } = group;
+    let isLeft = false;
     const region = (position: number, length: number): Uint8Array => arena.region(position, length);
     requests.drain((kind, at) => {
       if (kind !== StorageKind.persist) return RECORD_TAKEN;
       const request = readPersist(group.group, requests.bytes, requests.view, at, region);
       if (this.#wal.stage(request)) return RECORD_TAKEN;
       this.#busy ||= this.#wal.busy;
+      isLeft = true;
       return RECORD_LEFT;
     }, NEVER);
+    return isLeft;
   }
 
   #commit(now: number): void {

@@ -1,0 +1,138 @@
+/**
+ * The io thread's duty cycle on a disk in memory, with rings as the consensus workers fill them:
+ * who gets into a block when more is submitted than one block takes.
+ */
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { EntryKind, entryBytes, writeEntryHeader } from '../../codec/entry.js';
+import { ArenaView } from '../../engine/runtime/arena.js';
+import { MemoryDisk } from '../../io/disk/memory-disk.js';
+import { InlineSegmentSupply } from '../../io/wal/segment-supply.js';
+import { Wal } from '../../io/wal/wal.js';
+import { createIoFigures, IoFigures } from '../../workers/io-figures.js';
+import { IoLoop } from '../../workers/io-loop.js';
+import { RingStoragePort } from '../../workers/ports/ring-ports.js';
+import { readStored } from '../../workers/records/storage.js';
+import { Doorbell } from '../../workers/ring/doorbell.js';
+import { createDoorbells } from '../../workers/ring/layout.js';
+import { RECORD_TAKEN, RingConsumer, RingProducer } from '../../workers/ring/spsc-ring.js';
+import { Bell, createGroupMemory, type GroupMemory } from '../../workers/topology.js';
+
+const MIB = 1024 * 1024;
+const SEGMENT_BYTES = 64 * MIB;
+const DIRECTORY = '/wal';
+
+/** One group's side of the rings; every submission is one entry of the same bytes. */
+class Submitter {
+  readonly stored: number[] = [];
+  readonly #port: RingStoragePort;
+  readonly #acks: RingConsumer;
+  readonly #bytes: number;
+  #submitted = 0;
+
+  constructor(memory: GroupMemory, payloadBytes: number) {
+    this.#port = new RingStoragePort(new RingProducer(memory.persist));
+    this.#acks = new RingConsumer(memory.stored);
+    this.#bytes = entryBytes(payloadBytes);
+    const { view } = new ArenaView(memory.arena);
+    writeEntryHeader(view, 0, EntryKind.command, payloadBytes, 0);
+  }
+
+  get waiting(): number {
+    return this.#submitted - this.stored.length;
+  }
+
+  /** Submits until `waiting` submissions are unanswered. */
+  fillUp(waiting: number): void {
+    while (this.waiting < waiting) this.#submit();
+    this.#port.producer.publish();
+  }
+
+  #submit(): void {
+    this.#submitted += 1;
+    const first = this.#submitted;
+    this.#port.submit({
+      seq: first,
+      generation: 0,
+      term: 1,
+      hardState: null,
+      truncateAfter: null,
+      runs: [{ term: 1, first, count: 1, position: 0, bytes: this.#bytes }],
+      configuration: null,
+      clearsDoubt: false,
+    });
+  }
+
+  collect(): void {
+    this.#acks.drain((_, at) => {
+      this.stored.push(readStored(this.#acks.view, at).seq);
+      return RECORD_TAKEN;
+    }, Number.POSITIVE_INFINITY);
+  }
+}
+
+/** A loop over one group for each payload size given. */
+function open(payloads: readonly number[]): { loop: IoLoop; groups: Submitter[] } {
+  const disk = new MemoryDisk();
+  disk.makeDirectory(DIRECTORY);
+  const { wal } = Wal.open({
+    disk,
+    directory: DIRECTORY,
+    clusterId: 1,
+    nodeId: 1,
+    newLogId: 5,
+    segmentBytes: SEGMENT_BYTES,
+    sync: { mode: 'always', intervalMs: 10 },
+    supply: new InlineSegmentSupply(disk, DIRECTORY, SEGMENT_BYTES),
+  });
+  const bells = createDoorbells(Bell.consensus + 1);
+  const bell = new Doorbell(bells, Bell.consensus);
+  const memories = payloads.map((bytes) => createGroupMemory(bytes, MIB));
+  const parts = memories.map((memory, group) => ({ group, memory, bell }));
+  const loop = new IoLoop(wal, new IoFigures(createIoFigures()), parts);
+  return { loop, groups: payloads.map((bytes, n) => new Submitter(memories[n]!, bytes)) };
+}
+
+function block(loop: IoLoop, groups: readonly Submitter[], now: number): void {
+  loop.doWork(now);
+  for (const group of groups) group.collect();
+}
+
+test('the backlog of one group does not keep another group waiting', () => {
+  const { loop, groups } = open([64 * 1024, 256 * 1024]);
+  const [busy, calm] = groups as [Submitter, Submitter];
+  calm.fillUp(1);
+  for (let now = 0; now < 2; now += 1) {
+    busy.fillUp(100);
+    block(loop, groups, now);
+  }
+  assert.deepEqual(calm.stored, [1]);
+});
+
+test('groups that all have a backlog take turns at opening a block', () => {
+  const { loop, groups } = open([300_000, 500_000, 900_000, 200_000]);
+  for (let now = 0; now < 40; now += 1) {
+    for (const group of groups) group.fillUp(40);
+    block(loop, groups, now);
+  }
+  for (const { stored } of groups) {
+    assert.ok(stored.length >= 40, `${stored.length} submissions in 40 blocks`);
+    assert.deepEqual(
+      stored,
+      stored.map((_, n) => n + 1),
+      'a group keeps its order',
+    );
+  }
+});
+
+test('everything submitted is stored before the loop closes', () => {
+  const { loop, groups } = open([64 * 1024, 256 * 1024]);
+  for (const group of groups) group.fillUp(30);
+  loop.close();
+  for (const group of groups) group.collect();
+  assert.deepEqual(
+    groups.map(({ waiting }) => waiting),
+    [0, 0],
+  );
+});
