@@ -5,13 +5,16 @@
  * What was never sent ends with a definite error; what was sent and not answered ends as outcome
  * unknown. Each sending has a number of its own, the one before plus 1 modulo 2^32: a repeated or
  * late answer is taken for no other one, not even one to an earlier life of this process. Nothing
- * that may have been appended is ever sent again.
+ * that may have been appended is ever sent again, and what is held keeps the order of its first
+ * proposal.
  */
 
 import type { NodeId } from '../raft/types.js';
 
 export interface HeldBatch {
   readonly id: number;
+  /** Among all batches proposed here: a batch that comes back is older than those behind it. */
+  readonly age: number;
   readonly count: number;
   /** Entry bytes, a copy owned by the batch. */
   readonly slab: Buffer;
@@ -25,6 +28,7 @@ export interface HeldBatch {
 const HELD_BYTES_MAX = 1024 * 1024;
 
 export class Forwards {
+  /** The oldest first. */
   #held: HeldBatch[] = [];
   #heldBytes = 0;
   /** By number of the sending. */
@@ -52,10 +56,23 @@ export class Forwards {
     return ids;
   }
 
+  /**
+   * A batch came back while younger ones are on their way: their fate decides about it, see
+   * `takeHeldBefore`.
+   */
+  get isHeldBehindSent(): boolean {
+    const oldest = this.#held[0];
+    if (oldest === undefined) return false;
+    for (const { batch } of this.#sent.values()) if (batch.age > oldest.age) return true;
+    return false;
+  }
+
   /** False when too much is held already. */
   hold(batch: HeldBatch): boolean {
     if (this.#heldBytes + batch.slab.length > HELD_BYTES_MAX) return false;
-    this.#held.push(batch);
+    let at = this.#held.length;
+    while (at > 0 && (this.#held[at - 1] as HeldBatch).age > batch.age) at -= 1;
+    this.#held.splice(at, 0, batch);
     this.#heldBytes += batch.slab.length;
     return true;
   }
@@ -68,11 +85,20 @@ export class Forwards {
   }
 
   takeExpiredHeld(now: number): HeldBatch[] {
-    const expired = this.#held.filter((batch) => batch.deadline <= now);
-    if (expired.length === 0) return expired;
-    this.#held = this.#held.filter((batch) => batch.deadline > now);
-    for (const batch of expired) this.#heldBytes -= batch.slab.length;
-    return expired;
+    return this.#takeHeldIf((batch) => batch.deadline <= now);
+  }
+
+  /** What is held and older than `age`. */
+  takeHeldBefore(age: number): HeldBatch[] {
+    return this.#takeHeldIf((batch) => batch.age < age);
+  }
+
+  #takeHeldIf(isWanted: (batch: HeldBatch) => boolean): HeldBatch[] {
+    const wanted = this.#held.filter(isWanted);
+    if (wanted.length === 0) return wanted;
+    this.#held = this.#held.filter((batch) => !isWanted(batch));
+    for (const batch of wanted) this.#heldBytes -= batch.slab.length;
+    return wanted;
   }
 
   /** Books a sending and returns its number. */

@@ -3,7 +3,8 @@
  *
  * The leader appends at once and answers when the entry is applied here; a follower forwards, is
  * told index and term, and answers when *it* applies them, so the result comes from its own
- * machine. An error says truthfully whether the command can still be executed.
+ * machine. An error says truthfully whether the command can still be executed. Commands are executed
+ * in the order in which they were proposed here: one that a younger one has overtaken is refused.
  */
 
 import { ErrorNumber } from '../errors.js';
@@ -51,6 +52,9 @@ export class Proposals {
   readonly #newestForward = new Map<NodeId, number>();
   /** Peers whose connection ended: what is sent to one of them is lost without a word. */
   readonly #down = new Set<NodeId>();
+  #proposed = 0;
+  /** Age of the youngest batch that is or may be in a log: no older one goes there behind it. */
+  #youngestPlaced = 0;
   #announced = 0;
   #sweepAt = Number.POSITIVE_INFINITY;
 
@@ -71,24 +75,69 @@ export class Proposals {
 
   propose(batch: ProposalBatch, now: number): void {
     const { raft } = this.#parts;
-    if (raft.role === Role.leader) {
-      const { slab, start, end } = batch;
-      const appended = this.#append(batch.count, slab, start, end, now);
-      if (appended === null) this.refuse(batch.id, batch.count, ErrorNumber.busy);
-      else this.writes.bind(batch.id, appended.first, batch.count, appended.term);
+    this.#proposed += 1;
+    const age = this.#proposed;
+    // What is held goes first, so that a connection's writes stay in their order. A follower leaves
+    // it to the next sweep: the leader it knows may just have said that it leads no more.
+    const isLeading = raft.role === Role.leader;
+    if (isLeading && this.#forwards.heldCount > 0) this.onLeaderKnown(now);
+    const waits = this.#forwards.heldCount > 0;
+    if (isLeading && !waits) {
+      this.#appendOwn(batch, age, now);
       return;
     }
-    if (raft.leader !== NOBODY && !batch.mayForward) {
+    if (this.#isElsewhere && !batch.mayForward) {
       this.refuse(batch.id, batch.count, ErrorNumber.notLeader);
       return;
     }
     const { id, count, deadline, mayForward } = batch;
     const slab = Buffer.from(batch.slab.subarray(batch.start, batch.end));
-    const held = { id, count, slab, deadline, mayForward };
-    // Behind what is held already, so that a connection's writes stay in their order.
-    const waits = !this.#canForward() || this.#forwards.heldCount > 0;
-    if (waits) this.#hold(held, now);
+    const held = { id, age, count, slab, deadline, mayForward };
+    if (waits || !this.#canForward()) this.#hold(held, now);
     else this.#forward(held, now);
+  }
+
+  /** Another node leads. */
+  get #isElsewhere(): boolean {
+    const { leader, id } = this.#parts.raft;
+    return leader !== NOBODY && leader !== id;
+  }
+
+  #appendOwn(
+    batch: Omit<ProposalBatch, 'deadline' | 'mayForward'>,
+    age: number,
+    now: number,
+  ): void {
+    const { id, count, slab, start, end } = batch;
+    const appended = this.#append(count, slab, start, end, now);
+    if (appended === null) {
+      this.refuse(id, count, ErrorNumber.busy);
+      return;
+    }
+    this.writes.bind(id, appended.first, count, appended.term);
+    this.#place(age);
+  }
+
+  /** A batch of this age is or may be in a log: held ones that are older must not follow it. */
+  #place(age: number): void {
+    this.#youngestPlaced = Math.max(this.#youngestPlaced, age);
+    for (const batch of this.#forwards.takeHeldBefore(age)) {
+      this.#settleRefused(batch, ErrorNumber.notLeader);
+    }
+  }
+
+  /** A batch that was held or sent ends without an index. */
+  #settleRefused(batch: HeldBatch, code: ErrorNumber): void {
+    this.refuse(batch.id, batch.count, code);
+    this.#parts.forwardSettled(batch.id, 0);
+  }
+
+  /** What was sent may be executed or not: nobody will say. */
+  #settleUnknown(batches: readonly HeldBatch[]): void {
+    for (const batch of batches) {
+      this.#settleRefused(batch, ErrorNumber.outcomeUnknown);
+      this.#place(batch.age);
+    }
   }
 
   #canForward(): boolean {
@@ -114,10 +163,7 @@ export class Proposals {
   }
 
   #hold(batch: HeldBatch, now: number): void {
-    if (!this.#forwards.hold(batch)) {
-      this.refuse(batch.id, batch.count, ErrorNumber.busy);
-      this.#parts.forwardSettled(batch.id, 0);
-    }
+    if (!this.#forwards.hold(batch)) this.#settleRefused(batch, ErrorNumber.busy);
     this.#sweepAt = Math.min(this.#sweepAt, now + SWEEP_MS);
   }
 
@@ -128,16 +174,20 @@ export class Proposals {
     this.#sweepAt = Math.min(this.#sweepAt, now + SWEEP_MS);
   }
 
-  /** A leader is known (again): what was held goes there, or is refused with its id. */
+  /**
+   * A leader is known (again): what was held goes there, or is refused with its id. Answers that are
+   * about to come for younger batches are awaited first: each of them places its batch, or brings it
+   * back into its order.
+   */
   onLeaderKnown(now: number): void {
-    if (!this.#canForward()) return;
+    if (!this.#canForward() || this.#forwards.isHeldBehindSent) return;
     for (const batch of this.#forwards.takeHeld()) {
-      this.propose({ ...batch, start: 0, end: batch.slab.length }, now);
-      // Appended here, or refused: reads behind it wait for its index, or for nothing.
-      const { leader, id } = this.#parts.raft;
-      if (leader === id || !batch.mayForward) {
-        this.#parts.forwardSettled(batch.id, leader === id ? this.writes.lastIndex : 0);
-      }
+      if (this.#parts.raft.role === Role.leader) {
+        this.#appendOwn({ ...batch, start: 0, end: batch.slab.length }, batch.age, now);
+        // Reads behind it wait for its index.
+        this.#parts.forwardSettled(batch.id, this.writes.lastIndex);
+      } else if (batch.mayForward) this.#forward(batch, now);
+      else this.#settleRefused(batch, ErrorNumber.notLeader);
     }
   }
 
@@ -196,23 +246,21 @@ export class Proposals {
       else if (overtaken) this.refuse(batch.id, batch.count, ErrorNumber.notLeader);
       else this.writes.bind(batch.id, reply.first, batch.count, reply.term);
       this.#parts.forwardSettled(batch.id, overtaken ? 0 : last);
+      if (!overtaken) this.#place(batch.age);
       return;
     }
-    // Certainly not executed: it may go to whoever leads now.
-    if (reply.code === ErrorNumber.notLeader && batch.deadline > now) {
+    // Certainly not executed: it may go to whoever leads now, unless a younger one went before it.
+    const isInOrder = batch.age > this.#youngestPlaced;
+    if (reply.code === ErrorNumber.notLeader && batch.deadline > now && isInOrder) {
       this.#hold(batch, now);
       return;
     }
-    this.#parts.forwardSettled(batch.id, 0);
-    this.refuse(batch.id, batch.count, reply.code);
+    this.#settleRefused(batch, reply.code);
   }
 
   onPeerDown(peer: NodeId): void {
     this.#down.add(peer);
-    for (const batch of this.#forwards.lostPeer(peer)) {
-      this.refuse(batch.id, batch.count, ErrorNumber.outcomeUnknown);
-      this.#parts.forwardSettled(batch.id, 0);
-    }
+    this.#settleUnknown(this.#forwards.lostPeer(peer));
   }
 
   /** Followers that wait for an index learn at once that it is committed. */
@@ -229,13 +277,9 @@ export class Proposals {
   tick(now: number): void {
     if (now < this.#sweepAt) return;
     for (const batch of this.#forwards.takeExpiredHeld(now)) {
-      this.refuse(batch.id, batch.count, ErrorNumber.noLeader);
-      this.#parts.forwardSettled(batch.id, 0);
+      this.#settleRefused(batch, ErrorNumber.noLeader);
     }
-    for (const batch of this.#forwards.takeExpiredSent(now)) {
-      this.refuse(batch.id, batch.count, ErrorNumber.outcomeUnknown);
-      this.#parts.forwardSettled(batch.id, 0);
-    }
+    this.#settleUnknown(this.#forwards.takeExpiredSent(now));
     this.onLeaderKnown(now);
     const waits = this.#forwards.heldCount > 0 || this.#forwards.sentCount > 0;
     this.#sweepAt = waits ? now + SWEEP_MS : Number.POSITIVE_INFINITY;

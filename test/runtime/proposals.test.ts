@@ -28,6 +28,10 @@ function entry(command: string, kind: EntryKind = EntryKind.command): Buffer {
   return slab;
 }
 
+function letter(slab: Uint8Array): string {
+  return /[a-z]/.exec(Buffer.from(slab).toString('latin1'))?.[0] ?? '';
+}
+
 /**
  * A follower, with everything that left it: `2:a` is command `a`, forwarded to node 2. `seed` is
  * that of the life of its process.
@@ -38,16 +42,19 @@ function follower(seed = 1) {
     role: Role.follower as Role,
     leader: OLD as NodeId,
     state: { options: { seed } },
+    propose: (count: number) => ({ first: log.push(...Array(count).fill('')), term: 5 }),
   };
+  /** What was appended here while leading. */
+  const log: string[] = [];
   const sent: string[] = [];
   const sendings: number[] = [];
   const refused: [batch: number, code: number][] = [];
   const ports = {
+    wallClock: () => 1,
     network: {
       sendForward: (to: number, sending: number, _count: number, slab: Uint8Array) => {
         sendings.push(sending);
-        const text = Buffer.from(slab).toString('latin1');
-        sent.push(`${to}:${/[a-z]/.exec(text)?.[0]}`);
+        sent.push(`${to}:${letter(slab)}`);
       },
     },
     completions: {
@@ -56,9 +63,12 @@ function follower(seed = 1) {
       },
     },
   };
+  const append = (slab: Buffer, start: number, end: number, first: number): void => {
+    log[first - 1] = letter(slab.subarray(start, end));
+  };
   const proposals = new Proposals({
     raft: raft as unknown as Raft,
-    log: {} as GroupLog,
+    log: { append } as unknown as GroupLog,
     ports: ports as unknown as RuntimePorts,
     makeRoom: () => true,
     forwardSettled: () => undefined,
@@ -81,7 +91,13 @@ function follower(seed = 1) {
     };
     proposals.onForwardReply(OLD, reply, 1);
   };
-  return { raft, sent, sendings, refused, proposals, propose, appended };
+  /** Sending `at` reached a node that does not lead. */
+  const turnedAway = (at: number): void => {
+    const { notLeader } = ErrorNumber;
+    const reply = { forwardId: sendings[at]!, first: 0, count: 0, term: 0, leader: NOBODY };
+    proposals.onForwardReply(OLD, { ...reply, code: notLeader }, 1);
+  };
+  return { raft, log, sent, sendings, refused, proposals, propose, appended, turnedAway };
 }
 
 test('what was sent to a leader whose connection ends is unknown, and never sent again', () => {
@@ -150,4 +166,68 @@ test('an answer that tells of more entries than were sent is no answer', () => {
   assert.deepEqual([...proposals.unansweredForwards], [1]);
   appended(0, 7);
   assert.equal(proposals.writes.lastIndex, 7);
+});
+
+test('a node that is elected appends what it held before what comes after', () => {
+  const { raft, log, proposals, propose } = follower();
+  raft.leader = NOBODY;
+  propose(1, 'a');
+  propose(2, 'b');
+  raft.leader = raft.id;
+  raft.role = Role.leader;
+  propose(3, 'c');
+  assert.deepEqual(log, ['a', 'b', 'c']);
+  assert.deepEqual([...proposals.unansweredForwards], []);
+});
+
+test('batches that come back are sent again in the order of their proposal', () => {
+  const { raft, sent, refused, proposals, propose, turnedAway } = follower();
+  propose(1, 'a');
+  propose(2, 'b');
+  turnedAway(0);
+  propose(3, 'c');
+  raft.leader = NEW;
+  proposals.onLeaderKnown(1);
+  assert.deepEqual(sent, ['2:a', '2:b'], 'the answer to b is awaited');
+  turnedAway(1);
+  proposals.onLeaderKnown(1);
+  assert.deepEqual(sent, ['2:a', '2:b', '3:a', '3:b', '3:c']);
+  assert.deepEqual(refused, []);
+});
+
+test('a batch that comes back behind a younger one in the log is surely not executed', () => {
+  const { raft, log, refused, propose, turnedAway } = follower();
+  propose(1, 'a');
+  raft.leader = raft.id;
+  raft.role = Role.leader;
+  propose(2, 'b');
+  turnedAway(0);
+  propose(3, 'c');
+  assert.deepEqual(log, ['b', 'c']);
+  assert.deepEqual(refused, [[1, ErrorNumber.notLeader]]);
+});
+
+test('a batch that came back is refused when a younger one turns out to be in the log', () => {
+  const { sent, refused, proposals, propose, turnedAway, appended } = follower();
+  propose(1, 'a');
+  propose(2, 'b');
+  turnedAway(0);
+  appended(1, 7);
+  assert.deepEqual(refused, [[1, ErrorNumber.notLeader]]);
+  proposals.tick(SWEEP);
+  assert.deepEqual(sent, ['2:a', '2:b']);
+});
+
+test('a batch that came back is refused when the fate of a younger one stays unknown', () => {
+  const { refused, proposals, propose, turnedAway } = follower();
+  propose(1, 'a');
+  propose(2, 'b');
+  turnedAway(0);
+  propose(3, 'c');
+  proposals.onPeerDown(OLD);
+  assert.deepEqual(refused, [
+    [2, ErrorNumber.outcomeUnknown],
+    [1, ErrorNumber.notLeader],
+  ]);
+  assert.deepEqual([...proposals.unansweredForwards], [3]);
 });
