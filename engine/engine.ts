@@ -129,7 +129,7 @@ export class Engine extends EventEmitter<EngineEvents> {
       if (signal?.aborted) throw new RingraftError(ErrorNumber.aborted, { cause: signal.reason });
       throw cause;
     });
-    const engine = new Engine(resolved, node);
+    const engine = new Engine(node.options, node);
     waiting.engine = engine;
     return engine;
   }

@@ -58,6 +58,8 @@ export interface RunningNode {
   readonly peerAddress: string;
   /** What recovery found: segments, blocks, cuts. */
   readonly recovery: unknown;
+  /** The options with the groups in the order of their numbers in the log. */
+  readonly options: ResolvedOptions;
 }
 
 interface Identity {
@@ -78,6 +80,7 @@ async function openIdentity(options: ResolvedOptions): Promise<Identity> {
       path: options.dataDir,
       clusterId: options.clusterId,
       nodeId: options.nodeId,
+      groups: options.groups.map(({ name }) => name),
       randomU48,
       nowMs: Date.now(),
       ...(options.walDir === null ? {} : { walDir: options.walDir }),
@@ -148,13 +151,22 @@ function recoveredFor(
 const hashOf = (text: string): number => crc32c(Buffer.from(text));
 
 /** Throws RingraftError, or the reason of `signal` when that ended the start. */
+/** Groups by the number that the log knows them by, not by their place in the options. */
+function inLogOrder(options: ResolvedOptions, directory: DataDirectory | null): ResolvedOptions {
+  if (directory === null) return options;
+  const numberOf = (name: string): number => directory.meta.groups.indexOf(name);
+  const groups = [...options.groups].sort((a, b) => numberOf(a.name) - numberOf(b.name));
+  return { ...options, groups };
+}
+
 export async function startNode(
-  options: ResolvedOptions,
+  given: ResolvedOptions,
   events: SupervisorEvents,
   signal?: AbortSignal,
 ): Promise<RunningNode> {
   signal?.throwIfAborted();
-  const identity = await openIdentity(options);
+  const identity = await openIdentity(given);
+  const options = inLogOrder(given, identity.directory);
   const threadOfGroup = options.groups.map((_, group) => group % options.workers);
   const memory = createNodeMemory(
     options.groups.map(({ entryBytesMax }) => ({
@@ -314,5 +326,6 @@ async function startThreads(
     bootId,
     peerAddress: listening.kind === 'listening' ? listening.address : options.listen,
     recovery: recovered.report,
+    options,
   };
 }

@@ -10,6 +10,7 @@ import type { DiskError } from './disk/disk.js';
 export type DataDirectoryReason =
   | 'otherIdentity'
   | 'otherWalDir'
+  | 'otherGroups'
   | 'missingMeta'
   | 'missingLog'
   | 'damagedMeta'

@@ -14,6 +14,7 @@ import { type DataMeta, encodeMeta } from './data-meta.js';
 import { type DataPaths, dataPaths } from './data-paths.js';
 import {
   assertLogPresent,
+  assertNoGroupLost,
   assertNoOrphans,
   assertSameIdentity,
   assertSameWalDir,
@@ -33,6 +34,8 @@ export interface DataDirectoryOptions {
   readonly nodeId: number;
   /** Source of a new directory's identities: identity.ts, or the simulator's generator. */
   readonly randomU48: () => number;
+  /** Names of the groups that are to run; absent: those that are recorded. */
+  readonly groups?: readonly string[];
   /** Wall clock, recorded as the time of creation. */
   readonly nowMs: number;
 }
@@ -58,14 +61,32 @@ export function openDataDirectory(disk: Disk, options: DataDirectoryOptions): Da
     assertSameWalDir(paths, found);
     if (!found.complete) {
       assertWalDirFree(disk, paths, found);
-      return layOut(disk, paths, found);
+      // Nothing was ever written to the log: the groups are those of this start.
+      return layOut(disk, paths, { ...found, groups: options.groups ?? found.groups });
     }
     assertWalDirOwned(disk, paths, found);
     assertLogPresent(disk, paths);
-    // The rename of meta may have outlived its process but not yet reached the disk.
-    disk.syncDirectory(paths.data);
-    return { paths, meta: found, fresh: false };
+    const meta = withGroups(paths, found, options.groups);
+    if (meta === found) {
+      // The rename of meta may have outlived its process but not yet reached the disk.
+      disk.syncDirectory(paths.data);
+    } else {
+      replaceFile(disk, paths.meta, encodeMeta(meta));
+    }
+    return { paths, meta, fresh: false };
   });
+}
+
+/** Groups keep the number they got first, whatever the order they are named in; new ones follow. */
+function withGroups(
+  paths: DataPaths,
+  meta: DataMeta,
+  wanted: readonly string[] | undefined,
+): DataMeta {
+  if (wanted === undefined) return meta;
+  assertNoGroupLost(paths, meta, wanted);
+  const added = wanted.filter((name) => !meta.groups.includes(name));
+  return added.length === 0 ? meta : { ...meta, groups: [...meta.groups, ...added] };
 }
 
 /**
@@ -103,6 +124,7 @@ function create(disk: Disk, paths: DataPaths, options: DataDirectoryOptions): Da
     logId: randomU48(),
     createdAtMs,
     walDir: paths.walMeta === null ? null : paths.wal,
+    groups: options.groups ?? [],
     complete: false,
   });
 }

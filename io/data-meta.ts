@@ -27,6 +27,8 @@ export interface DataMeta {
   readonly createdAtMs: number;
   /** Absolute path of a separate WAL directory; null for `wal` inside the data directory. */
   readonly walDir: string | null;
+  /** Names of the groups whose entries the log holds, by their number in it. */
+  readonly groups: readonly string[];
   /** False until the first segment is durable: then a directory without segments has lost them. */
   readonly complete: boolean;
 }
@@ -81,6 +83,8 @@ function isMeta(value: unknown): value is DataMeta {
     isWhole(fields.logId, 1) &&
     isWhole(fields.createdAtMs, 0) &&
     (fields.walDir === null || typeof fields.walDir === 'string') &&
+    Array.isArray(fields.groups) &&
+    fields.groups.every((name) => typeof name === 'string') &&
     typeof fields.complete === 'boolean'
   );
 }

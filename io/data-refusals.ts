@@ -131,3 +131,19 @@ function segments(disk: Disk, directory: string): string[] {
 function namesIn(disk: Disk, directory: string): string[] {
   return disk.exists(directory) ? disk.list(directory) : [];
 }
+
+/** A group whose entries the log holds must be run: leaving it out would look like losing it. */
+export function assertNoGroupLost(
+  paths: DataPaths,
+  meta: DataMeta,
+  wanted: readonly string[],
+): void {
+  const lost = meta.groups.filter((name) => !wanted.includes(name));
+  if (lost.length === 0) return;
+  throw new DataDirectoryError(
+    'otherGroups',
+    paths.data,
+    `it holds the groups ${meta.groups.join(', ')}, and this start names ${wanted.join(', ')}`,
+    `Name ${lost.join(', ')} too, in any order, or use another data directory`,
+  );
+}
