@@ -15,7 +15,7 @@ import { Forwards, type HeldBatch } from './forwards.js';
 import type { GroupLog } from './group-log.js';
 import { type BatchPart, PendingWrites } from './pending-writes.js';
 import type { ForwardReply, RuntimePorts } from './ports.js';
-import { isWholeSlab } from './slab.js';
+import { isOfCommands, isWholeSlab } from './slab.js';
 
 /** How often waiting batches are looked at: expiry is not exact to the millisecond. */
 const SWEEP_MS = 25;
@@ -203,6 +203,7 @@ export class Proposals {
   ): boolean {
     const { raft, ports, entryBytesMax } = this.#parts;
     if (count < 1 || !isWholeSlab(slab, start, end, count, entryBytesMax)) return false;
+    if (!isOfCommands(slab, start, end)) return false;
     if (!this.#isNewForward(from, forwardId)) return true;
     const reply = { forwardId, count, leader: raft.leader, first: 0, term: 0 };
     if (raft.role !== Role.leader) {

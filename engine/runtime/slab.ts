@@ -29,6 +29,18 @@ export function isWholeSlab(
 }
 
 /**
+ * Whether a checked slab holds commands only: the other kinds of entry are made by leaders, never
+ * proposed.
+ */
+export function isOfCommands(slab: Buffer, start: number, end: number): boolean {
+  const view = new DataView(slab.buffer, slab.byteOffset, slab.length);
+  for (let at = start; at < end; at += entryBytes(entryPayloadBytes(view, at))) {
+    if (entryKind(view, at) !== EntryKind.command) return false;
+  }
+  return true;
+}
+
+/**
  * Configuration entries of a checked slab whose first entry has index `first`; null if one is
  * broken.
  */

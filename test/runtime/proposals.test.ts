@@ -12,7 +12,7 @@ import { ErrorNumber } from '../../engine/errors.js';
 import type { Raft } from '../../engine/raft/raft.js';
 import { NOBODY, type NodeId, nodeId, Role } from '../../engine/raft/types.js';
 import type { GroupLog } from '../../engine/runtime/group-log.js';
-import type { RuntimePorts } from '../../engine/runtime/ports.js';
+import type { ForwardReply, RuntimePorts } from '../../engine/runtime/ports.js';
 import { Proposals } from '../../engine/runtime/proposals.js';
 
 const OLD = nodeId(2);
@@ -48,10 +48,12 @@ function follower(seed = 1) {
   const log: string[] = [];
   const sent: string[] = [];
   const sendings: number[] = [];
+  const replies: number[] = [];
   const refused: [batch: number, code: number][] = [];
   const ports = {
     wallClock: () => 1,
     network: {
+      sendForwardReply: (_to: number, reply: ForwardReply) => replies.push(reply.code),
       sendForward: (to: number, sending: number, _count: number, slab: Uint8Array) => {
         sendings.push(sending);
         sent.push(`${to}:${letter(slab)}`);
@@ -97,7 +99,8 @@ function follower(seed = 1) {
     const reply = { forwardId: sendings[at]!, first: 0, count: 0, term: 0, leader: NOBODY };
     proposals.onForwardReply(OLD, { ...reply, code: notLeader }, 1);
   };
-  return { raft, log, sent, sendings, refused, proposals, propose, appended, turnedAway };
+  const seen = { log, sent, sendings, replies, refused };
+  return { raft, ...seen, proposals, propose, appended, turnedAway };
 }
 
 test('what was sent to a leader whose connection ends is unknown, and never sent again', () => {
@@ -230,4 +233,19 @@ test('a batch that came back is refused when the fate of a younger one stays unk
     [1, ErrorNumber.notLeader],
   ]);
   assert.deepEqual([...proposals.unansweredForwards], [3]);
+});
+
+test('a forward that holds anything but commands is malformed and leaves no trace', () => {
+  const { raft, log, replies, proposals } = follower();
+  raft.leader = raft.id;
+  raft.role = Role.leader;
+  const { command, ...others } = EntryKind;
+  for (const kind of Object.values(others)) {
+    const slab = Buffer.concat([entry('a'), entry('b', kind)]);
+    assert.equal(proposals.onForward(OLD, 1, 2, slab, 0, slab.length, 1), false);
+  }
+  assert.deepEqual([log, replies], [[], []]);
+  const slab = Buffer.concat([entry('a'), entry('b', command)]);
+  assert.equal(proposals.onForward(OLD, 1, 2, slab, 0, slab.length, 1), true);
+  assert.deepEqual([log.length, replies], [2, [0]]);
 });
