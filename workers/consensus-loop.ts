@@ -19,7 +19,7 @@ import { ErrorNumber } from '../engine/errors.js';
 import { MessageKind } from '../engine/raft/message.js';
 import { incarnation, nodeId } from '../engine/raft/types.js';
 import { GroupRuntime, type GroupRuntimeOptions } from '../engine/runtime/group-runtime.js';
-import { InWorkerHost } from '../engine/runtime/machine-host.js';
+import { InWorkerHost, type MachineHost } from '../engine/runtime/machine-host.js';
 import type { StateMachine } from '../engine/state-machine.js';
 import { monotonicMs, wallMs } from '../io/clock.js';
 import { HostedMachineHost } from './hosted-host.js';
@@ -39,8 +39,14 @@ import { RECORD_LEFT, RECORD_TAKEN, RingConsumer, RingProducer } from './ring/sp
 import type { StatusPage } from './status-page.js';
 import type { GroupMemory } from './topology.js';
 
-/** Entry bytes that one turn takes in before it acts on them: a WAL block holds several turns. */
+/**
+ * Record bytes that one turn takes in before it acts on them. All of it may become one WAL request,
+ * at most 4 MiB: this, the record that goes beyond it (a frame: `entryBytesMax`, up to 2 MiB, and
+ * 257 KiB) and 1 MiB of proposals that were held (forwards.ts) are 3.8 MiB.
+ */
 const INTAKE_BYTES_MAX = 512 * 1024;
+/** What peers leave of it to the inbox; when they take more, the inbox gets a turn of its own. */
+const INBOX_SHARE_BYTES = INTAKE_BYTES_MAX / 2;
 const RECORDS_PER_DRAIN = 4096;
 
 export interface GroupBells {
@@ -66,6 +72,8 @@ export class GroupAgent {
   readonly #network: RingNetworkPort;
   /** Null: the machine lives in this worker. */
   readonly #hosted: HostedMachineHost | null;
+  /** Null: the machine lives on the main thread. */
+  readonly #inWorker: InWorkerHost | null;
   #now = 0;
   #intake = 0;
   #moreWork = false;
@@ -102,7 +110,9 @@ export class GroupAgent {
     };
     const { producer } = this.#completions;
     this.#hosted = machine === null ? new HostedMachineHost(memory.arena, producer) : null;
-    const host = machine === null ? (this.#hosted as HostedMachineHost) : new InWorkerHost(machine);
+    const hasRoom = (): boolean => !producer.isWaiting;
+    this.#inWorker = machine === null ? null : new InWorkerHost(machine, hasRoom);
+    const host = (this.#hosted ?? this.#inWorker) as MachineHost;
     this.runtime = new GroupRuntime({ ...options, host }, ports, monotonicMs());
   }
 
@@ -121,7 +131,8 @@ export class GroupAgent {
     const waiting =
       this.#storage.producer.isWaiting ||
       this.#oldLog.producer.isWaiting ||
-      this.#completions.producer.isWaiting;
+      this.#completions.producer.isWaiting ||
+      this.#inWorker?.isWaiting === true;
     return waiting ? Math.min(this.#now + 1, this.runtime.deadline) : this.runtime.deadline;
   }
 
@@ -131,10 +142,18 @@ export class GroupAgent {
     this.#stored.drain(this.#onStored, RECORDS_PER_DRAIN);
     this.#fromPeers.drain(this.#onPeer, RECORDS_PER_DRAIN);
     this.#loaded.drain(this.#onLoaded, RECORDS_PER_DRAIN);
+    if (this.#intake > INTAKE_BYTES_MAX - INBOX_SHARE_BYTES) this.#turnForPeers(now);
     this.#inbox.drain(this.#onInbox, RECORDS_PER_DRAIN);
     if (now >= this.runtime.deadline) this.runtime.tick(now);
     this.#moreWork = this.runtime.turn(now);
+    if (!this.runtime.failed) this.#inWorker?.goOn();
     this.#publish();
+  }
+
+  /** Acts on what peers sent, so that their flood never keeps the inbox of this node shut. */
+  #turnForPeers(now: number): void {
+    this.runtime.turn(now);
+    this.#intake = 0;
   }
 
   #publish(): void {
@@ -178,31 +197,29 @@ export class GroupAgent {
   };
 
   readonly #onInbox = (kind: number, at: number, bytes: number): boolean => {
-    if (this.#intake >= INTAKE_BYTES_MAX) return this.#leave();
     const { bytes: buffer, view } = this.#inbox;
-    if (kind === InboxKind.propose) {
-      this.#intake += bytes;
-      this.runtime.onProposals(readPropose(buffer, view, at, bytes), this.#now);
-    } else if (kind === InboxKind.read) {
-      this.runtime.onReads(readRead(buffer, view, at, bytes), this.#now);
-    } else if (kind === InboxKind.applied) {
+    // Answers of the machine on the main thread are always taken: they make room.
+    if (kind === InboxKind.applied) {
       this.#hosted?.onApplied(readApplied(view, at));
     } else if (kind === InboxKind.failed) {
       const { index, text } = readFailed(buffer, view, at, bytes);
       this.#hosted?.onFailed(index, text);
+    } else if (this.#intake >= INTAKE_BYTES_MAX) {
+      return RECORD_LEFT;
+    } else if (kind === InboxKind.propose) {
+      this.#intake += bytes;
+      this.runtime.onProposals(readPropose(buffer, view, at, bytes), this.#now);
+    } else if (kind === InboxKind.read) {
+      this.runtime.onReads(readRead(buffer, view, at, bytes), this.#now);
     }
     return RECORD_TAKEN;
   };
-
-  #leave(): boolean {
-    return RECORD_LEFT;
-  }
 
   readonly #onPeer = (kind: number, at: number, bytes: number): boolean => {
     const { view } = this.#fromPeers;
     const { peer, detail, incarnation: life } = readPeerHeader(view, at);
     if (kind === PeerRecordKind.frame) {
-      if (this.#intake >= INTAKE_BYTES_MAX) return this.#leave();
+      if (this.#intake >= INTAKE_BYTES_MAX) return RECORD_LEFT;
       this.#intake += bytes;
       if (!this.#onFrame(peer, detail, life, at + FRAME_RECORD_BYTES, bytes - FRAME_RECORD_BYTES)) {
         this.malformed += 1;

@@ -1,0 +1,230 @@
+/**
+ * What one turn of a group takes in, on its rings: a flood of forwarded proposals does not keep the
+ * inbox shut, and what a turn submits always fits one request of the log.
+ *
+ * The group has one voter, so it leads; the disk is a few lines that acknowledge what they are
+ * given.
+ */
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { EntryKind, entryBytes, writeEntryHeader } from '../../codec/entry.js';
+import { encodeForwardHeader, FORWARD_HEADER_BYTES } from '../../codec/frames/forward-codec.js';
+import { FrameKind } from '../../codec/frames/frame-format.js';
+import { LIMITS } from '../../engine/limits.js';
+import { EMPTY_LOG } from '../../engine/raft/log.js';
+import { bootstrapConfiguration } from '../../engine/raft/membership.js';
+import { incarnation, nodeId, Role, term } from '../../engine/raft/types.js';
+import { ArenaView } from '../../engine/runtime/arena.js';
+import { Consistency } from '../../engine/runtime/reads.js';
+import type { StateMachine } from '../../engine/state-machine.js';
+import { monotonicMs } from '../../io/clock.js';
+import { requestRecordBytes } from '../../io/wal/request-record.js';
+import { requestBytesMax } from '../../io/wal/segment-start.js';
+import { GroupAgent } from '../../workers/consensus-loop.js';
+import { CompletionKind, readCompletionHeader } from '../../workers/records/completion.js';
+import {
+  INBOX_HEADER_BYTES,
+  InboxKind,
+  writeProposeHeader,
+  writeReadHeader,
+} from '../../workers/records/inbox.js';
+import { FRAME_RECORD_BYTES, PeerRecordKind, writePeerHeader } from '../../workers/records/peer.js';
+import {
+  readPersist,
+  STORED_BYTES,
+  StorageKind,
+  writeStored,
+} from '../../workers/records/storage.js';
+import { Doorbell } from '../../workers/ring/doorbell.js';
+import { createDoorbells } from '../../workers/ring/layout.js';
+import {
+  RECORD_TAKEN,
+  RING_FULL,
+  RingConsumer,
+  RingProducer,
+} from '../../workers/ring/spsc-ring.js';
+import { createStatusPage, StatusPage } from '../../workers/status-page.js';
+import { Bell, createGroupMemory } from '../../workers/topology.js';
+
+const KIB = 1024;
+const SELF = nodeId(1);
+const PEER = nodeId(2);
+const PEER_LIFE = incarnation(22);
+const NEVER = Number.POSITIVE_INFINITY;
+
+const MACHINE: StateMachine = {
+  apply: (batch) => {
+    while (batch.next()) batch.reply(new Uint8Array(0));
+  },
+  query: () => new Uint8Array(0),
+  *snapshot() {},
+  restore: () => {},
+};
+
+function raftOptions() {
+  return {
+    id: SELF,
+    incarnation: incarnation(11),
+    seed: 5,
+    electionTimeoutMin: 150,
+    electionTimeoutMax: 300,
+    heartbeatInterval: 50,
+    preVote: true,
+    transfer: true,
+    windowMessagesMax: 8,
+    windowBytesMax: 2 * KIB * KIB,
+    appendEntriesMax: 16_384,
+    appendBytesMax: 256 * KIB,
+    diskStallMax: 3000,
+  };
+}
+
+/** A group with everything around it that its rings lead to. */
+class Bench {
+  readonly agent: GroupAgent;
+  /** Bytes of each request that the log was given. */
+  readonly requests: number[] = [];
+  readonly readsAnswered: number[] = [];
+  readonly #arena: ArenaView;
+  readonly #inbox: RingProducer;
+  readonly #fromPeers: RingProducer;
+  readonly #persist: RingConsumer;
+  readonly #stored: RingProducer;
+  readonly #completions: RingConsumer;
+  readonly #toPeers: RingConsumer;
+  #now = monotonicMs();
+  #forwardId = 0;
+  #batch = 0;
+  #lastIndex = 0;
+
+  constructor(entryBytesMax: number) {
+    const memory = createGroupMemory(entryBytesMax, 32 * KIB * KIB);
+    this.#arena = new ArenaView(memory.arena);
+    this.#inbox = new RingProducer(memory.inbox);
+    this.#fromPeers = new RingProducer(memory.fromPeers);
+    this.#persist = new RingConsumer(memory.persist);
+    this.#stored = new RingProducer(memory.stored);
+    this.#completions = new RingConsumer(memory.completions);
+    this.#toPeers = new RingConsumer(memory.toPeers);
+    const bells = createDoorbells(Bell.consensus + 1);
+    const bell = new Doorbell(bells, Bell.main);
+    const recovered = {
+      hardState: { term: term(0), vote: nodeId(0) },
+      log: EMPTY_LOG,
+      bootstrap: bootstrapConfiguration([{ id: SELF, address: '127.0.0.1:1' }]),
+      configurations: [],
+      inDoubt: false,
+    };
+    const options = {
+      raft: raftOptions(),
+      recovered,
+      locations: [],
+      arenaMemory: memory.arena,
+      entryBytesMax,
+    };
+    const status = new StatusPage(createStatusPage());
+    const all = { main: bell, io: bell, bulk: bell, transport: bell };
+    this.agent = new GroupAgent(0, memory, options, MACHINE, all, status);
+    while (this.agent.runtime.raft.role !== Role.leader) this.turn(50);
+    for (let n = 0; n < 3; n += 1) this.turn();
+  }
+
+  /** One turn of the group, then everything it gave out is taken and answered. */
+  turn(laterMs = 0): void {
+    this.#now += laterMs;
+    this.agent.doWork(this.#now);
+    this.#persist.drain((_, at) => this.#store(at), NEVER);
+    this.#stored.commit();
+    this.#toPeers.drain(() => RECORD_TAKEN, NEVER);
+    this.#completions.drain((kind, at) => {
+      const { batch } = readCompletionHeader(this.#completions.view, at);
+      if (kind === CompletionKind.readResults) this.readsAnswered.push(batch);
+      return RECORD_TAKEN;
+    }, NEVER);
+  }
+
+  #store(at: number): boolean {
+    const { bytes, view } = this.#persist;
+    const region = (position: number, length: number) => this.#arena.region(position, length);
+    const request = readPersist(0, bytes, view, at, region);
+    const { seq, generation, runs } = request;
+    this.requests.push(requestRecordBytes(request));
+    for (const run of runs) this.#lastIndex = run.first + run.count - 1;
+    const ack = { seq, generation, term: request.term, lastIndex: this.#lastIndex };
+    const place = this.#stored.tryClaim(StorageKind.stored, STORED_BYTES);
+    writeStored(this.#stored.view, place, { ...ack, group: 0, segment: 1, offset: 512 * seq });
+    return RECORD_TAKEN;
+  }
+
+  /** Fills the ring from the peers with forwarded entries of `payloadBytes`. */
+  flood(payloadBytes: number): void {
+    const bytes = entryBytes(payloadBytes);
+    const length = FRAME_RECORD_BYTES + FORWARD_HEADER_BYTES + bytes;
+    const { view } = this.#fromPeers;
+    for (;;) {
+      const at = this.#fromPeers.tryClaim(PeerRecordKind.frame, length);
+      if (at === RING_FULL) break;
+      this.#forwardId += 1;
+      writePeerHeader(view, at, PEER, FrameKind.forward, PEER_LIFE);
+      const forward = { group: 0, forwardId: this.#forwardId, count: 1, bytes };
+      const body = at + FRAME_RECORD_BYTES;
+      encodeForwardHeader(forward, view, body);
+      writeEntryHeader(view, body + FORWARD_HEADER_BYTES, EntryKind.command, payloadBytes, 0);
+    }
+    this.#fromPeers.commit();
+  }
+
+  /** Fills the inbox with proposals of `payloadBytes`. */
+  proposeAll(payloadBytes: number): void {
+    const length = INBOX_HEADER_BYTES + entryBytes(payloadBytes);
+    const { view } = this.#inbox;
+    for (;;) {
+      const at = this.#inbox.tryClaim(InboxKind.propose, length);
+      if (at === RING_FULL) break;
+      this.#batch += 1;
+      writeProposeHeader(view, at, this.#batch, 1, this.#now + 1e6, true);
+      writeEntryHeader(view, at + INBOX_HEADER_BYTES, EntryKind.command, payloadBytes, 0);
+    }
+    this.#inbox.commit();
+  }
+
+  /** Asks one local read and returns its batch. */
+  read(): number {
+    this.#batch += 1;
+    const at = this.#inbox.tryClaim(InboxKind.read, INBOX_HEADER_BYTES + 4);
+    const { view } = this.#inbox;
+    writeReadHeader(view, at, this.#batch, 1, this.#now + 1e6, Consistency.local, false);
+    view.setUint32(at + INBOX_HEADER_BYTES, 0, true);
+    this.#inbox.commit();
+    return this.#batch;
+  }
+}
+
+test('a flood of forwarded proposals does not keep the inbox shut', () => {
+  const bench = new Bench(64 * KIB);
+  for (let n = 0; n < 20; n += 1) {
+    bench.flood(60 * KIB);
+    const batch = bench.read();
+    bench.turn();
+    assert.deepEqual(bench.readsAnswered.splice(0), [batch]);
+  }
+  assert.ok(bench.agent.runtime.raft.lastIndex > 100, 'the flood was taken in meanwhile');
+});
+
+const ENTRY_SIZES = [64 * KIB, LIMITS.entryBytesMaxMax];
+
+for (const payloadBytes of ENTRY_SIZES) {
+  test(`a turn with both rings full of ${payloadBytes} bytes each fits the log's requests`, () => {
+    const bench = new Bench(payloadBytes);
+    for (let n = 0; n < 6; n += 1) {
+      bench.flood(payloadBytes);
+      bench.proposeAll(payloadBytes);
+      bench.turn();
+    }
+    const largest = Math.max(...bench.requests);
+    const limit = requestBytesMax(LIMITS.segmentBytesMin) - 1024 * KIB;
+    assert.ok(largest > payloadBytes, `only ${largest} bytes at once`);
+    assert.ok(largest <= limit, `${largest} bytes, of which held proposals leave ${limit}`);
+  });
+}
