@@ -21,6 +21,7 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs';
+import { dirname } from 'node:path';
 import { type Disk, DiskError, type DiskFile } from './disk.js';
 import { syncDirectoryEntries, syncFileData } from './fsync.js';
 import { diskError } from './system-error.js';
@@ -42,6 +43,32 @@ function attempt<T>(operation: string, path: string, call: () => T): T {
     return call();
   } catch (cause) {
     throw diskError(operation, path, cause);
+  }
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+/**
+ * Makes a directory and the parents that are missing, each by a call of its own: `recursive: true`
+ * tries for ever where a parent is there and takes no directories (/proc).
+ */
+function makeDirectories(path: string): void {
+  const missing: string[] = [];
+  let at = path;
+  while (!isDirectory(at)) {
+    missing.push(at);
+    if (dirname(at) === at) break;
+    at = dirname(at);
+  }
+  for (const one of missing.reverse()) {
+    try {
+      mkdirSync(one, { mode: DIRECTORY_MODE });
+    } catch (cause) {
+      // Somebody else may have made it meanwhile.
+      if (!isDirectory(one)) throw cause;
+    }
   }
 }
 
@@ -139,9 +166,7 @@ export class NodeDisk implements Disk {
   }
 
   makeDirectory(path: string): void {
-    attempt('makeDirectory', path, () =>
-      mkdirSync(path, { recursive: true, mode: DIRECTORY_MODE }),
-    );
+    attempt('makeDirectory', path, () => makeDirectories(path));
   }
 
   rename(from: string, to: string): void {

@@ -6,9 +6,9 @@
  */
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { DiskError } from '../../io/disk/disk.js';
@@ -34,6 +34,30 @@ test('files are made 0600 and directories 0700', () => {
   assert.equal(statSync(`${root}/a`).mode & 0o777, 0o700);
   assert.equal(statSync(`${root}/a/b`).mode & 0o777, 0o700);
   assert.equal(statSync(`${root}/a/b/file`).mode & 0o777, 0o600);
+  dispose();
+});
+
+test('a directory where the system takes none is ENOENT, at once', {
+  skip: new NodeDisk().exists('/proc/self') ? false : 'there is no /proc here',
+}, () => {
+  const disk = new NodeDisk();
+  for (const path of ['/proc/ringraft', '/proc/ringraft/a/b']) {
+    failsWith('ENOENT', 'makeDirectory', path, () => disk.makeDirectory(path));
+  }
+});
+
+test('relative paths, trailing slashes and links to directories are directories too', () => {
+  const { disk, root, dispose } = realDisk();
+  const from = relative(process.cwd(), root);
+  disk.makeDirectory(`${from}/a/b/`);
+  symlinkSync(`${root}/a`, `${root}/link`);
+  disk.makeDirectory(`${root}/link/c`);
+  disk.makeDirectory(`${root}/link`);
+  assert.deepEqual(disk.list(`${root}/a`), ['b', 'c']);
+  symlinkSync(`${root}/nowhere`, `${root}/dangling`);
+  failsWith('EEXIST', 'makeDirectory', `${root}/dangling`, () =>
+    disk.makeDirectory(`${root}/dangling`),
+  );
   dispose();
 });
 
