@@ -57,7 +57,7 @@ async function write(cluster: Cluster, id: number, ...words: string[]): Promise<
   }
 }
 
-test('what is written on one node is read on all, survives a kill, a stop and a start', async (t) => {
+test('a write on one node is read on all, after a kill and a new start too', async (t) => {
   const { cluster, command, start } = await place(t);
   const started = await command(`start ${start}`);
   assert.equal(started.code, 0, started.output);
@@ -96,7 +96,7 @@ test('a paused leader is replaced, and follows when it goes on', async (t) => {
   assert.equal(await write(cluster, id, 'INCR', 'n'), ':2\r\n');
 });
 
-test('run serves until Ctrl-C, exits with 0, leaves no process, and starts again on the data', async (t) => {
+test('run serves until Ctrl-C, exits with 0, and starts again on the data', async (t) => {
   const { cluster, begin, start } = await place(t);
   const first = begin(`run ${start}`);
   await first.waitFor(/Ctrl-C stops the cluster/);

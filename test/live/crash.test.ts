@@ -2,7 +2,8 @@
  * The crash proof on real nodes: a few trials that lose nothing, and a node that forgets, which it
  * must not let pass.
  *
- * Runs the compiled command; it ends its own nodes, and a test that fails ends them by their record.
+ * Runs the compiled command; it ends its own nodes, and a test that fails ends them by their
+ * record.
  */
 
 import assert from 'node:assert/strict';
@@ -44,7 +45,7 @@ async function crash(
   return { ended, report, output };
 }
 
-test('three nodes lose nothing and double nothing when one or all are killed under load', async (t) => {
+test('three nodes killed one or all under load lose and double nothing', async (t) => {
   const { ended, report, output } = await crash(t, '--trials 4 --seed 3');
   assert.equal(ended.code, 0, output);
   assert.equal(report.trials.length, 4);

@@ -1,6 +1,6 @@
 /**
- * The `cluster` commands on stub nodes: processes that listen and answer but are no cluster. What is
- * shown is how processes are started, found again, signalled and reported.
+ * The `cluster` commands on stub nodes: processes that listen and answer but are no cluster. What
+ * is shown is how processes are started, found again, signalled and reported.
  *
  * Every process that a test starts is killed by its record when the test ends.
  */
@@ -22,6 +22,8 @@ import { identify } from '../../tools/cluster/process-state.js';
 import { freeBasePort } from '../../tools/crash/free-ports.js';
 
 process.env.RINGRAFT_BINARY = fileURLToPath(new URL('stub-node.mjs', import.meta.url));
+
+const PATIENCE_MS = 60_000;
 
 interface Outcome {
   readonly code: ExitCode;
@@ -71,13 +73,21 @@ async function place(t: TestContext): Promise<{ cluster: Cluster; data: string; 
   return { cluster, data: `--data ${directory}`, ports: `--base-port ${base}` };
 }
 
+async function until(holds: () => boolean): Promise<void> {
+  const deadline = Date.now() + PATIENCE_MS;
+  while (!holds()) {
+    assert.ok(Date.now() < deadline, `still waiting: ${holds}`);
+    await sleep(10);
+  }
+}
+
 function columnOf(out: string, name: string): string[] {
   const [header = '', ...rows] = out.trim().split('\n');
   const column = header.trim().split(/ {2,}/).indexOf(name);
   return rows.map((row) => row.trim().split(/ {2,}/)[column] ?? '');
 }
 
-test('start returns when all serve and says how to talk; stop ends them and keeps the data', async (t) => {
+test('start returns when all serve and says how to talk; stop keeps the data', async (t) => {
   const { cluster, data, ports } = await place(t);
   const start = await ringraft(`start 3 ${data} ${ports} --sync batch`);
   assert.equal(start.code, ExitCode.ok, start.err);
@@ -198,14 +208,11 @@ test('run tells what happens, and ends the nodes and itself with 0 when asked', 
   const running = ringraft(`run 2 ${data} ${ports}`, ending.signal, (out) => {
     seen = out;
   });
-  const until = async (pattern: RegExp): Promise<void> => {
-    while (!pattern.test(seen)) await sleep(10);
-  };
-  await until(/Ctrl-C stops the cluster/);
+  await until(() => /Ctrl-C stops the cluster/.test(seen));
   await cluster.kill(2);
-  await until(/node 2 was killed/);
+  await until(() => /node 2 was killed/.test(seen));
   await cluster.start([2]);
-  await until(/node 2 was started[\s\S]*node 2 serves/);
+  await until(() => /node 2 was started[\s\S]*node 2 serves/.test(seen));
   ending.abort('SIGINT');
   const { code, out } = await running;
   assert.equal(code, ExitCode.ok);
@@ -213,19 +220,19 @@ test('run tells what happens, and ends the nodes and itself with 0 when asked', 
   assert.deepEqual(cluster.running(), []);
 });
 
-test('run ends by itself when the cluster was stopped elsewhere, and fails when all died', async (t) => {
+test('run ends with a cluster stopped elsewhere, and fails when all died', async (t) => {
   const { cluster, data, ports } = await place(t);
   let isUp = false;
   const watch = (out: string): void => {
     isUp = out.includes('Ctrl-C stops the cluster');
   };
   const first = ringraft(`run 1 ${data} ${ports}`, undefined, watch);
-  while (!isUp) await sleep(10);
+  await until(() => isUp);
   await cluster.stop(1, 30_000);
   assert.equal((await first).code, ExitCode.ok);
   isUp = false;
   const second = ringraft(`run ${data}`, undefined, watch);
-  while (!isUp) await sleep(10);
+  await until(() => isUp);
   process.kill(cluster.node(1).process?.pid as number, 'SIGKILL');
   const { code, out, err } = await second;
   assert.equal(code, ExitCode.failed);
@@ -243,11 +250,12 @@ test('logs shows the end of each log, and marks whose line it is', async (t) => 
   );
   const ending = new AbortController();
   let seen = '';
-  const following = ringraft(`logs 1 -f -n 0 ${data}`, ending.signal, (out) => {
+  const following = ringraft(`logs 1 -f ${data}`, ending.signal, (out) => {
     seen = out;
   });
+  await until(() => seen.includes('stub node 1: server'));
   await cluster.stop(1, 30_000);
-  while (!seen.includes('was asked to end')) await sleep(10);
+  await until(() => seen.includes('was asked to end'));
   ending.abort('SIGINT');
   assert.equal((await following).code, ExitCode.interrupted);
 });

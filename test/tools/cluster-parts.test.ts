@@ -166,7 +166,7 @@ test('a port that is taken is named with its purpose and its owner', async (t) =
 
 test('only sockets that listen on the port count as its owners', () => {
   const rows = [
-    '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode',
+    '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt uid timeout inode',
     '   0: 0100007F:1389 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 4711 1',
     '   1: 0100007F:1389 0100007F:9B8B 01 00000000:00000000 00:00000000 00000000 0 0 4712 1',
     '   2: 0100007F:9B8B 00000000:1389 0A 00000000:00000000 00:00000000 00000000 0 0 4713 1',
@@ -186,7 +186,7 @@ test('the end of a log starts at a whole line, and not before the last start', (
   assert.deepEqual(lastLines(log, 9), ['last'], 'what does not fit the window is left out');
 });
 
-test('a followed log hands on whole lines only, also those of several bytes a letter', async (t) => {
+test('a followed log hands on whole lines only, whatever letters they hold', async (t) => {
   const log = join(temporary(t), '1.log');
   writeFileSync(log, 'before\n');
   const seen: string[] = [];
@@ -224,7 +224,8 @@ test('a node is told its ports, its directory, all members and the flags', () =>
   assert.equal(
     nodeArguments(state, node, '/d').join(' '),
     'server --listen 127.0.0.1:6002 --node 2 ' +
-      '--cluster 127.0.0.1:6001,127.0.0.1:6002,127.0.0.1:6003 --data /d/2 --client 6102 --sync none',
+      '--cluster 127.0.0.1:6001,127.0.0.1:6002,127.0.0.1:6003 ' +
+      '--data /d/2 --client 6102 --sync none',
   );
 });
 

@@ -29,7 +29,7 @@ export const nodeFlags = {
   timing: handedOn(serverOptions.timing),
 } as const;
 
-/** The server's own rule and help, without its default: what is left out stays the node's choice. */
+/** The server's own rule and help; what is left out stays the node's choice. */
 function handedOn<T>({ rule, help }: ValueSpec<T>): ValueSpec<T> {
   return optional(rule, `for every node: ${help}`);
 }

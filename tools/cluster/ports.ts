@@ -1,6 +1,6 @@
 /**
- * Whether a port is free, and if not, whose it is: a node that could not listen would only say so in
- * its log.
+ * Whether a port is free, and if not, whose it is: a node that could not listen would only say so
+ * in its log.
  *
  * The answer is a courtesy and must never be relied on: another process may take the port a moment
  * later, and then the node's own error stands.

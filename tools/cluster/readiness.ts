@@ -23,8 +23,8 @@ export interface Patience {
 }
 
 /**
- * Resolves to the views of all nodes once those in `ids` serve. Without a running majority no leader
- * can be known: then an answer is enough. Rejects with a CommandError.
+ * Resolves to the views of all nodes once those in `ids` serve. Without a running majority no
+ * leader can be known: then an answer is enough. Rejects with a CommandError.
  */
 export async function waitServing(
   cluster: Cluster,

@@ -1,6 +1,6 @@
 /**
- * Starting a cluster for `start` and `run`: launch what is missing, wait until all of it serves, and
- * take it back when it does not, so that a failed start leaves nothing behind.
+ * Starting a cluster for `start` and `run`: launch what is missing, wait until all of it serves,
+ * and take it back when it does not, so that a failed start leaves nothing behind.
  *
  * It must never stop a node that was running before.
  */

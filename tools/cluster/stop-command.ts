@@ -1,6 +1,6 @@
 /**
- * `ringraft cluster stop`: ends all nodes gracefully. The data stays; a cluster that does not run is
- * no failure, since it is what was asked for.
+ * `ringraft cluster stop`: ends all nodes gracefully. The data stays; a cluster that does not run
+ * is no failure, since it is what was asked for.
  */
 
 import type { Invocation } from '../cli/command.js';

@@ -1,6 +1,6 @@
 /**
- * Stopping nodes for `stop`, `run` and `restart`: all at once, each given the time to end in its own
- * way, with a line for what is out of the ordinary.
+ * Stopping nodes for `stop`, `run` and `restart`: all at once, each given the time to end in its
+ * own way, with a line for what is out of the ordinary.
  */
 
 import type { Output } from '../cli/command.js';

@@ -1,7 +1,8 @@
 /**
  * What happened between two looks at a cluster, as short lines: who leads, who came, who went.
  *
- * A pure function of the two looks; it must never report a thing twice, nor one that did not change.
+ * A pure function of the two looks; it must never report a thing twice, nor one that did not
+ * change.
  */
 
 import { leaderOf, type NodeView } from './node-view.js';

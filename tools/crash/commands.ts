@@ -2,8 +2,8 @@
  * Which command a writer sends as its n-th: a pure function of writer and number, so that what must
  * be read back later needs no memory.
  *
- * Every key is written once, by one command, and its value names that command. Every counter is only
- * ever incremented, by one.
+ * Every key is written once, by one command, and its value names that command. Every counter is
+ * only ever incremented, by one.
  */
 
 import { COUNTERS } from './ledger.js';

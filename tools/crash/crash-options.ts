@@ -1,6 +1,6 @@
 /**
- * The options of `ringraft crash`, as data. The command table reads this to print a help page, so it
- * must import no code that does anything.
+ * The options of `ringraft crash`, as data. The command table reads this to print a help page, so
+ * it must import no code that does anything.
  */
 
 import { flag, type OptionValues, optional, value } from '../cli/command.js';

@@ -128,7 +128,7 @@ export function describeCrashRun(report: CrashReport): string {
   const lines = [
     '',
     `${trials.length} trials, ${report.nodes} nodes, seed ${report.seed}, ` +
-      `${Math.round(report.seconds)} s${report.flags.length === 0 ? '' : `, ${report.flags.join(' ')}`}`,
+      [`${Math.round(report.seconds)} s`, ...report.flags].join(' '),
     ...kinds.map((kind) => kindRow(kind, trials)).filter((row) => row !== ''),
     `  writes       ${report.acked} acknowledged, ${report.unknown} unknown, ` +
       `${report.refused} refused`,

@@ -1,6 +1,6 @@
 /**
- * What was written and what is known about it: one outcome for every command that a writer sent, and
- * for every counter how often it was certainly and perhaps incremented.
+ * What was written and what is known about it: one outcome for every command that a writer sent,
+ * and for every counter how often it was certainly and perhaps incremented.
  *
  *   sent ─▶ acked      the reply said done: it must be there from now on, for ever
  *        ─▶ refused    the reply said not executed: it must never be there

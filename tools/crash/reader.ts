@@ -1,6 +1,6 @@
 /**
- * Reads many keys back through one node by pipelined GETs, and does not give up while the node makes
- * any progress: reads change nothing, so each is repeated until it is answered.
+ * Reads many keys back through one node by pipelined GETs, and does not give up while the node
+ * makes any progress: reads change nothing, so each is repeated until it is answered.
  *
  * It must never decide whether a value is right; verify.ts does.
  */
