@@ -221,6 +221,13 @@ export class Raft {
     else this.state.reads.add(ids);
   }
 
+  /** Nobody waits for these reads any more: without a leader that answers they would pile up. */
+  forgetReads(ids: readonly number[]): void {
+    const forgotten = new Set(ids);
+    this.state.leaderReads.forget(forgotten);
+    this.state.reads.forget(forgotten);
+  }
+
   /** A submission is durable, with everything before it. */
   stored(ack: StorageAck, now: number): void {
     const { state } = this;

@@ -16,6 +16,14 @@ export type PendingRead =
   | { readonly local: readonly number[] }
   | { readonly reader: NodeId; readonly context: number };
 
+function withoutIds(reads: readonly PendingRead[], ids: ReadonlySet<number>): PendingRead[] {
+  return reads.flatMap((read): PendingRead[] => {
+    if (!('local' in read)) return [read];
+    const local = read.local.filter((id) => !ids.has(id));
+    return local.length > 0 ? [{ local }] : [];
+  });
+}
+
 export class LeaderReads {
   /** The newest round started; carried by every heartbeat and append. */
   round = 0;
@@ -24,8 +32,19 @@ export class LeaderReads {
   #waiting: PendingRead[] = [];
 
   add(read: PendingRead): void {
-    if ('reader' in read && this.#holds(read.reader, read.context)) return;
+    if ('reader' in read) {
+      if (this.#holds(read.reader, read.context)) return;
+      // A reader awaits one context at a time: what it asked before, it has given up.
+      const isOther = (one: PendingRead) => !('reader' in one) || one.reader !== read.reader;
+      this.#waiting = this.#waiting.filter(isOther);
+    }
     this.#waiting.push(read);
+  }
+
+  /** Nobody waits for these own reads any more. */
+  forget(ids: ReadonlySet<number>): void {
+    this.#inRound = withoutIds(this.#inRound, ids);
+    this.#waiting = withoutIds(this.#waiting, ids);
   }
 
   #holds(reader: NodeId, context: number): boolean {
@@ -82,6 +101,12 @@ export class ReaderReads {
 
   add(ids: readonly number[]): void {
     for (const id of ids) this.#waiting.push(id);
+  }
+
+  /** Nobody waits for these reads any more; a context without any is awaited no longer. */
+  forget(ids: ReadonlySet<number>): void {
+    this.#asked = this.#asked.filter((id) => !ids.has(id));
+    this.#waiting = this.#waiting.filter((id) => !ids.has(id));
   }
 
   /** The context whose answer is awaited, or null. */

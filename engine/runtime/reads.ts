@@ -84,7 +84,9 @@ export class Reads {
     if (now < this.#sweepAt) return;
     const known = this.#raft.leader !== NOBODY;
     const code = known ? ErrorNumber.timeout : ErrorNumber.noLeader;
-    for (const batch of this.#pending.takeExpired(now)) this.#refuse(batch, code);
+    const expired = this.#pending.takeExpired(now);
+    if (expired.length > 0) this.#raft.forgetReads(expired.map((batch) => batch.id));
+    for (const batch of expired) this.#refuse(batch, code);
     this.#sweepAt = this.#pending.count > 0 ? now + SWEEP_MS : Number.POSITIVE_INFINITY;
   }
 

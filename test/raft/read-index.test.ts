@@ -104,3 +104,43 @@ test('a new leader takes all reads over, in the order they came', () => {
   assert.deepEqual(reads.takeAll(), [1, 2]);
   assert.equal(reads.isWaiting, false);
 });
+
+test('a read that is forgotten is not asked for, and its context grants the others', () => {
+  const reads = new ReaderReads(100);
+  reads.add([1, 2]);
+  const context = reads.open();
+  reads.add([3]);
+  reads.forget(new Set([1, 3]));
+  assert.equal(reads.isWaiting, false);
+  assert.deepEqual(reads.answer(context), [2]);
+  reads.add([4]);
+  const given = reads.open();
+  reads.forget(new Set([4]));
+  assert.equal(reads.outstanding, null, 'nobody waits for this context');
+  reads.add([5]);
+  reads.open();
+  assert.deepEqual(reads.answer(given), []);
+});
+
+test('a leader forgets its own reads, waiting or in a round, and only those', () => {
+  const reads = new LeaderReads();
+  reads.add({ local: [1, 2] });
+  reads.add({ reader: nodeId(2), context: 1 });
+  reads.start(logIndex(5));
+  reads.add({ local: [3] });
+  reads.forget(new Set([1, 3]));
+  assert.equal(reads.wantsRound, false);
+  assert.deepEqual(reads.confirm(1)?.reads, [{ local: [2] }, { reader: 2, context: 1 }]);
+  assert.equal(reads.wantsRound, false, 'read 3 waited and is gone');
+});
+
+test('of each reader only its newest context waits', () => {
+  const reads = new LeaderReads();
+  for (const context of [7, 8, 9]) reads.add({ reader: nodeId(2), context });
+  reads.add({ reader: nodeId(3), context: 7 });
+  reads.start(logIndex(5));
+  assert.deepEqual(reads.confirm(1)?.reads, [
+    { reader: 2, context: 9 },
+    { reader: 3, context: 7 },
+  ]);
+});
