@@ -110,7 +110,7 @@ export class Forwards {
 
   /**
    * The leader's answer arrived: the batch, once; null for one that is not awaited. `appended` is
-   * how many entries it appended, null for a refusal: another number is an answer to something else.
+   * how many entries it appended, null for a refusal: another number is an answer to another batch.
    */
   answered(sending: number, from: NodeId, appended: number | null): HeldBatch | null {
     const sent = this.#sent.get(sending);

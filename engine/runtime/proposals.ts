@@ -3,8 +3,8 @@
  *
  * The leader appends at once and answers when the entry is applied here; a follower forwards, is
  * told index and term, and answers when *it* applies them, so the result comes from its own
- * machine. An error says truthfully whether the command can still be executed. Commands are executed
- * in the order in which they were proposed here: one that a younger one has overtaken is refused.
+ * machine. An error says truthfully whether the command can still be executed. Commands are run in
+ * the order in which they were proposed here: one that a younger one has overtaken is refused.
  */
 
 import { ErrorNumber } from '../errors.js';
@@ -175,8 +175,8 @@ export class Proposals {
   }
 
   /**
-   * A leader is known (again): what was held goes there, or is refused with its id. Answers that are
-   * about to come for younger batches are awaited first: each of them places its batch, or brings it
+   * A leader is known (again): what was held goes there, or is refused with its id. Answers that
+   * are about to come for younger batches are awaited first: each places its batch, or brings it
    * back into its order.
    */
   onLeaderKnown(now: number): void {
@@ -240,7 +240,7 @@ export class Proposals {
     if (batch === null) return;
     if (reply.code === 0) {
       const last = reply.first + batch.count - 1;
-      // Applied before the answer came: the results are gone, the commands are executed or replaced.
+      // Applied before the answer came: the results are gone, the commands executed or replaced.
       const tooLate = reply.first <= this.writes.claimedUpTo;
       const overtaken = !tooLate && this.writes.isOvertaken(reply.term);
       if (tooLate) this.refuse(batch.id, batch.count, ErrorNumber.outcomeUnknown);
