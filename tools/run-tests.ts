@@ -1,7 +1,7 @@
 /**
  * `npm test` runs this: lists `test/**\/*.test.ts` itself (Node 20 finds no .ts in a directory) and
- * runs each file in a process of its own through node:test, those that start clusters one at a time:
- * elections are timed. Arguments select files by substring.
+ * runs each file in a process of its own through node:test, those that start clusters one at a
+ * time: elections are timed. Arguments select files by substring.
  *
  * On a terminal it prints every test, elsewhere only failures, skipped tests and the last line,
  * `N passed, N failed, N skipped`. It fails when a test fails and when nothing ran.

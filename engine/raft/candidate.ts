@@ -27,7 +27,7 @@ import { type Incarnation, NOBODY, type NodeId, Role, type Term } from './types.
 export function campaign(state: CoreState): void {
   state.resetElectionTimer();
   if (!mayCampaign(state)) return;
-  // An election lasts as long as its vote takes to the disk: a slow sync must not start the next one.
+  // An election lasts as long as its vote takes to the disk: a slow sync starts no second one.
   if (state.role === Role.candidate && !state.hardStateDurable) return;
   if (state.options.preVote) becomePreCandidate(state);
   else becomeCandidate(state, false);

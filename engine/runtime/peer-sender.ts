@@ -2,9 +2,9 @@
  * Sends the core's messages, with entry bytes attached to appends: from the arena when they are in
  * memory, from disk when they are not.
  *
- * The core sizes an append by an estimate: one that turns out too large for a frame, or for what the
- * disk gives at once, leaves in parts. Appends to one peer keep their order: one that waits for the
- * disk holds back those behind it. This file never decides which entries a peer needs.
+ * The core sizes an append by an estimate: one that turns out too large for a frame, or for what
+ * the disk gives at once, leaves in parts. Appends to one peer keep their order: one that waits for
+ * the disk holds back those behind it. This file never decides which entries a peer needs.
  */
 
 import { type AppendRequest, type Message, MessageKind } from '../raft/message.js';

@@ -57,8 +57,8 @@ export class PendingWrites {
   }
 
   /**
-   * Whether an entry appended in `term` that is not applied yet never will be: terms only grow along
-   * a log, and one of a later term is committed before it.
+   * Whether an entry appended in `term` that is not applied yet never will be: terms only grow
+   * along a log, and one of a later term is committed before it.
    */
   isOvertaken(term: number): boolean {
     return term < this.#claimedTerm;

@@ -1,6 +1,6 @@
 /**
- * The bookkeeping of the pipelined interface, against rings in one thread: each operation is answered
- * once, whatever order parts, refusals and expiry come in, and `inflight` returns to 0.
+ * The bookkeeping of the pipelined interface, against rings in one thread: each operation is
+ * answered once, whatever order parts, refusals and expiry come in, and `inflight` returns to 0.
  */
 
 import assert from 'node:assert/strict';

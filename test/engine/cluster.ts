@@ -1,8 +1,8 @@
 /**
  * A few nodes in this process, on real threads and sockets, in memory or in a temporary directory.
  *
- * Times are generous: these tests ask what happens, never how fast. Whatever is opened here is closed
- * and removed by `dispose`, also when a test fails.
+ * Times are generous: these tests ask what happens, never how fast. Whatever is opened here is
+ * closed and removed by `dispose`, also when a test fails.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * Several groups on shared threads: four groups on two workers per node, one log, one connection per
- * pair of nodes. What happens to one group is no business of the others.
+ * Several groups on shared threads: four groups on two workers per node, one log, one connection
+ * per pair of nodes. What happens to one group is no business of the others.
  */
 
 import assert from 'node:assert/strict';

@@ -1,6 +1,7 @@
 /**
- * Both halves of a machine hosted on the main thread, joined by rings in one thread: every entry once
- * and in order, from the arena and inline, in pieces that fit; rejections, exceptions, queries.
+ * Both halves of a machine hosted on the main thread, joined by rings in one thread: every entry
+ * once and in order, from the arena and inline, in pieces that fit; rejections, exceptions,
+ * queries.
  */
 
 import assert from 'node:assert/strict';

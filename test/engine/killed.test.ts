@@ -1,6 +1,6 @@
 /**
- * Nodes that end without a word: kill -9 and restart, a directory held by another process, a log that
- * can no longer be written.
+ * Nodes that end without a word: kill -9 and restart, a directory held by another process, a log
+ * that can no longer be written.
  */
 
 import assert from 'node:assert/strict';

@@ -1,6 +1,6 @@
 /**
- * The state machine of the engine tests: a running total that proves how it was called. An entry out
- * of order or applied twice makes it throw, which stops the group and fails the test.
+ * The state machine of the engine tests: a running total that proves how it was called. An entry
+ * out of order or applied twice makes it throw, which stops the group and fails the test.
  *
  * JavaScript, because worker threads of the compiled build load it. Commands are text: `add N`,
  * `reject TEXT`, `throw`, `throw on NODE`, `large BYTES`, `spin MS` (counts, slowly), `context`.

@@ -1,6 +1,6 @@
 /**
- * One node in a process of its own, for tests that block, limit or kill it. Commands arrive over the
- * channel to the parent and are answered in the order in which they finish.
+ * One node in a process of its own, for tests that block, limit or kill it. Commands arrive over
+ * the channel to the parent and are answered in the order in which they finish.
  *
  * JavaScript on the compiled engine, so that it starts fast and without a loader.
  */
@@ -44,7 +44,9 @@ const operations = {
     return answers;
   },
   proposeAll: ({ group, command, count }) => proposeAll(engine.group(group), command, count),
-  /** From now on no file of this process may grow past `bytes`: the next append to the log fails. */
+  /**
+   * From now on no file of this process may grow past `bytes`: the next append to the log fails.
+   */
   limitFiles({ bytes }) {
     execFileSync('prlimit', ['--pid', String(process.pid), `--fsize=${bytes}`]);
   },

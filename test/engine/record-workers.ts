@@ -1,6 +1,6 @@
 /**
- * Keeps hold of every worker thread that is started after this module was loaded, so that a test can
- * end one behind the engine's back. Modules that import `Worker` see the replacement at once.
+ * Keeps hold of every worker thread that is started after this module was loaded, so that a test
+ * can end one behind the engine's back. Modules that import `Worker` see the replacement at once.
  */
 
 import { createRequire, syncBuiltinESMExports } from 'node:module';

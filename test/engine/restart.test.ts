@@ -1,5 +1,6 @@
 /**
- * What a node keeps on disk: restarts of all nodes, catching up, and a replica that lost everything.
+ * What a node keeps on disk: restarts of all nodes, catching up, and a replica that lost
+ * everything.
  */
 
 import assert from 'node:assert/strict';
