@@ -15,6 +15,8 @@ import type { BatchPart } from './pending-writes.js';
 /** Answers are handed on before they grow past this; a single one may be larger. */
 const ANSWER_BYTES_MAX = 64 * 1024;
 
+const QUERY_LENGTH_BYTES = 4;
+
 export interface HostEvents {
   /** Entries up to `last` are applied and their results handed on. */
   applied(last: number): void;
@@ -34,11 +36,21 @@ export interface MachineHost {
 export class InWorkerHost implements MachineHost {
   readonly #machine: StateMachine;
   readonly #answers = new ResultWriter();
+  readonly #hasRoom: () => boolean;
+  /** Batches to be answered; the first from its query `#next` on, which lies at byte `#at`. */
+  readonly #asked: ReadBatch[] = [];
+  #next = 0;
+  #at = 0;
   #events: HostEvents | null = null;
   #cursor: ApplyCursor | null = null;
 
-  constructor(machine: StateMachine) {
+  /**
+   * `hasRoom` says whether whoever takes the answers has room for more. Queries are small and
+   * answers may be large: without it a few kilobytes of queries could fill the memory.
+   */
+  constructor(machine: StateMachine, hasRoom: () => boolean = () => true) {
     this.#machine = machine;
+    this.#hasRoom = hasRoom;
   }
 
   attach(events: HostEvents): void {
@@ -62,14 +74,37 @@ export class InWorkerHost implements MachineHost {
   }
 
   query(batch: ReadBatch): void {
-    const { queries, count } = batch;
-    let at = 0;
-    for (let i = 0; i < count; i += 1) {
-      const length = queries.readUInt32LE(at);
-      this.#answer(batch, i, queries.subarray(at + 4, at + 4 + length));
-      at += 4 + length;
+    this.#asked.push(batch);
+    this.goOn();
+  }
+
+  /** Queries wait until there is room for their answers: call `goOn` again. */
+  get isWaiting(): boolean {
+    return this.#asked.length > 0;
+  }
+
+  /** Answers what was asked, while there is room. */
+  goOn(): void {
+    for (let batch = this.#asked[0]; batch !== undefined; batch = this.#asked[0]) {
+      if (!this.#answerBatch(batch)) return;
+      this.#asked.shift();
+      this.#next = 0;
+      this.#at = 0;
     }
-    this.#handOn(batch, count);
+  }
+
+  /** False when it had to stop for want of room. */
+  #answerBatch(batch: ReadBatch): boolean {
+    const { queries, count } = batch;
+    while (this.#next < count && this.#hasRoom()) {
+      const start = this.#at + QUERY_LENGTH_BYTES;
+      const end = start + queries.readUInt32LE(this.#at);
+      this.#answer(batch, this.#next, queries.subarray(start, end));
+      this.#at = end;
+      this.#next += 1;
+    }
+    this.#handOn(batch, this.#next);
+    return this.#next === count;
   }
 
   #answer(batch: ReadBatch, which: number, query: Uint8Array): void {

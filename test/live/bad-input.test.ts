@@ -146,6 +146,26 @@ test('a client that never reads is stopped, then closed; memory stays', {
   deaf.close();
 });
 
+test('small requests for large answers fill no memory', { skip: noProc }, async () => {
+  const client = new RawClient(port);
+  await client.ask(array('SET', 'huge', Buffer.alloc(900_000, 'x')));
+  const small = array('EXISTS', 'huge');
+  client.send(Buffer.concat(Array.from({ length: 200 }, () => small)));
+  await client.replies(200);
+  client.socket.pause();
+  const before = residentBytes();
+  const large = array('GET', 'huge');
+  client.send(Buffer.concat(Array.from({ length: 1500 }, () => large)));
+  let most = 0;
+  for (let i = 0; i < 30; i += 1) {
+    await sleep(50);
+    most = Math.max(most, residentBytes() - before);
+  }
+  client.close();
+  assert.ok(most < 300 * 1024 * 1024, `grew by ${most} bytes`);
+  assert.equal((await exchange(port, 'PING\r\n', 1))[0], '+PONG\r\n');
+});
+
 test('a request that is never ended, and a silent client, are closed in time', async () => {
   const partial = new RawClient(port);
   partial.send('*2\r\n$3\r\nGET\r\n$5\r\nab');

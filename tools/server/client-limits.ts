@@ -49,4 +49,4 @@ export const DEFAULT_CLIENT_LIMITS: ClientLimits = {
  * Results that were asked for before the output was full may carry it past its limit; past this
  * many times the limit the connection is closed.
  */
-export const OUTPUT_OVERRUN = 4;
+export const OUTPUT_OVERRUN = 16;

@@ -19,7 +19,7 @@ import { ReplyQueue, SlotFlag } from './reply-queue.js';
 import { isFiguresShape, type StatusReplies } from './status-replies.js';
 
 /** A reply of unknown size is taken for this large; every smaller one lowers it. */
-const READ_REPLY_BYTES_EXPECTED = 64 * 1024;
+const READ_REPLY_BYTES_EXPECTED = 256 * 1024;
 
 export class OwedReplies implements CompletionSink {
   /** Replies whose turn has come. */
