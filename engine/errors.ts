@@ -115,6 +115,8 @@ export const ERROR_KINDS: { readonly [N in ErrorNumber]: ErrorKind } = {
 export interface ErrorDetails {
   /** Node id of the leader, when one is known. */
   readonly leader?: NodeId;
+  /** Said in place of the general text of this error, where another one is truer. */
+  readonly text?: string;
   readonly detail?: string;
   readonly cause?: unknown;
   /** The state machine's own bytes, for `ERR_REJECTED`. */
@@ -140,7 +142,7 @@ export class RingraftError extends Error {
         : ` (leader: node ${details.leader})`;
     const detail = details.detail === undefined ? '' : `: ${details.detail}`;
     super(
-      `${kind.text}${detail}${hint}`,
+      `${details.text ?? kind.text}${detail}${hint}`,
       details.cause === undefined ? undefined : { cause: details.cause },
     );
     this.name = 'RingraftError';

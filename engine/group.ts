@@ -10,6 +10,16 @@ import { decodeConfiguration } from '../codec/configuration.js';
 import { monotonicMs } from '../io/clock.js';
 import type { StatusPage } from '../workers/status-page.js';
 import {
+  checkBytes,
+  checkCommands,
+  checkForward,
+  checkIndex,
+  checkOptions,
+  checkSignal,
+  checkTimeout,
+  consistencyOf,
+} from './call-arguments.js';
+import {
   type BatchOptions,
   CHANNEL_BUSY,
   CHANNEL_CLOSED,
@@ -18,7 +28,6 @@ import {
   type CompletionSink,
 } from './channel.js';
 import { ErrorNumber, RingraftError } from './errors.js';
-import { LIMITS } from './limits.js';
 import { nodeId } from './raft/types.js';
 import { Consistency } from './runtime/reads.js';
 import { type GroupStatus, type MemberStatus, membersOf, standingInWords } from './status.js';
@@ -126,6 +135,7 @@ export class Group extends EventEmitter<GroupEvents> {
 
   /** Proposes one command and resolves with the state machine's answer. */
   async propose(command: Uint8Array, options: ProposeOptions = {}): Promise<Buffer> {
+    checkBytes('command', command);
     const [result] = await this.proposeMany([command], options);
     if (result === undefined) throw new RingraftError(ErrorNumber.closed);
     if (!result.ok) throw result.error;
@@ -140,9 +150,12 @@ export class Group extends EventEmitter<GroupEvents> {
     commands: readonly Uint8Array[],
     options: ProposeOptions = {},
   ): Promise<ProposeResult[]> {
-    const { linearizable } = Consistency;
+    checkCommands(commands);
+    checkOptions(options);
+    const { forward = true } = options;
+    checkForward(forward);
     let busy = false;
-    const batch = this.#batchOptions(options, options.forward ?? true, linearizable);
+    const batch = this.#batchOptions(options, forward, Consistency.linearizable);
     return this.#collect(commands.length, options.signal, (sink, i) => {
       const command = commands[i] as Uint8Array;
       // A later one must not be executed without those before it.
@@ -155,7 +168,9 @@ export class Group extends EventEmitter<GroupEvents> {
 
   /** Asks the state machine; linearizable unless `consistency` says otherwise. */
   async read(query: Uint8Array, options: ReadOptions = {}): Promise<Buffer> {
-    const consistency = Consistency[options.consistency ?? 'linearizable'];
+    checkBytes('query', query);
+    checkOptions(options);
+    const consistency = consistencyOf(options.consistency ?? 'linearizable');
     if (!this.#readIndex && consistency === Consistency.linearizable) {
       const detail = 'enableReadIndex is false: only reads with consistency "local" are served';
       throw new RingraftError(ErrorNumber.invalidOptions, { detail });
@@ -176,11 +191,13 @@ export class Group extends EventEmitter<GroupEvents> {
     return { deadline, mayForward, consistency, behindWrites: false };
   }
 
-  #deadline({ timeoutMs = this.#timeoutMs }: CallOptions): number {
-    if (timeoutMs > 0 && timeoutMs <= LIMITS.timeoutMsMax) return monotonicMs() + timeoutMs;
-    const rule = `more than 0 and at most ${LIMITS.timeoutMsMax}`;
-    const detail = `timeoutMs is ${timeoutMs}, must be ${rule}`;
-    throw new RingraftError(ErrorNumber.invalidOptions, { detail });
+  /** When the call ends; its options are checked here, in every call. */
+  #deadline(options: CallOptions): number {
+    checkOptions(options);
+    const { timeoutMs = this.#timeoutMs, signal } = options;
+    checkTimeout(timeoutMs);
+    checkSignal(signal);
+    return monotonicMs() + timeoutMs;
   }
 
   #collect(
@@ -227,6 +244,7 @@ export class Group extends EventEmitter<GroupEvents> {
 
   /** Resolves once entries up to `index` are applied here. */
   async waitForApplied(index: number, options: CallOptions = {}): Promise<void> {
+    checkIndex(index);
     await this.#poll(options, ErrorNumber.timeout, () => this.#page.read().appliedIndex >= index);
   }
 
