@@ -1,0 +1,86 @@
+/**
+ * What callers hand to a group, checked before anything of it is taken: bytes, times, indexes,
+ * consistency. Each refusal names the value, the rule and the remedy.
+ *
+ * TypeScript says all of this already; this file is for callers without it. It must never change
+ * or copy what it checks.
+ */
+
+import { ErrorNumber, RingraftError } from './errors.js';
+import { LIMITS } from './limits.js';
+import { Consistency } from './runtime/reads.js';
+
+const SHOWN_CHARACTERS_MAX = 40;
+
+function refuse(detail: string): never {
+  throw new RingraftError(ErrorNumber.invalidOptions, {
+    text: 'an argument is not valid, nothing was sent',
+    detail,
+  });
+}
+
+/** A value as a message can show it: short, and told apart from a text that looks the same. */
+export function shown(value: unknown): string {
+  if (typeof value === 'string') {
+    const whole = value.length <= SHOWN_CHARACTERS_MAX;
+    return JSON.stringify(whole ? value : `${value.slice(0, SHOWN_CHARACTERS_MAX)}…`);
+  }
+  if (typeof value === 'function') return 'a function';
+  if (typeof value !== 'object' || value === null) return String(value);
+  const kind = value.constructor?.name ?? 'Object';
+  return `${/^[AEIO]/.test(kind) ? 'an' : 'a'} ${kind}`;
+}
+
+export function checkBytes(name: string, value: unknown): asserts value is Uint8Array {
+  if (value instanceof Uint8Array) return;
+  const remedy = 'Buffer.from(text) makes one of a text';
+  refuse(`${name} is ${shown(value)}, must be a Uint8Array such as a Buffer; ${remedy}`);
+}
+
+/** All of them, before the first is taken: a call that is refused executes nothing. */
+export function checkCommands(commands: unknown): asserts commands is readonly Uint8Array[] {
+  if (!Array.isArray(commands)) {
+    refuse(
+      `commands is ${shown(commands)}, must be an array of Uint8Array; propose takes a single one`,
+    );
+  }
+  for (let i = 0; i < commands.length; i += 1) checkBytes(`commands[${i}]`, commands[i]);
+}
+
+export function checkOptions(options: unknown): void {
+  if (typeof options === 'object' && options !== null && !Array.isArray(options)) return;
+  refuse(`options is ${shown(options)}, must be an object such as { timeoutMs: 1000 }`);
+}
+
+export function checkTimeout(timeoutMs: unknown): asserts timeoutMs is number {
+  const isTime = typeof timeoutMs === 'number' && timeoutMs > 0;
+  if (isTime && timeoutMs <= LIMITS.timeoutMsMax) return;
+  const rule = `must be a number of milliseconds, more than 0 and at most ${LIMITS.timeoutMsMax}`;
+  refuse(`timeoutMs is ${shown(timeoutMs)}, ${rule}; leave it out for the engine's own`);
+}
+
+export function checkSignal(signal: unknown): asserts signal is AbortSignal | undefined {
+  if (signal === undefined || signal instanceof AbortSignal) return;
+  const remedy = 'give controller.signal or AbortSignal.timeout(ms)';
+  refuse(`signal is ${shown(signal)}, must be an AbortSignal; ${remedy}`);
+}
+
+export function checkForward(forward: unknown): asserts forward is boolean {
+  if (typeof forward === 'boolean') return;
+  refuse(`forward is ${shown(forward)}, must be true or false; leave it out to forward`);
+}
+
+export function checkIndex(index: unknown): asserts index is number {
+  if (Number.isSafeInteger(index) && (index as number) >= 0) return;
+  const remedy = 'status().commitIndex is one';
+  refuse(`index is ${shown(index)}, must be a whole number from 0; ${remedy}`);
+}
+
+/** The number that crosses threads, of the word that callers use. */
+export function consistencyOf(word: unknown): Consistency {
+  if (typeof word === 'string' && Object.hasOwn(Consistency, word)) {
+    return Consistency[word as keyof typeof Consistency];
+  }
+  const words = Object.keys(Consistency).join(', ');
+  return refuse(`consistency is ${shown(word)}, must be one of ${words}; leave it out to see all`);
+}
