@@ -65,7 +65,6 @@ export class GroupAgent {
   readonly #fromPeers: RingConsumer;
   readonly #stored: RingConsumer;
   readonly #loaded: RingConsumer;
-  readonly #toPeers: RingProducer;
   readonly #storage: RingStoragePort;
   readonly #oldLog: RingLogReaderPort;
   readonly #completions: RingCompletionPort;
@@ -95,11 +94,10 @@ export class GroupAgent {
     this.#fromPeers = new RingConsumer(memory.fromPeers);
     this.#stored = new RingConsumer(memory.stored);
     this.#loaded = new RingConsumer(memory.loaded);
-    this.#toPeers = new RingProducer(memory.toPeers);
     this.#storage = new RingStoragePort(new RingProducer(memory.persist));
     this.#oldLog = new RingLogReaderPort(new RingProducer(memory.loads));
     this.#completions = new RingCompletionPort(new RingProducer(memory.completions));
-    this.#network = new RingNetworkPort(group, this.#toPeers);
+    this.#network = new RingNetworkPort(group, new RingProducer(memory.toPeers));
     const ports = {
       storage: this.#storage,
       network: this.#network,
@@ -129,6 +127,7 @@ export class GroupAgent {
   /** When this group must be looked at again though nothing arrives. */
   get deadline(): number {
     const waiting =
+      this.#network.isWaiting ||
       this.#storage.producer.isWaiting ||
       this.#oldLog.producer.isWaiting ||
       this.#completions.producer.isWaiting ||
@@ -147,7 +146,16 @@ export class GroupAgent {
     if (now >= this.runtime.deadline) this.runtime.tick(now);
     this.#moreWork = this.runtime.turn(now);
     if (!this.runtime.failed) this.#inWorker?.goOn();
+    this.#refuseUnsent(now);
     this.#publish();
+  }
+
+  /** Proposals that found no room on the way to the leader are refused as busy: never executed. */
+  #refuseUnsent(now: number): void {
+    for (const { to, forwardId } of this.#network.takeUnsentForwards()) {
+      const busy = { code: ErrorNumber.busy, first: 0, count: 0, term: 0, leader: to };
+      this.runtime.onForwardReply(to, { forwardId, ...busy }, now);
+    }
   }
 
   /** Acts on what peers sent, so that their flood never keeps the inbox of this node shut. */
@@ -158,7 +166,7 @@ export class GroupAgent {
 
   #publish(): void {
     if (this.#storage.producer.publish()) this.#bells.io.ring();
-    if (this.#toPeers.commit()) this.#bells.transport.ring();
+    if (this.#network.publish()) this.#bells.transport.ring();
     if (this.#oldLog.producer.publish()) this.#bells.bulk.ring();
     this.#status.write(this.runtime);
     if (this.#completions.producer.publish()) this.#bells.main.ring();

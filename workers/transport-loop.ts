@@ -6,7 +6,14 @@
  * look at what they say; only heartbeat frames, which carry many groups, are taken apart.
  */
 
-import type { FrameKind } from '../codec/frames/frame-format.js';
+import {
+  decodeForward,
+  encodeForwarded,
+  FORWARDED_BYTES,
+  ForwardOutcome,
+  forwardNumber,
+} from '../codec/frames/forward-codec.js';
+import { FrameKind } from '../codec/frames/frame-format.js';
 import type { Hello } from '../codec/frames/handshake.js';
 import {
   decodeMessages,
@@ -17,7 +24,7 @@ import {
   messageHeaderBytes,
 } from '../codec/frames/message-codec.js';
 import type { Message } from '../engine/raft/message.js';
-import { type NodeId, nodeId } from '../engine/raft/types.js';
+import { logIndex, NOBODY, type NodeId, nodeId, term } from '../engine/raft/types.js';
 import { ArenaView } from '../engine/runtime/arena.js';
 import { SendResult } from '../io/net/peer-handlers.js';
 import type { PeerLinks } from '../io/net/peer-links.js';
@@ -45,6 +52,8 @@ interface TransportGroup {
 }
 
 const RECORDS_PER_TURN = 256;
+/** How soon a ring without room for UP and DOWN is looked at again: nobody rings for its room. */
+const ROOM_RETRY_MS = 2;
 
 export class TransportLoop {
   readonly #self: NodeId;
@@ -53,6 +62,7 @@ export class TransportLoop {
   readonly #incarnations = new Map<NodeId, number>();
   #links: PeerLinks | null = null;
   #publishing = false;
+  #retry: NodeJS.Timeout | null = null;
   /** Frames that a full ring dropped: Raft asks again. */
   droppedFrames = 0;
 
@@ -88,7 +98,6 @@ export class TransportLoop {
       }, RECORDS_PER_TURN);
     }
     if (taken > 0) this.#links?.flush();
-    if (this.#groups.some((group) => group.control.isWaiting)) this.#publishSoon();
     return taken;
   }
 
@@ -104,7 +113,25 @@ export class TransportLoop {
     const frameKind = record.frameKind as FrameKind;
     const token = slab?.token ?? 0;
     const result = this.#links?.send(to, frameKind, body, slab?.bytes ?? null, null, token);
-    if (result !== SendResult.queued) this.#pool.give(token);
+    if (result === SendResult.queued) return;
+    this.#pool.give(token);
+    if (frameKind === FrameKind.forward) this.#answerUnsent(group, to, view, record.bodyAt);
+  }
+
+  /**
+   * A forward that cannot be sent is answered here, as the other node would: busy, so certainly not
+   * executed. Otherwise whoever proposed would wait for an answer that never comes.
+   */
+  #answerUnsent(group: TransportGroup, to: NodeId, view: DataView, at: number): void {
+    const answer = busyAnswer(messageGroup(view, at), forwardNumber(view, at));
+    const fill = (bytes: Buffer, into: DataView, start: number): void => {
+      const life = this.#incarnations.get(to) ?? 0;
+      writePeerHeader(into, start, to, FrameKind.forwarded, life);
+      bytes.set(answer, start + FRAME_RECORD_BYTES);
+    };
+    const length = FRAME_RECORD_BYTES + answer.length;
+    group.control.put(PeerRecordKind.frame, length, fill, () => fill);
+    this.#publishSoon();
   }
 
   #copyInline(memory: Buffer, start: number, end: number): { token: number; bytes: Buffer } {
@@ -181,6 +208,15 @@ export class TransportLoop {
     }
     const at = this.#claim(group, peer, kind, length);
     if (at !== RING_FULL) group.incoming.bytes.set(bytes.subarray(offset, offset + length), at);
+    else if (kind === FrameKind.forward) this.#refuseForward(peer, view, offset, length);
+  }
+
+  /** No room for a peer's proposals: it is told at once that they were not taken. */
+  #refuseForward(peer: NodeId, view: DataView, offset: number, length: number): void {
+    const forward = decodeForward(view, offset, length);
+    if (forward === null) return;
+    this.#links?.send(peer, FrameKind.forwarded, busyAnswer(forward.group, forward.forwardId));
+    this.#links?.flush();
   }
 
   #routeMessage(peer: NodeId, number: number, message: Message): void {
@@ -210,7 +246,26 @@ export class TransportLoop {
     this.#publishing = true;
     queueMicrotask(() => {
       this.#publishing = false;
-      for (const group of this.#groups) if (group.control.publish()) group.bell.ring();
+      this.#publish();
     });
   }
+
+  #publish(): void {
+    for (const group of this.#groups) if (group.control.publish()) group.bell.ring();
+    const waits = this.#groups.some((group) => group.control.isWaiting);
+    if (!waits || this.#retry !== null) return;
+    // It keeps no thread alive: a group that has ended never makes room again.
+    this.#retry = setTimeout(() => {
+      this.#retry = null;
+      this.#publish();
+    }, ROOM_RETRY_MS).unref();
+  }
+}
+
+function busyAnswer(group: number, forwardId: number): Uint8Array {
+  const bytes = new Uint8Array(FORWARDED_BYTES);
+  const outcome = ForwardOutcome.busy;
+  const nothing = { count: 0, firstIndex: logIndex(0), term: term(0), leaderHint: NOBODY };
+  encodeForwarded({ group, forwardId, outcome, ...nothing }, new DataView(bytes.buffer), 0);
+  return bytes;
 }

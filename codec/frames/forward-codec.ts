@@ -80,6 +80,11 @@ export function encodeForwardHeader(forward: Forward, view: DataView, offset: nu
   return FORWARD_HEADER_BYTES;
 }
 
+/** The forward id in a header that was made here. */
+export function forwardNumber(view: DataView, offset: number): number {
+  return view.getUint32(offset + OFFSET_FORWARD_ID, true);
+}
+
 /** The forward in `[offset, offset + length)`, its slab after `FORWARD_HEADER_BYTES`; or null. */
 export function decodeForward(view: DataView, offset: number, length: number): Forward | null {
   if (length < FORWARD_HEADER_BYTES) return null;

@@ -154,10 +154,20 @@ export class RingCompletionPort implements CompletionPort {
  * Room in the ring that only small frames may take: heartbeats and votes are never behind entries.
  */
 const CONTROL_SHARE_BYTES = 64 * 1024;
+const NO_FORWARDS: readonly UnsentForward[] = [];
+
+/** A forward that did not leave this node: its commands were certainly not executed. */
+export interface UnsentForward {
+  readonly to: NodeId;
+  readonly forwardId: number;
+}
 
 export class RingNetworkPort implements NetworkPort {
   readonly #group: number;
   readonly #ring: RingProducer;
+  #unsent: UnsentForward[] = [];
+  /** Answers to forwards that found no room: lost ones would end as outcome unknown. */
+  #replies: { readonly to: NodeId; readonly reply: ForwardReply }[] = [];
   /** Messages that were lost because the ring was full. */
   dropped = 0;
 
@@ -214,7 +224,10 @@ export class RingNetworkPort implements NetworkPort {
 
   sendForward(to: NodeId, forwardId: number, count: number, slab: Uint8Array): void {
     const at = this.#claimInline(sendBytes(FORWARD_HEADER_BYTES, 0) + slab.length);
-    if (at === RING_FULL) return;
+    if (at === RING_FULL) {
+      this.#unsent.push({ to, forwardId });
+      return;
+    }
     const { view, bytes } = this.#ring;
     const bodyAt = writeSendHeader(view, at, to, FrameKind.forward, FORWARD_HEADER_BYTES, 0);
     const group = this.#group;
@@ -222,12 +235,38 @@ export class RingNetworkPort implements NetworkPort {
     bytes.set(slab, afterBody(bodyAt, FORWARD_HEADER_BYTES));
   }
 
+  /** Forwards that found no room since this was last asked: whoever waits is told to try again. */
+  takeUnsentForwards(): readonly UnsentForward[] {
+    if (this.#unsent.length === 0) return NO_FORWARDS;
+    const unsent = this.#unsent;
+    this.#unsent = [];
+    return unsent;
+  }
+
   sendForwardReply(to: NodeId, reply: ForwardReply): void {
-    const at = this.#ring.tryClaim(PeerRecordKind.send, sendBytes(FORWARDED_BYTES, 0));
-    if (at === RING_FULL) {
-      this.dropped += 1;
-      return;
+    if (this.#replies.length > 0 || !this.#tryReply(to, reply)) this.#replies.push({ to, reply });
+  }
+
+  /** Answers wait for room: the owner must not sleep without a deadline. */
+  get isWaiting(): boolean {
+    return this.#replies.length > 0;
+  }
+
+  /** Publishes this turn's records, answers that had to wait among them. */
+  publish(): boolean {
+    let sent = 0;
+    while (sent < this.#replies.length) {
+      const { to, reply } = this.#replies[sent] as { to: NodeId; reply: ForwardReply };
+      if (!this.#tryReply(to, reply)) break;
+      sent += 1;
     }
+    this.#replies.splice(0, sent);
+    return this.#ring.commit();
+  }
+
+  #tryReply(to: NodeId, reply: ForwardReply): boolean {
+    const at = this.#ring.tryClaim(PeerRecordKind.send, sendBytes(FORWARDED_BYTES, 0));
+    if (at === RING_FULL) return false;
     const { view } = this.#ring;
     const bodyAt = writeSendHeader(view, at, to, FrameKind.forwarded, FORWARDED_BYTES, 0);
     const outcome = outcomeOf(reply.code);
@@ -242,6 +281,7 @@ export class RingNetworkPort implements NetworkPort {
       leaderHint: reply.leader,
     };
     encodeForwarded(answer, view, bodyAt);
+    return true;
   }
 
   mark(): number {
