@@ -100,7 +100,7 @@ function parseValues(
     if (token.kind === 'option') takeOption(token, last.options, options, problems);
   }
   const positionals = tokens.flatMap((token) => (token.kind === 'positional' ? [token.value] : []));
-  checkPositionals(last, positionals, problems);
+  checkPositionals(last, positionals, wordsOfUnknown(tokens, last.options), problems);
   for (const [name, spec] of Object.entries(last.options)) {
     const missing = spec.kind === 'value' && spec.required && options[name] === undefined;
     const mentioned = tokens.some((token) => token.kind === 'option' && token.name === name);
@@ -168,12 +168,27 @@ function takeOption(
   }
 }
 
-function checkPositionals(last: Command, given: readonly string[], problems: string[]): void {
+/** Words that follow an option nobody knows: they may be meant as its value, mistyped with it. */
+function wordsOfUnknown(tokens: readonly Token[], table: OptionTable): string[] {
+  return tokens.flatMap((token, at) => {
+    const before = tokens[at - 1];
+    if (token.kind !== 'positional' || before?.kind !== 'option') return [];
+    return Object.hasOwn(table, before.name) || before.value !== undefined ? [] : [token.value];
+  });
+}
+
+function checkPositionals(
+  last: Command,
+  given: readonly string[],
+  doubtful: readonly string[],
+  problems: string[],
+): void {
   const { min, max, usage } = last.positionals;
   if (given.length < min) {
     problems.push(`${usage} is missing: ${last.name} takes ${usage}`);
   }
-  for (const extra of given.slice(max)) {
+  const meant = given.filter((word) => !doubtful.includes(word));
+  for (const extra of meant.slice(max)) {
     problems.push(
       max === 0
         ? `"${extra}" is too much: ${last.name} takes options only`
