@@ -17,6 +17,14 @@ const KIND_NAMES = new Map<number, string>(
   Object.entries(BlockKind).map(([name, kind]) => [kind, name]),
 );
 
+/** False for a file without a segment's header: another file, or a segment not begun yet. */
+export function isSegment(disk: Disk, path: string): boolean {
+  const probe = new SegmentReader(disk, path, 0, SECTOR_BYTES);
+  const header = probe.header();
+  probe.release();
+  return header !== null;
+}
+
 /**
  * Lines that describe the segment file at `path`. Throws the disk's error when it cannot be read.
  */

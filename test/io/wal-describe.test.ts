@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { describeSegment } from '../../io/wal/describe.js';
+import { describeSegment, isSegment } from '../../io/wal/describe.js';
 import { DIRECTORY, newDisk, openWal, run, Submitter } from './wal-harness.js';
 
 const FIRST = `${DIRECTORY}/0000000000000001.wal`;
@@ -76,4 +76,6 @@ test('another format version and a file that is no segment say so', () => {
     text(disk, `${DIRECTORY}/note`),
     `\n${DIRECTORY}/note: no segment header (5 bytes)\n`,
   );
+  assert.equal(isSegment(disk, `${DIRECTORY}/note`), false);
+  assert.equal(isSegment(disk, FIRST), true);
 });

@@ -126,6 +126,13 @@ test('all mistakes of a line are reported, each with value, rule and remedy', as
   for (const remedy of remedies) assert.ok(err.includes(remedy), `${remedy}\nnot in\n${err}`);
 });
 
+test('the value of a mistyped option is not reported as well', async () => {
+  const { err } = await call('serve', '--listen', 'a:1', '--snyc', 'batch', '7');
+  assert.match(err, /unknown option "--snyc" \(did you mean "--sync"\?\)\nRun "x serve --help"/);
+  const two = await call('serve', '--listen', 'a:1', '--snyc', 'batch', '7', '8');
+  assert.match(two.err, /\n"8" is too much: serve takes N only\n/);
+});
+
 test('a mistyped option or command suggests the nearest', async () => {
   assert.match((await call('serve', '--lisen', 'a:1')).err, /did you mean "--listen"\?/);
   const { code, err } = await call('clutser');
@@ -273,6 +280,13 @@ test('the command itself ends with the usage code and says why', () => {
   assert.equal(code, ExitCode.usage);
   assert.equal(out, '');
   assert.match(err, /--in-flight is "0"[\s\S]*--targets is missing/);
+});
+
+test('inspecting a file that is no segment of a log fails and names it', () => {
+  const { code, out, err } = ringraft('inspect', 'wal', 'package.json');
+  assert.equal(code, ExitCode.failed);
+  assert.match(out, /^# package.json\npackage.json: no segment header/);
+  assert.equal(err, 'ringraft: no segment of a log: package.json\n');
 });
 
 test('a run of the load command prints nothing but its report on the standard output', async () => {

@@ -1,15 +1,16 @@
 /**
  * `ringraft inspect wal PATH`: log segments as text, one line per header, block, request and run.
  *
- * It only reads, works while a node writes, and prints damage as a line instead of refusing. A
- * directory means all its segments, in order. Payloads are never printed.
+ * It only reads, works while a node writes, and prints damage as a line instead of refusing; a file
+ * that is no segment at all ends in exit code 1. A directory means all its segments, in order.
+ * Payloads are never printed.
  */
 
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DiskError } from '../../io/disk/disk.js';
 import { NodeDisk } from '../../io/disk/node-disk.js';
-import { describeSegment } from '../../io/wal/describe.js';
+import { describeSegment, isSegment } from '../../io/wal/describe.js';
 import type { Invocation } from '../cli/command.js';
 import { CommandError, ExitCode } from '../cli/exit-codes.js';
 import type { inspectWalOptions } from './inspect-options.js';
@@ -37,10 +38,13 @@ export async function run(invocation: Invocation<typeof inspectWalOptions>): Pro
   const { options, positionals, stdout } = invocation;
   const disk = new NodeDisk();
   const limit = options.limit ?? Number.POSITIVE_INFINITY;
+  const strangers: string[] = [];
   for (const path of positionals.flatMap((given) => segmentsAt(disk, given))) {
     stdout.write(`# ${path}\n`);
     let lines = 0;
     try {
+      // In a directory it may be the segment that a running node is about to begin.
+      if (positionals.includes(path) && !isSegment(disk, path)) strangers.push(path);
       for (const line of describeSegment(disk, path)) {
         if (lines >= limit) {
           stdout.write(`… more than ${limit} lines\n`);
@@ -54,5 +58,6 @@ export async function run(invocation: Invocation<typeof inspectWalOptions>): Pro
       throw new CommandError(ExitCode.failed, `${path} cannot be read: ${cause.message}`);
     }
   }
-  return ExitCode.ok;
+  if (strangers.length === 0) return ExitCode.ok;
+  throw new CommandError(ExitCode.failed, `no segment of a log: ${strangers.join(', ')}`);
 }
