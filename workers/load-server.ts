@@ -2,7 +2,8 @@
  * Serves the loads of all groups: reads old entries back from the log and hands them over by ring.
  *
  * Runs in the bulk thread, or, for a node in memory, in the io thread that owns the memory disk. An
- * entry that cannot be read is answered with a count of 0; what that means is the asker's business.
+ * entry that cannot be read is answered with a count of 0 and the reason; what that means is the
+ * asker's business.
  */
 
 import type { LoadRequest } from '../engine/runtime/ports.js';
@@ -23,6 +24,7 @@ interface LoadClient {
 }
 
 const LOADS_PER_TURN = 4;
+const REASON_BYTES_MAX = 2048;
 
 export class LoadServer {
   readonly #reader: LogReader;
@@ -92,11 +94,15 @@ export class LoadServer {
         termOf: () => term,
       });
       if (run !== undefined) return { count: run.count, slab: run.bytes };
-    } catch {
-      // Damage was found: the asker is told that its entries cannot be read.
+    } catch (cause) {
+      return this.#unreadable(cause instanceof Error ? cause.message : String(cause));
     }
+    return this.#unreadable(`segment ${segment} does not hold it from byte ${offset} on`);
+  }
+
+  #unreadable(reason: string): { count: number; slab: Uint8Array } {
     this.failures += 1;
-    return { count: 0, slab: new Uint8Array(0) };
+    return { count: 0, slab: Buffer.from(reason).subarray(0, REASON_BYTES_MAX) };
   }
 
   close(): void {

@@ -26,7 +26,7 @@ export class Applier {
   readonly #writes: PendingWrites;
   readonly #lost: (part: BatchPart) => void;
   readonly #overtaken: (last: LogIndex) => void;
-  readonly #unreadable: (index: LogIndex) => void;
+  readonly #unreadable: (index: LogIndex, reason: string) => void;
   #target: LogIndex = NO_INDEX;
   #applied: LogIndex = NO_INDEX;
   #atHost = false;
@@ -46,7 +46,7 @@ export class Applier {
     /** Writes that were expected behind `last` will never come. */
     overtaken: (last: LogIndex) => void;
     /** A committed entry cannot be read back from disk. */
-    unreadable: (index: LogIndex) => void;
+    unreadable: (index: LogIndex, reason: string) => void;
   }) {
     this.#raft = parts.raft;
     this.#log = parts.log;
@@ -152,7 +152,7 @@ export class Applier {
     const last = Math.min(this.#target, log.endOfTerm(first), inMemory - 1) as LogIndex;
     this.#oldLog.load(first, last, log.termAt(first) as Term, LOAD_BYTES_MAX, (loaded) => {
       this.#loading = false;
-      if (loaded.count === 0) this.#unreadable(first);
+      if (loaded.count === 0) this.#unreadable(first, loaded.slab.toString());
       else this.#loaded = loaded;
     });
   }

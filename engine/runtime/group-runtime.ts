@@ -103,8 +103,10 @@ export class GroupRuntime {
       writes: this.#proposals.writes,
       lost: (part) => this.#proposals.lost(part),
       overtaken: (last) => this.#reads.writesEnd(Math.max(last, this.#proposals.writes.lastIndex)),
-      unreadable: (index) =>
-        this.fail(ErrorNumber.storage, `entry ${index} cannot be read back from the log on disk`),
+      unreadable: (index, reason) => {
+        const text = `entry ${index} cannot be read back from the log on disk: ${reason}`;
+        this.fail(ErrorNumber.storage, text);
+      },
     });
     this.#reads = new Reads(this.raft, ports.completions, options.host, this.#proposals);
     options.host.attach(this.#hostEvents());

@@ -91,7 +91,10 @@ export interface LoadRequest {
   readonly term: number;
 }
 
-/** Entries read back: contiguous from `first`, one slab; `count` 0 when they cannot be read. */
+/**
+ * Entries read back: contiguous from `first`, one slab. `count` 0: they cannot be read, and `slab`
+ * is the reason as text.
+ */
 export interface LoadedEntries {
   readonly id: number;
   readonly first: number;

@@ -2,7 +2,7 @@
  * Records between a consensus worker and the bulk thread: old log entries asked for and given back.
  *
  *   LOAD    │ id │ segment │ offset │ first │ last │ bytesMax │ term │   (seven f64)
- *   LOADED  │ id u32 │ count u32 │ first f64 │ slab                        count 0: not readable
+ *   LOADED  │ id u32 │ count u32 │ first f64 │ slab      (count 0: not readable, the reason, UTF-8)
  */
 
 import { logIndex, term } from '../../engine/raft/types.js';
