@@ -1,8 +1,50 @@
 /**
- * Misspelt option names: which known one was most likely meant.
+ * Option names that are none: which known one was most likely meant, and for names of the kraft
+ * guides that have no option of their own here what does their work.
  *
  * It only suggests; nothing may ever be accepted by likeness.
  */
+
+const LISTEN = "give listen: 'host:port'";
+const COMPACTION = 'log compaction comes with snapshots; until then the log grows';
+const SNAPSHOT = 'comes with snapshots; leave it out';
+const PEER_SOCKETS = 'sockets to peers need no settings; leave it out';
+const SHARDS = 'sharding is not there yet; groups names the groups of this node';
+
+/** Names of the guides that are no option: what to use instead, or when it comes. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  bindAddress: LISTEN,
+  port: LISTEN,
+  peers: "give cluster: { 1: 'host:port', 2: 'host:port' }",
+  maxConnections: 'clients are limited by --max-clients of ringraft server; peers need no limit',
+  connectionTimeout: 'clients have --idle-timeout of ringraft server; peers follow the heartbeat',
+  snapshotThreshold: COMPACTION,
+  snapshotChunkSize: COMPACTION,
+  maxLogSize: COMPACTION,
+  minInterval: SNAPSHOT,
+  maxSize: SNAPSHOT,
+  compressionEnabled: SNAPSHOT,
+  compressionLevel: SNAPSHOT,
+  onSnapshotCreate: SNAPSHOT,
+  onSnapshotRestore: SNAPSHOT,
+  onStateChange: "use group.on('role', ...)",
+  onLeaderChange: "use group.on('leader', ...)",
+  onCommit: "use group.on('commit', ...)",
+  onMembershipChange: 'changing members is not there yet; group.status().members shows them',
+  apply: 'give it as groups: [{ name, machine: { apply, query } }]',
+  onApply: 'give it as groups: [{ name, machine: { apply, query } }]',
+  userData: 'give it as machineOptions of a group; a machine of callbacks may close over it',
+  readBufferSize: PEER_SOCKETS,
+  writeQueueMax: PEER_SOCKETS,
+  tcpNoDelay: PEER_SOCKETS,
+  tcpKeepAlive: PEER_SOCKETS,
+  keepAliveDelay: PEER_SOCKETS,
+  replicationMode: 'every write waits for a majority; syncMode says when it is on disk',
+  replicationTimeout: 'timeoutMs bounds every call',
+  userShards: SHARDS,
+  sharedShards: SHARDS,
+  totalNodes: 'the nodes are the entries of cluster',
+};
 
 /** One row of the edit-distance table after another: O(n × m) for two short names. */
 function editDistance(a: string, b: string): number {
@@ -35,8 +77,27 @@ export function nearestName(name: string, known: readonly string[]): string | nu
 export function unknownNames(given: object, known: readonly string[], where: string): string[] {
   return Object.keys(given)
     .filter((name) => !known.includes(name))
-    .map((name) => {
-      const near = nearestName(name, known);
-      return `${where}${name} is not an option${near === null ? '' : `; did you mean ${near}?`}`;
-    });
+    .map((name) => `${where}${name} is not an option${remedyFor(name, known)}`);
+}
+
+function remedyFor(name: string, known: readonly string[]): string {
+  if (Object.hasOwn(REMEDIES, name)) return `: ${REMEDIES[name]}`;
+  const near = nearestName(name, known);
+  return near === null ? '' : `; did you mean ${near}?`;
+}
+
+/** Values of the guides that go by another name here. */
+const VALUES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  timing: { 'high-latency': 'wide-area' },
+  syncMode: {
+    KRAFT_SYNC_ALWAYS: 'always',
+    KRAFT_SYNC_BATCH: 'batch',
+    KRAFT_SYNC_NONE: 'none',
+  },
+};
+
+/** What follows a refusal of `value`, when the guides know it by another name. */
+export function valueHint(name: string, value: string): string {
+  const values = VALUES[name] ?? {};
+  return Object.hasOwn(values, value) ? `; "${value}" is "${values[value]}" here` : '';
 }

@@ -8,7 +8,7 @@
 
 import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { unknownNames } from './config-names.js';
+import { unknownNames, valueHint } from './config-names.js';
 import { ErrorNumber, RingraftError } from './errors.js';
 import { type HostedMachine, isHostedMachine } from './hosted-machine.js';
 import { LIMITS } from './limits.js';
@@ -167,7 +167,7 @@ function ruleProblem(name: string, value: unknown, rule: Rule): string | null {
     case 'string':
       if (typeof value !== 'string' || value === '') return `${name} is ${shown}, must be a text`;
       if (rule.oneOf === undefined || rule.oneOf.includes(value)) return null;
-      return `${name} is ${shown}, must be one of ${rule.oneOf.join(', ')}`;
+      return `${name} is ${shown}, must be one of ${rule.oneOf.join(', ')}${valueHint(name, value)}`;
     case 'boolean':
       return typeof value === 'boolean' ? null : `${name} is ${shown}, must be true or false`;
     case 'list':

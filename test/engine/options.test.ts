@@ -1,4 +1,7 @@
-/** Options: every problem at once, with number, rule and remedy; suggestions; ratios; presets. */
+/**
+ * Options of an engine: every problem at once with number, rule and remedy, suggestions for names of
+ * others, ratios and presets. No engine is opened here.
+ */
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
@@ -70,6 +73,36 @@ test('a misspelt name is answered with the one it means, a foreign one with none
   assert.equal(nearestName('electionTimoutMax', known), 'electionTimeoutMax');
   assert.equal(nearestName('datadir', known), 'dataDir');
   assert.equal(nearestName('colour', known), null);
+});
+
+test('a name of the guides that is no option here is answered with what does its work', () => {
+  const rows: readonly (readonly [string, RegExp])[] = [
+    ['bindAddress', /give listen: 'host:port'/],
+    ['port', /give listen: 'host:port'/],
+    ['peers', /give cluster/],
+    ['maxConnections', /--max-clients/],
+    ['connectionTimeout', /--idle-timeout/],
+    ['snapshotThreshold', /log compaction comes with snapshots/],
+    ['snapshotChunkSize', /log compaction comes with snapshots/],
+    ['maxLogSize', /log compaction comes with snapshots/],
+    ['minInterval', /comes with snapshots/],
+    ['onStateChange', /group\.on\('role'/],
+    ['onLeaderChange', /group\.on\('leader'/],
+    ['onCommit', /group\.on\('commit'/],
+    ['onMembershipChange', /status\(\)\.members/],
+    ['replicationMode', /syncMode says when it is on disk/],
+    ['tcpNoDelay', /leave it out/],
+    ['userShards', /sharding is not there yet/],
+  ];
+  for (const [name, remedy] of rows) {
+    const message = problemsOf({ [name]: 1 });
+    assert.match(message, new RegExp(`: ${name} is not an option: `));
+    assert.match(message, remedy);
+    assert.doesNotMatch(message, /did you mean/);
+  }
+  assert.doesNotMatch(problemsOf({ colour: 1 }), /did you mean|option:/);
+  assert.match(problemsOf({ timing: 'high-latency' }), /"high-latency" is "wide-area" here/);
+  assert.match(problemsOf({ syncMode: 'KRAFT_SYNC_BATCH' }), /"KRAFT_SYNC_BATCH" is "batch" here/);
 });
 
 test('presets set all three times, and a single time overrides its own', () => {
