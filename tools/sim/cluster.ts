@@ -13,6 +13,9 @@ import type { Operation } from './operation.js';
 import { SimFailure } from './sim-failure.js';
 import type { World } from './world.js';
 
+/** How long a write takes on the disk of an isolated leader. */
+const SLOW_SYNC_US = 100_000;
+
 export class SimCluster implements Service, FaultSubjects {
   readonly nodes: number;
   readonly members: readonly SimNode[];
@@ -107,6 +110,29 @@ export class SimCluster implements Service, FaultSubjects {
 
   setDiskFull(node: number, isFull: boolean): void {
     this.#member(node).disk.setCapacity(isFull ? 0 : Number.POSITIVE_INFINITY);
+  }
+
+  /**
+   * Cuts the leader off, with a slow disk and a clock at half speed: the others elect another one
+   * long before it notices. Returns the node, 0 when nobody leads.
+   */
+  isolateLeader(lastsUs: number): number {
+    const node = this.leader();
+    if (node === 0) return node;
+    const { counts, network, scheduler } = this.#world;
+    counts.isolations += 1;
+    this.#world.event(node, 'is cut off, its clock runs slow');
+    this.setClockRate(node, 0.5);
+    this.setSyncTime(node, SLOW_SYNC_US);
+    const others = this.members.map(({ id }) => id).filter((id) => id !== node);
+    network.partition([node], others);
+    scheduler.after(lastsUs, () => {
+      network.heal();
+      this.setClockRate(node, 1);
+      // What the slow disk still writes when the new leader is heard is about to be truncated.
+      scheduler.after(2 * SLOW_SYNC_US, () => this.setSyncTime(node, null));
+    });
+    return node;
   }
 
   wipe(node: number): void {

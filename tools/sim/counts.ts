@@ -54,6 +54,7 @@ export const COUNT_SPECS = {
   pauses: must('processes paused'),
   slowDisks: must('disks that became slow'),
   clockSkews: must('clocks that ran fast or slow'),
+  isolations: must('leaders cut off while their clock ran slow'),
   transfers: must('requests of a leader to take over'),
   oldLogLoads: must('reads of old entries from disk'),
   evictions: must('evictions of entries from memory'),

@@ -33,6 +33,7 @@ import type {
 import { Consistency } from '../../engine/runtime/reads.js';
 import type { PersistAck } from '../../io/wal/wal-types.js';
 import { Answers, type Waiter } from './answers.js';
+import { DurableRecord } from './durable-record.js';
 import { encodeGet, encodeWrite } from './kv-wire.js';
 import type { ProcessTimer, SimProcess } from './process.js';
 import { SimFailure } from './sim-failure.js';
@@ -63,6 +64,7 @@ export class SimGroup {
   readonly runtime: GroupRuntime;
   readonly group: number;
   readonly #parts: GroupParts;
+  readonly #record: DurableRecord;
   readonly #stored: Arrival[] = [];
   readonly #peers: Arrival[] = [];
   readonly #loaded: Arrival[] = [];
@@ -79,10 +81,11 @@ export class SimGroup {
 
   constructor(parts: GroupParts, options: GroupRuntimeOptions) {
     this.#parts = parts;
+    this.#record = new DurableRecord(options.recovered);
     this.group = parts.group;
     const ports = {
       storage: { submit: (submission: Submission) => this.#submit(submission) },
-      network: parts.network,
+      network: { ...parts.network, send: (message: Message) => this.#send(message) },
       oldLog: parts.oldLog,
       completions: this.#completions(),
       wallClock: () => Math.floor(parts.process.localUs / US_PER_MS) + parts.wallOffsetMs,
@@ -102,6 +105,15 @@ export class SimGroup {
 
   start(): void {
     this.wake();
+  }
+
+  #send(message: Message): void {
+    const broken = this.#record.brokenPromise(message, this.runtime.raft.state);
+    if (broken !== null) {
+      const says = describeMessage(message);
+      throw new SimFailure(`node ${this.#parts.node}: "${says}" promises ${broken}`);
+    }
+    this.#parts.network.send(message);
   }
 
   #submit(submission: Submission): void {
@@ -148,7 +160,8 @@ export class SimGroup {
     }
   }
 
-  stored(ack: PersistAck): void {
+  stored(ack: PersistAck, submission: Submission): void {
+    this.#record.persisted(submission);
     this.#put(this.#stored, 0, (now) => {
       const { generation } = this.runtime.raft.state.log;
       if (ack.generation !== generation) this.#parts.world.counts.staleAcks += 1;

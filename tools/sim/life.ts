@@ -85,7 +85,7 @@ export class NodeLife implements NetworkPort {
       writeUs: world.plan.writeUs,
       loadBytesMax: world.plan.intakeBytesMax,
       region: (group, position, bytes) => this.#region(group, position, bytes),
-      stored: (ack) => this.groups[ack.group]!.stored(ack),
+      stored: (ack, submission) => this.groups[ack.group]!.stored(ack, submission),
       loaded: (group, entries) => this.groups[group]!.loaded(entries),
       failed: (cause) => parts.failed(cause),
     });

@@ -29,7 +29,8 @@ export interface LogDeviceParts {
   readonly loadBytesMax: number;
   /** Entry bytes in a group's arena. */
   region(group: number, position: number, bytes: number): Uint8Array;
-  stored(ack: PersistAck): void;
+  /** The log has acknowledged the submission. */
+  stored(ack: PersistAck, submission: Submission): void;
   loaded(group: number, entries: LoadedEntries): void;
   failed(cause: unknown): void;
 }
@@ -43,6 +44,8 @@ export class LogDevice {
   readonly #parts: LogDeviceParts;
   readonly #reader: LogReader;
   readonly #queue: Queued[] = [];
+  /** In the block that is being gathered or written. */
+  readonly #staged: Queued[] = [];
   #isBusy = false;
   #isSealing = false;
   #strike: (() => void) | null = null;
@@ -101,7 +104,7 @@ export class LogDevice {
   #stageAll(): boolean {
     while (this.#queue.length > 0) {
       if (!this.#parts.wal.stage(this.#requestOf(this.#queue[0]!))) return this.#parts.wal.busy;
-      this.#queue.shift();
+      this.#staged.push(this.#queue.shift()!);
     }
     return false;
   }
@@ -137,7 +140,10 @@ export class LogDevice {
       this.#strike();
       return;
     }
-    for (const ack of wal.commit(this.#nowMs)) this.#parts.stored(ack);
+    const staged = this.#staged.splice(0);
+    for (const [at, ack] of wal.commit(this.#nowMs).entries()) {
+      this.#parts.stored(ack, staged[at]!.submission);
+    }
     this.#isBusy = false;
     if (wal.nextSyncAt !== Number.POSITIVE_INFINITY) {
       process.at(Math.ceil(wal.nextSyncAt * US_PER_MS), () => this.#guarded(() => this.#sync()));

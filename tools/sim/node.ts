@@ -202,8 +202,8 @@ export class SimNode {
     const { life } = this;
     if (life === null) return;
     this.#world.event(this.id, `dies, unsynced bytes are ${aftermath}`);
-    // A sync that fails in the last moment, followed by a mere kill, is a known weakness: the page
-    // cache then shows bytes that no later sync writes. Here a failed sync ends with a loss of power.
+    // A sync that fails in the last moment before a mere kill is a known weakness: the page cache
+    // then shows bytes that no later sync writes. Here a failed sync ends with a loss of power.
     this.disk.disarm();
     life.device.die(changes, () => this.#supply?.finish());
     this.#end(life);

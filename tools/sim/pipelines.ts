@@ -66,11 +66,11 @@ export class Pipelines {
     };
     let written: Reply | null = null;
     let read: Reply | null = null;
-    this.#invoke(client, node, { op: 'set', key, value: key }, (reply) => {
+    this.invoke(client, node, { op: 'set', key, value: key }, (reply) => {
       written = reply;
       settle(reply);
     });
-    this.#invoke(client, node, { op: 'get', key }, (reply) => {
+    this.invoke(client, node, { op: 'get', key }, (reply) => {
       read = reply;
       settle(reply);
     });
@@ -83,7 +83,13 @@ export class Pipelines {
     throw new SimFailure(`a read behind the write of ${key} on its connection did not see it`);
   }
 
-  #invoke(client: number, node: number, operation: Operation, done: (reply: Reply) => void): void {
+  /** One operation of one client, recorded with its outcome. */
+  invoke(
+    client: number,
+    node: number,
+    operation: Operation,
+    done: (reply: Reply) => void = () => {},
+  ): void {
     const { scheduler, history, service, timeoutUs } = this.#parts;
     const id = history.invoke(client, node, operation, scheduler.nowUs);
     this.invoked += 1;

@@ -70,6 +70,8 @@ export interface RunPlan {
   readonly wipes: number;
   readonly diskFull: boolean;
   readonly transfers: number;
+  /** How often the leader is cut off with a slow clock: it learns late that it is deposed. */
+  readonly isolations: number;
   readonly faults: readonly Fault[];
   readonly faultsEndUs: number;
 }
@@ -136,7 +138,7 @@ export function drawPlan(seed: number, nodes: number): RunPlan {
       typicalUs: prng.pick([300, 500, 2_000, 8_000]),
       maxUs: prng.pick([5_000, 20_000, 60_000]),
     },
-    writeUs: prng.pick([200, 1_000, 5_000, 20_000]),
+    writeUs: prng.pick([200, 1_000, 1_000, 5_000, 5_000, 20_000, 60_000]),
     gatherUs: prng.pick([20, 500, 4_000]),
     clients: prng.between(4, 8),
     pipelines: prng.between(1, 2),
@@ -148,6 +150,7 @@ export function drawPlan(seed: number, nodes: number): RunPlan {
     wipes,
     diskFull: prng.chance(0.2),
     transfers: prng.pick([0, 0, 1, 3]),
+    isolations: prng.pick([0, 1, 3]),
     faults,
     faultsEndUs,
   };

@@ -45,6 +45,10 @@ const SECOND_US = 1_000_000;
 const BUSY_MAX_US = 60 * SECOND_US;
 const REST_MAX_US = 30 * SECOND_US;
 const LOOK_US = 10_000;
+/** Clients that turn to deposed leaders, and that read everything at the end. */
+const FIRST_VISITOR = 5_000;
+const FIRST_LAST_READER = 10_000;
+const VISITS_OF_DEPOSED = 30;
 const LAST_READS_MAX_US = 10 * SECOND_US;
 
 export function runSeed(seed: number, nodes: number, options: RunOptions = {}): RunResult {
@@ -71,6 +75,11 @@ export function runSeed(seed: number, nodes: number, options: RunOptions = {}): 
   };
 }
 
+/** The keys of a kind as the workload names them: r0, r1, … */
+function numbered(letter: string, count: number): string[] {
+  return Array.from({ length: count }, (_, at) => `${letter}${at}`);
+}
+
 function describeCause(cause: unknown): string {
   if (cause instanceof SimFailure) return cause.message;
   return cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
@@ -84,6 +93,8 @@ class Run {
   readonly #clients: SimClients;
   readonly #pipelines: Pipelines;
   readonly #injector: FaultInjector;
+  readonly #keys: readonly string[];
+  #visitors = 0;
 
   constructor(world: World) {
     const { plan, scheduler } = world;
@@ -92,12 +103,15 @@ class Run {
     this.#plan = plan;
     this.#cluster = new SimCluster(world);
     const clientsSeed = streamSeed(seed, Stream.clients);
+    const registers = 2 + plan.groups;
+    const counters = 1 + Math.floor(plan.groups / 2);
+    this.#keys = [...numbered('r', registers), ...numbered('c', counters)];
     const workload = new Workload({
       seed: clientsSeed,
       clients: plan.clients,
       nodes,
-      registers: 2 + plan.groups,
-      counters: 1 + Math.floor(plan.groups / 2),
+      registers,
+      counters,
       thinkUsMax: thinkUs,
       listLengthMax: 30,
     });
@@ -129,9 +143,9 @@ class Run {
     this.#checkHistory();
   }
 
-  /** Faults beyond those of the schedule: wipes, full disks, transfers. */
+  /** Faults beyond those of the schedule: wipes, full disks, transfers, isolated leaders. */
   #scheduleExtras(): void {
-    const { wipes, diskFull, transfers, nodes, groups, faultsEndUs } = this.#plan;
+    const { wipes, diskFull, transfers, isolations, nodes, groups, faultsEndUs } = this.#plan;
     const { scheduler } = this.#world;
     const prng = new Prng(streamSeed(this.#plan.seed, Stream.identities));
     const at = (act: () => void): void => {
@@ -141,6 +155,9 @@ class Run {
     for (let each = 0; each < transfers; each += 1) {
       at(() => this.#cluster.transfer(prng.below(groups), prng.between(1, nodes)));
     }
+    for (let each = 0; each < isolations; each += 1) {
+      at(() => this.#isolate(prng, prng.between(400_000, 800_000)));
+    }
     if (!diskFull) return;
     const full = prng.between(1, nodes);
     at(() => {
@@ -148,6 +165,24 @@ class Run {
       this.#cluster.setDiskFull(full, true);
     });
     scheduler.at(faultsEndUs, () => this.#cluster.setDiskFull(full, false));
+  }
+
+  /** A leader that does not know yet that it is deposed gets visitors. */
+  #isolate(prng: Prng, lastsUs: number): void {
+    const { scheduler } = this.#world;
+    const node = this.#cluster.isolateLeader(lastsUs);
+    for (let each = 0; each < VISITS_OF_DEPOSED && node > 0; each += 1) {
+      this.#visitors += 1;
+      const client = FIRST_VISITOR + this.#visitors;
+      const key = prng.pick(this.#keys);
+      // Writes that can only be replaced: the longer its log, the more a new leader has to undo.
+      const isWrite = key.startsWith('r') && prng.chance(0.3);
+      const value = `v${this.#visitors}`;
+      const operation: Operation = isWrite ? { op: 'set', key, value } : { op: 'get', key };
+      scheduler.after(prng.between(Math.floor(lastsUs / 4), lastsUs), () => {
+        this.#pipelines.invoke(client, node, operation);
+      });
+    }
   }
 
   /** A replica is told from its former life once the group has recorded whose data may vote. */
@@ -193,7 +228,7 @@ class Run {
     const { scheduler } = this.#world;
     const keys = new Set(this.#history.invocations().map(({ operation }) => operation.key));
     let left = 0;
-    let client = 10_000;
+    let client = FIRST_LAST_READER;
     for (const key of keys) {
       client += 1;
       const node = 1 + (client % this.#plan.nodes);

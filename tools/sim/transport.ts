@@ -126,7 +126,7 @@ export class Transport {
     if (this.#isWoken) return;
     this.#isWoken = true;
     const { process, prng, transportUs } = this.#parts;
-    const waitUs = prng.chance(0.02) ? prng.between(200, 10_000) : prng.between(5, transportUs);
+    const waitUs = prng.chance(0.03) ? prng.between(200, 30_000) : prng.between(5, transportUs);
     process.after(waitUs, () => this.#drain());
   }
 

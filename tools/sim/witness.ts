@@ -33,7 +33,8 @@ export class GroupWitness {
   readonly #nodes: number;
   readonly #live = new Map<number, CoreState>();
   readonly #durable = new Map<number, Durable>();
-  readonly #wiped = new Set<number>();
+  /** Wiped replicas, and the last index that each may have vouched for before. */
+  readonly #wiped = new Map<number, LogIndex>();
   /** By index: the checksum over every command up to there. */
   readonly #chain: number[] = [];
   readonly #appliedUpTo = new Map<number, { index: number; chain: number }>();
@@ -88,7 +89,7 @@ export class GroupWitness {
 
   /** The replica lost its data: it never counts again. */
   wipe(node: number): void {
-    this.#wiped.add(node);
+    this.#wiped.set(node, this.#durable.get(node)?.last ?? (0 as LogIndex));
     this.#durable.delete(node);
   }
 
@@ -137,7 +138,9 @@ export class GroupWitness {
     for (const [node, { log, last }] of this.#durable) {
       if (!this.#wiped.has(node) && last >= index && log.termAt(index) === term) holders += 1;
     }
-    const needed = majority(this.#nodes) - this.#wiped.size;
+    let lost = 0;
+    for (const last of this.#wiped.values()) if (last >= index) lost += 1;
+    const needed = majority(this.#nodes) - lost;
     if (holders >= needed) return;
     this.#fail(`${term}/${index} is committed, ${holders} intact logs hold it, not ${needed}`);
   }

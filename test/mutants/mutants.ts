@@ -1,0 +1,136 @@
+/**
+ * Bugs that the simulator must find: each is one textual change of one source file of a copy of the
+ * tree. A pattern must occur exactly once, so that it cannot rot unnoticed.
+ *
+ * Nothing here is ever compiled into the project itself.
+ */
+
+export interface Mutant {
+  readonly name: string;
+  /** What the bug is, in one line. */
+  readonly what: string;
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+  /** Nodes of the clusters that hunt it; three when absent. */
+  readonly nodes?: number;
+  /** Part of `npm test`; the others are run by hand. */
+  readonly inTests?: true;
+}
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: 'vote-not-persisted',
+    what: 'a vote is granted before it is on disk',
+    file: 'engine/raft/candidate.ts',
+    find: 'if (isPreVote) state.send(reply);\n  else state.sendDurably(reply);',
+    replace: 'state.send(reply);',
+    inTests: true,
+  },
+  {
+    name: 'vote-forgotten',
+    what: 'term and vote are never written',
+    file: 'engine/raft/state.ts',
+    find: 'hardState: this.#hardStateDirty ? { term: this.term, vote: this.vote } : null,',
+    replace: 'hardState: null,',
+  },
+  {
+    name: 'commit-earlier-term',
+    what: 'entries of earlier terms are committed by counting replicas',
+    file: 'engine/raft/commit.ts',
+    find: 'if (state.log.termAt(reached) !== state.term) return false;',
+    replace: '',
+    inTests: true,
+  },
+  {
+    name: 'acknowledge-before-sync',
+    what: 'the log acknowledges what it has written and not synced',
+    file: 'io/wal/wal.ts',
+    find: 'if (this.#schedule.written(sequence, staged.strict, nowMs)) this.#sync();',
+    replace: 'this.#schedule.written(sequence, staged.strict, nowMs);',
+    inTests: true,
+  },
+  {
+    name: 'stale-storage-acknowledgement',
+    what: 'an acknowledgement from before a truncation counts for what came after it',
+    file: 'engine/raft/raft.ts',
+    find: 'if (ack.generation === state.log.generation && ack.lastIndex > state.log.durable) {',
+    replace: 'if (ack.lastIndex <= state.log.last && ack.lastIndex > state.log.durable) {',
+    inTests: true,
+  },
+  {
+    name: 'vote-for-shorter-log',
+    what: 'a vote is granted to a candidate whose log is behind',
+    file: 'engine/raft/election.ts',
+    find: 'if (!state.log.isUpToDate(request.lastIndex, request.lastTerm)) return VoteGrant.refused;',
+    replace: '',
+    inTests: true,
+  },
+  {
+    name: 'local-read',
+    what: 'reads are answered from the local machine without asking anybody',
+    file: 'engine/runtime/reads.ts',
+    find: 'const isLocal = request.consistency === Consistency.local;',
+    replace: 'const isLocal = Consistency.local === 1;',
+    inTests: true,
+  },
+  {
+    name: 'read-without-round',
+    what: 'a leader confirms reads without asking whether it still leads',
+    file: 'engine/raft/leader.ts',
+    find: 'const confirmed = state.leaderReads.confirm(answered);',
+    replace:
+      'const confirmed = state.leaderReads.confirm(Math.max(answered, state.leaderReads.round));',
+  },
+  {
+    name: 'read-before-first-commit',
+    what: 'a new leader answers reads before it has committed in its term',
+    file: 'engine/raft/leader.ts',
+    find: 'if (state.leaderReads.wantsRound && committedInTerm(state)) {',
+    replace: 'if (state.leaderReads.wantsRound && state.term > 0) {',
+  },
+  {
+    name: 'commit-beyond-match',
+    what: 'a follower takes the commit index though its log may differ from the leader’s',
+    file: 'engine/raft/append.ts',
+    find: 'const reached = Math.min(commit, equalUpTo) as LogIndex;',
+    replace: 'const reached = Math.min(commit, Math.max(equalUpTo, state.log.last)) as LogIndex;',
+    inTests: true,
+  },
+  {
+    name: 'truncate-always',
+    what: 'every append drops what follows it, also when it only came late',
+    file: 'engine/raft/append.ts',
+    find: 'while (at <= request.lastIndex && state.log.termAt(at) === request.entriesTerm) {',
+    replace: 'while (at < 0) {',
+  },
+  {
+    name: 'acknowledge-unwritten',
+    what: 'a follower acknowledges entries that its disk has not',
+    file: 'engine/raft/append.ts',
+    find: 'match: Math.min(state.log.durable, equalUpTo) as LogIndex,',
+    replace: 'match: equalUpTo,',
+  },
+  {
+    name: 'wiped-replica-counts',
+    what: 'a replica that lost its data still votes and counts',
+    file: 'engine/raft/state.ts',
+    find: 'return proved !== NO_INCARNATION && recordedIncarnation(this.configuration, id) === proved;',
+    replace: 'return proved !== NO_INCARNATION && this.configuration.voters.includes(id);',
+  },
+  {
+    name: 'read-overtakes-write',
+    what: 'a read does not wait for the write before it on its connection',
+    file: 'engine/runtime/reads.ts',
+    find: 'const unanswered = behindWrites ? this.#proposals.unansweredForwards : null;',
+    replace: 'const unanswered = behindWrites ? new Set<number>() : null;',
+  },
+  {
+    name: 'forward-twice',
+    what: 'a forwarded proposal whose frame comes twice is appended twice',
+    file: 'engine/runtime/proposals.ts',
+    find: 'if (newest !== undefined && ((forwardId - newest) | 0) <= 0) return false;',
+    replace: '',
+    inTests: true,
+  },
+];
