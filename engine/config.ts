@@ -194,7 +194,20 @@ function timingProblems(times: Times): string[] {
   return problems;
 }
 
-const ADDRESS = /^(\[[^\]]+\]|[^:\s]*):\d{1,5}$/;
+const ADDRESS = /^(?:\[[^\]]+\]|[^:\s]*):(\d{1,5})$/;
+const PORT_MAX = 65_535;
+
+/** Port 0, any free one, is for a node without peers: others could not know which it became. */
+function addressProblem(name: string, address: unknown, alone: boolean): string | null {
+  const port = typeof address === 'string' ? ADDRESS.exec(address)?.[1] : undefined;
+  if (port === undefined) return `${name} is "${String(address)}", must be host:port`;
+  if (Number(port) > PORT_MAX) {
+    return `${name} is "${String(address)}", its port must be from 1 to ${PORT_MAX}`;
+  }
+  if (Number(port) > 0 || alone) return null;
+  const reason = 'peers must know it; 0, any free port, is for a cluster of one node';
+  return `${name} is "${String(address)}", its port must be from 1 to ${PORT_MAX}: ${reason}`;
+}
 
 function memberProblems(options: EngineOptions): string[] {
   const problems: string[] = [];
@@ -205,12 +218,12 @@ function memberProblems(options: EngineOptions): string[] {
     if (!Number.isSafeInteger(number) || number < 1 || number > LIMITS.nodeIdMax) {
       problems.push(`cluster names node "${id}", ids are whole numbers from 1`);
     }
-    if (typeof address !== 'string' || !ADDRESS.test(address)) {
-      problems.push(`cluster[${id}] is "${String(address)}", must be host:port`);
-    }
+    const problem = addressProblem(`cluster[${id}]`, address, ids.length === 1);
+    if (problem !== null) problems.push(problem);
   }
-  if (options.listen !== undefined && !ADDRESS.test(options.listen)) {
-    problems.push(`listen is "${options.listen}", must be host:port`);
+  if (options.listen !== undefined) {
+    const problem = addressProblem('listen', options.listen, ids.length === 1);
+    if (problem !== null) problems.push(problem);
   }
   if (options.cluster[options.nodeId] === undefined) {
     problems.push(

@@ -127,6 +127,20 @@ test('a node must be in its own cluster and listen on host:port', () => {
   assert.match(problemsOf({ cluster: {} }), /cluster is empty/);
 });
 
+test('a port is at most 65535, and 0 only where no peer has to know it', () => {
+  const two = (address: string): object => ({ cluster: { 1: '127.0.0.1:7001', 2: address } });
+  assert.match(problemsOf(two('b:65536')), /cluster\[2\] is "b:65536", its port must be from 1 to/);
+  assert.match(problemsOf({ listen: ':99999' }), /listen is ":99999", its port must be/);
+  assert.match(problemsOf(two('b:0')), /0, any free port, is for a cluster of one node/);
+  assert.match(
+    problemsOf({ ...two('b:1'), listen: 'a:0' }),
+    /listen is "a:0".*for a cluster of one/,
+  );
+  for (const fine of [{ cluster: { 1: 'a:0' } }, { listen: '[::]:0' }, two('[::1]:65535')]) {
+    assert.doesNotThrow(() => resolveOptions({ ...VALID, ...fine }));
+  }
+});
+
 test('a machine is a URL, an absolute path, or an object with apply and query', () => {
   const withMachine = (value: unknown): object => ({ groups: [{ name: 'g', machine: value }] });
   const message = problemsOf(withMachine('./counter.js'));

@@ -23,7 +23,7 @@ test('a data directory serves one engine at a time, and belongs to one node of o
     code: 'ERR_DATA_DIRECTORY',
     message: /cluster.*77/s,
   });
-  const others = { ...options.cluster, 9: '127.0.0.1:0' };
+  const others = { ...options.cluster, 9: '127.0.0.1:1' };
   await assert.rejects(Engine.open({ ...options, nodeId: 9, cluster: others }), {
     code: 'ERR_DATA_DIRECTORY',
     message: /node.*9/s,
