@@ -42,7 +42,7 @@ export class HostedRunner {
     this.#machine = machine;
     this.#context = context;
     this.#arena = Buffer.from(arena);
-    this.#cursor = new ApplyCursor(partDone);
+    this.#cursor = new ApplyCursor(partDone, context);
   }
 
   /** `apply` threw: the group has stopped here, nothing is applied or answered any more. */

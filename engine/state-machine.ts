@@ -27,6 +27,8 @@ export interface ApplyBatch {
   readonly end: number;
   /** The command as a view of its own, for machines that do not count nanoseconds. */
   readonly data: Uint8Array;
+  /** What this machine is: group, node and the group's `machineOptions`. */
+  readonly context: MachineContext;
   /** Whether somebody on this node waits for the result. It may steer work, never state. */
   readonly wanted: boolean;
   /**
@@ -70,7 +72,7 @@ export interface StateMachine {
   digest?(): string;
 }
 
-/** What a machine is told about itself when it is made. */
+/** What a machine is told about itself when it is made, and again with every batch. */
 export interface MachineContext {
   readonly groupName: string;
   readonly groupId: number;

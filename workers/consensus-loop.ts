@@ -20,7 +20,7 @@ import { MessageKind } from '../engine/raft/message.js';
 import { incarnation, nodeId } from '../engine/raft/types.js';
 import { GroupRuntime, type GroupRuntimeOptions } from '../engine/runtime/group-runtime.js';
 import { InWorkerHost, type MachineHost } from '../engine/runtime/machine-host.js';
-import type { StateMachine } from '../engine/state-machine.js';
+import type { MachineContext, StateMachine } from '../engine/state-machine.js';
 import { monotonicMs, wallMs } from '../io/clock.js';
 import { HostedMachineHost } from './hosted-host.js';
 import {
@@ -84,7 +84,7 @@ export class GroupAgent {
     memory: GroupMemory,
     options: Omit<GroupRuntimeOptions, 'host'>,
     /** Null: it is hosted on the main thread. */
-    machine: StateMachine | null,
+    made: { readonly machine: StateMachine; readonly context: MachineContext } | null,
     bells: GroupBells,
     status: StatusPage,
   ) {
@@ -107,9 +107,9 @@ export class GroupAgent {
       stopwatch: monotonicMs,
     };
     const { producer } = this.#completions;
-    this.#hosted = machine === null ? new HostedMachineHost(memory.arena, producer) : null;
+    this.#hosted = made === null ? new HostedMachineHost(memory.arena, producer) : null;
     const hasRoom = (): boolean => !producer.isWaiting;
-    this.#inWorker = machine === null ? null : new InWorkerHost(machine, hasRoom);
+    this.#inWorker = made && new InWorkerHost(made.machine, hasRoom, made.context);
     const host = (this.#hosted ?? this.#inWorker) as MachineHost;
     this.runtime = new GroupRuntime({ ...options, host }, ports, monotonicMs());
   }

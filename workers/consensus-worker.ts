@@ -20,8 +20,13 @@ const { memory } = data;
 
 const OPERATIONS = ['apply', 'query', 'snapshot', 'restore'] as const;
 
+interface MadeMachine {
+  readonly machine: StateMachine;
+  readonly context: MachineContext;
+}
+
 /** Loads and makes the machine of a group; null when it is hosted on the main thread. */
-async function loadMachine(group: GroupThreadData): Promise<StateMachine | null> {
+async function loadMachine(group: GroupThreadData): Promise<MadeMachine | null> {
   if (group.machineUrl === null) return null;
   const { machineUrl, name } = group;
   try {
@@ -29,12 +34,13 @@ async function loadMachine(group: GroupThreadData): Promise<StateMachine | null>
     if (typeof module.default !== 'function') {
       throw new TypeError('it has no default export that makes a state machine');
     }
-    const machine = module.default(machineContext(group));
+    const context = machineContext(group);
+    const machine = module.default(context);
     for (const operation of OPERATIONS) {
       if (typeof machine?.[operation] === 'function') continue;
       throw new TypeError(`what its default export makes has no ${operation}()`);
     }
-    return machine;
+    return { machine, context };
   } catch (cause) {
     const reason = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
     throw new Error(`the machine of group "${name}", ${machineUrl}, does not load: ${reason}`);

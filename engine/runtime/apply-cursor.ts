@@ -14,12 +14,13 @@ import {
   entryTimeMs,
 } from '../../codec/entry.js';
 import { ResultWriter } from '../../codec/results.js';
-import type { ApplyBatch } from '../state-machine.js';
+import type { ApplyBatch, MachineContext } from '../state-machine.js';
 import type { BatchPart } from './pending-writes.js';
 
 /** Results are handed on before they grow past this; a single one may be larger. */
 const RESULT_BYTES_MAX = 64 * 1024;
 const NO_BYTES = new Uint8Array(0);
+const NO_CONTEXT: MachineContext = { groupName: '', groupId: 0, nodeId: 0, options: null };
 
 /** Contiguous entry bytes of one term, wherever they lie. */
 export interface EntrySlab {
@@ -43,6 +44,7 @@ export class ApplyCursor implements ApplyBatch {
   /** Never decreases along the log, whatever the clocks of successive leaders said. */
   timeMs = 0;
 
+  readonly context: MachineContext;
   readonly #results = new ResultWriter();
   readonly #partDone: PartDone;
   #view: DataView = new DataView(new ArrayBuffer(0));
@@ -56,8 +58,9 @@ export class ApplyCursor implements ApplyBatch {
   #flushed = 0;
   #answered = true;
 
-  constructor(partDone: PartDone) {
+  constructor(partDone: PartDone, context: MachineContext = NO_CONTEXT) {
     this.#partDone = partDone;
+    this.context = context;
   }
 
   /** Points the cursor before the first entry of `slab`; `parts` are the wanted ranges in it. */

@@ -7,7 +7,7 @@
  */
 
 import { ResultWriter } from '../../codec/results.js';
-import type { StateMachine } from '../state-machine.js';
+import type { MachineContext, StateMachine } from '../state-machine.js';
 import { ApplyCursor, type EntrySlab, type PartDone } from './apply-cursor.js';
 import type { ReadBatch } from './pending-reads.js';
 import type { BatchPart } from './pending-writes.js';
@@ -37,6 +37,7 @@ export class InWorkerHost implements MachineHost {
   readonly #machine: StateMachine;
   readonly #answers = new ResultWriter();
   readonly #hasRoom: () => boolean;
+  readonly #context: MachineContext | undefined;
   /** Batches to be answered; the first from its query `#next` on, which lies at byte `#at`. */
   readonly #asked: ReadBatch[] = [];
   #next = 0;
@@ -48,14 +49,19 @@ export class InWorkerHost implements MachineHost {
    * `hasRoom` says whether whoever takes the answers has room for more. Queries are small and
    * answers may be large: without it a few kilobytes of queries could fill the memory.
    */
-  constructor(machine: StateMachine, hasRoom: () => boolean = () => true) {
+  constructor(
+    machine: StateMachine,
+    hasRoom: () => boolean = () => true,
+    context?: MachineContext,
+  ) {
     this.#machine = machine;
     this.#hasRoom = hasRoom;
+    this.#context = context;
   }
 
   attach(events: HostEvents): void {
     this.#events = events;
-    this.#cursor = new ApplyCursor(events.partDone);
+    this.#cursor = new ApplyCursor(events.partDone, this.#context);
   }
 
   apply(slab: EntrySlab, last: number, parts: readonly BatchPart[]): void {

@@ -45,7 +45,10 @@ class Ledger {
     } else if (verb === 'throw') {
       if (operand !== 'on' || Number(node) === this.#context.nodeId)
         throw new Error('told to throw');
-    } else if (verb === 'context') batch.reply(Buffer.from(JSON.stringify(this.#context)));
+    } else if (verb === 'context') {
+      if (batch.context.nodeId !== this.#context.nodeId) throw new Error('another context');
+      batch.reply(Buffer.from(JSON.stringify(batch.context)));
+    }
   }
 
   query(query) {

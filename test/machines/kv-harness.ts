@@ -103,6 +103,7 @@ class Batch implements ApplyBatch {
   readonly results: Result[] = [];
   readonly term = 1;
   readonly timeMs = 0;
+  readonly context = { groupName: 'kv', groupId: 0, nodeId: 1, options: null };
   readonly wanted: boolean;
   index = 0;
   start = 0;

@@ -60,6 +60,7 @@ class OneCommand implements ApplyBatch {
   readonly index = 1;
   readonly term = 1;
   readonly timeMs = 0;
+  readonly context = { groupName: 'kv', groupId: 0, nodeId: 1, options: null };
   readonly wanted = true;
   readonly start = 0;
   readonly buffer: Buffer;

@@ -125,7 +125,9 @@ class Bench {
     };
     const status = new StatusPage(createStatusPage());
     const all = { main: bell, io: bell, bulk: bell, transport: bell };
-    this.agent = new GroupAgent(0, memory, options, MACHINE, all, status);
+    const context = { groupName: 'g', groupId: 0, nodeId: 1, options: null };
+    const made = { machine: MACHINE, context };
+    this.agent = new GroupAgent(0, memory, options, made, all, status);
     while (this.agent.runtime.raft.role !== Role.leader) this.turn(50);
     for (let n = 0; n < 3; n += 1) this.turn();
   }

@@ -32,6 +32,7 @@ class SingleCommand implements ApplyBatch {
   index = 0;
   term = 0;
   timeMs = 0;
+  context: ApplyBatch['context'] = { groupName: '', groupId: 0, nodeId: 0, options: null };
   buffer: Buffer = Buffer.alloc(0);
   start = 0;
   end = 0;
@@ -43,6 +44,7 @@ class SingleCommand implements ApplyBatch {
     this.index = from.index;
     this.term = from.term;
     this.timeMs = from.timeMs;
+    this.context = from.context;
     this.buffer = from.buffer;
     this.start = start;
     this.end = from.end;
