@@ -16,6 +16,7 @@ import { diskIsFull } from '../workers/spare-words.js';
 import { StatusPage } from '../workers/status-page.js';
 import { deathText } from '../workers/thread-death.js';
 import { Bell, type GroupMemory } from '../workers/topology.js';
+import { shown } from './call-arguments.js';
 import { Channel } from './channel.js';
 import { type EngineOptions, type ResolvedOptions, resolveOptions } from './config.js';
 import { ErrorNumber, RingraftError } from './errors.js';
@@ -193,7 +194,7 @@ export class Engine extends EventEmitter<EngineEvents> {
     if (group !== undefined) return group;
     const known = this.#groups.map((each) => each.name).join(', ');
     throw new RingraftError(ErrorNumber.invalidOptions, {
-      detail: `there is no group "${name}"; this engine has ${known}`,
+      text: `there is no group ${shown(name)}; this engine was opened with ${known}`,
     });
   }
 

@@ -98,7 +98,7 @@ export const ERROR_KINDS: { readonly [N in ErrorNumber]: ErrorKind } = {
   [ErrorNumber.aborted]: {
     code: 'ERR_ABORTED',
     retryable: false,
-    text: 'the wait was aborted by its signal; a command already sent may still be executed',
+    text: 'the wait was aborted by its signal',
   },
   [ErrorNumber.replyTooLarge]: {
     code: 'ERR_REPLY_TOO_LARGE',

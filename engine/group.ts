@@ -28,6 +28,7 @@ import {
   type CompletionSink,
 } from './channel.js';
 import { ErrorNumber, RingraftError } from './errors.js';
+import { failureOf } from './failure.js';
 import { nodeId } from './raft/types.js';
 import { Consistency } from './runtime/reads.js';
 import { type GroupStatus, type MemberStatus, membersOf, standingInWords } from './status.js';
@@ -156,7 +157,7 @@ export class Group extends EventEmitter<GroupEvents> {
     checkForward(forward);
     let busy = false;
     const batch = this.#batchOptions(options, forward, Consistency.linearizable);
-    return this.#collect(commands.length, options.signal, (sink, i) => {
+    return this.#collect(commands.length, options.signal, COMMANDS_SENT, (sink, i) => {
       const command = commands[i] as Uint8Array;
       // A later one must not be executed without those before it.
       const at = busy ? CHANNEL_BUSY : this.channel.claimWrite(command.length, batch, sink, i);
@@ -176,7 +177,7 @@ export class Group extends EventEmitter<GroupEvents> {
       throw new RingraftError(ErrorNumber.invalidOptions, { detail });
     }
     const batch = this.#batchOptions(options, false, consistency);
-    const [result] = await this.#collect(1, options.signal, (sink, i) => {
+    const [result] = await this.#collect(1, options.signal, undefined, (sink, i) => {
       const at = this.channel.claimRead(query.length, batch, sink, i);
       if (at >= 0) this.channel.readBuffer.set(query, at);
       return at;
@@ -203,9 +204,10 @@ export class Group extends EventEmitter<GroupEvents> {
   #collect(
     count: number,
     signal: AbortSignal | undefined,
+    sent: string | undefined,
     claim: (sink: CompletionSink, i: number) => number,
   ): Promise<ProposeResult[]> {
-    if (signal?.aborted) return Promise.reject(aborted(signal));
+    if (signal?.aborted) return Promise.reject(aborted(signal, NOTHING_SENT));
     if (this.#ended !== null) return Promise.reject(this.#ended);
     return new Promise((resolve, reject) => {
       const results: ProposeResult[] = new Array(count);
@@ -217,7 +219,7 @@ export class Group extends EventEmitter<GroupEvents> {
         signal?.removeEventListener('abort', onAbort);
         resolve(results);
       };
-      const onAbort = (): void => reject(aborted(signal as AbortSignal));
+      const onAbort = (): void => reject(aborted(signal as AbortSignal, sent));
       signal?.addEventListener('abort', onAbort, { once: true });
       const sink = promiseSink(settle, (code, leader) => this.#errorOf(code, leader));
       for (let i = 0; i < count; i += 1) {
@@ -238,22 +240,31 @@ export class Group extends EventEmitter<GroupEvents> {
 
   /** Resolves with the leader's node id once one is known here. */
   async waitForLeader(options: CallOptions = {}): Promise<number> {
-    await this.#poll(options, ErrorNumber.noLeader, () => this.#page.read().leader !== 0);
-    return this.#page.read().leader;
+    let leader = 0;
+    await this.#poll(options, lateLeader, () => {
+      leader = this.#ended === null ? this.#page.read().leader : 0;
+      return leader !== 0;
+    });
+    return leader;
   }
 
   /** Resolves once entries up to `index` are applied here. */
   async waitForApplied(index: number, options: CallOptions = {}): Promise<void> {
     checkIndex(index);
-    await this.#poll(options, ErrorNumber.timeout, () => this.#page.read().appliedIndex >= index);
+    let applied = 0;
+    const late = (): RingraftError => lateApplied(index, applied);
+    await this.#poll(options, late, () => {
+      applied = this.#page.read().appliedIndex;
+      return applied >= index;
+    });
   }
 
-  async #poll(options: CallOptions, late: ErrorNumber, done: () => boolean): Promise<void> {
+  async #poll(options: CallOptions, late: () => RingraftError, done: () => boolean): Promise<void> {
     const deadline = this.#deadline(options);
     while (!done()) {
       if (options.signal?.aborted) throw aborted(options.signal);
       if (this.#ended !== null) throw this.#ended;
-      if (monotonicMs() >= deadline) throw new RingraftError(late);
+      if (monotonicMs() >= deadline) throw late();
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
   }
@@ -266,7 +277,7 @@ export class Group extends EventEmitter<GroupEvents> {
       | { kind: 'failed'; code: ErrorNumber; text: string };
     if (event.kind === 'role') this.#onRole(event);
     else if (event.kind === 'failed') {
-      this.fail(new RingraftError(event.code, { detail: event.text }));
+      this.fail(failureOf(event.code, event.text));
     } else {
       const configuration = decodeConfiguration(Buffer.from(event.bytes, 'base64'));
       this.#configuration = { index: event.index, members: membersOf(configuration) };
@@ -319,8 +330,26 @@ const REFUSALS: Readonly<Record<number, ErrorNumber | undefined>> = {
   [CHANNEL_CLOSED]: ErrorNumber.closed,
 };
 
-function aborted(signal: AbortSignal): RingraftError {
-  return new RingraftError(ErrorNumber.aborted, { cause: signal.reason });
+const NOTHING_SENT = 'nothing was sent';
+const COMMANDS_SENT = 'what was sent may still be executed';
+
+function aborted(signal: AbortSignal, detail?: string): RingraftError {
+  const cause: unknown = signal.reason;
+  return new RingraftError(ErrorNumber.aborted, {
+    cause,
+    ...(detail === undefined ? {} : { detail }),
+  });
+}
+
+function lateLeader(): RingraftError {
+  return new RingraftError(ErrorNumber.noLeader, {
+    text: 'no leader became known here in time. Check that a majority of nodes runs',
+  });
+}
+
+function lateApplied(index: number, applied: number): RingraftError {
+  const text = `entry ${index} was not applied here in time, entries up to ${applied} are`;
+  return new RingraftError(ErrorNumber.timeout, { text: `${text}. Wait again or longer` });
 }
 
 function promiseSink(

@@ -63,7 +63,8 @@ test('an exception in apply stops that group on that node, names the index, and 
     () => cluster.group(victim, 'east').status().failure,
   );
   assert.equal(failure.code, 'ERR_STATE_MACHINE');
-  assert.match(failure.message, new RegExp(`apply of entry ${commitIndex} threw: .*told to throw`));
+  const threw = new RegExp(`apply of entry ${commitIndex} threw: Error: told to throw$`);
+  assert.match(failure.message, threw);
   assert.deepEqual(errors, ['ERR_STATE_MACHINE']);
   for (const call of [
     () => cluster.group(victim, 'east').propose(bytes('add 1')),
@@ -90,7 +91,8 @@ test('of a batch around the entry that threw each command is told what became of
   assert.deepEqual(outcomes, ['done', 'done', 'ERR_STATE_MACHINE', 'ERR_OUTCOME_UNKNOWN']);
   const thrown = results[2];
   assert.ok(thrown !== undefined && !thrown.ok && thrown.error instanceof RingraftError);
-  assert.match(thrown.error.message, /apply of entry \d+ threw: .*told to throw/);
+  assert.match(thrown.error.message, /apply of entry \d+ threw: Error: told to throw$/);
+  assert.match((thrown.error.cause as Error).stack ?? '', /told to throw\n\s+at .*ledger-machine/);
   const others = cluster.ids.filter((id) => id !== victim);
   const next = await eventually('another leader of west', () => {
     const { leader } = cluster.group(others[0] as number, 'west').status();
