@@ -62,8 +62,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'vote-for-shorter-log',
     what: 'a vote is granted to a candidate whose log is behind',
     file: 'engine/raft/election.ts',
-    find: 'if (!state.log.isUpToDate(request.lastIndex, request.lastTerm)) return VoteGrant.refused;',
-    replace: '',
+    find: 'state.log.isUpToDate(request.lastIndex, request.lastTerm)',
+    replace: 'state.log.isUpToDate(state.log.last, state.log.lastTerm)',
     inTests: true,
   },
   {
@@ -115,8 +115,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'wiped-replica-counts',
     what: 'a replica that lost its data still votes and counts',
     file: 'engine/raft/state.ts',
-    find: 'return proved !== NO_INCARNATION && recordedIncarnation(this.configuration, id) === proved;',
-    replace: 'return proved !== NO_INCARNATION && this.configuration.voters.includes(id);',
+    find: '&& recordedIncarnation(this.configuration, id) === proved;',
+    replace: '&& this.configuration.voters.includes(id);',
   },
   {
     name: 'read-overtakes-write',

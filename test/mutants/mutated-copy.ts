@@ -1,6 +1,6 @@
 /**
- * A copy of the source tree with one mutant in it, under node_modules/.cache, where packages resolve
- * as they do in the project.
+ * A copy of the source tree with one mutant in it, under node_modules/.cache, where packages
+ * resolve as they do in the project.
  *
  * It must never write outside of that folder. A pattern that is not there exactly once is an error.
  */
