@@ -32,7 +32,7 @@ function contextLines(context: Context): string[] {
     `sync ${context.sync} on every node, in ${context.directory} (${context.fileSystem})`,
     `write + fdatasync of 4 KiB: ${syncText(fdatasync.before)} before; ` +
       `${syncText(fdatasync.after)} after`,
-    `median of ${runs} runs of ${seconds} s after ${warmupSeconds} s of warm-up`,
+    `median of ${runs} runs of ${seconds} s, each after ${warmupSeconds} s of warm-up`,
   ];
 }
 

@@ -14,6 +14,12 @@ import type { Nodes } from './nodes.js';
 import type { LoadShape, Measured } from './rows.js';
 import { type Between, between, takeSample } from './samples.js';
 
+/**
+ * Before the first run, nodes that have just started get this: code that has run a few thousand
+ * times only is not compiled yet, and one write in flight would take a minute to change that.
+ */
+const BURST = { inFlight: 1024, connections: 4, seconds: 4 };
+
 /** Walking a state takes a while when it is large. */
 const DIGEST_MS_MAX = 30_000;
 
@@ -33,6 +39,7 @@ interface Run {
 }
 
 export async function measureLoad(nodes: Nodes, plan: LoadRowPlan): Promise<Measured> {
+  await warmUp(nodes, plan);
   const runs: Run[] = [];
   for (let run = 1; run <= plan.runs; run += 1) {
     const done = await measureOnce(nodes, plan);
@@ -47,6 +54,12 @@ export async function measureLoad(nodes: Nodes, plan: LoadRowPlan): Promise<Meas
     problems: problemsOf(runs, digests),
     detail: detailOf(plan.shape, runs, digests),
   };
+}
+
+async function warmUp({ targets }: Nodes, { shape, signal }: LoadRowPlan): Promise<void> {
+  const { inFlight, connections, seconds } = BURST;
+  const burst = { valueBytes: shape.valueBytes, inFlight, connections };
+  await new Generator({ targets, shape: burst, seconds, warmupSeconds: 0, signal }).report();
 }
 
 async function measureOnce(nodes: Nodes, plan: LoadRowPlan): Promise<Run> {
@@ -92,6 +105,7 @@ function detailOf(shape: LoadShape, runs: readonly Run[], digests: readonly stri
   return {
     ...shape,
     keys: KEYS,
+    burst: BURST,
     p50Ms: latency(({ p50 }) => p50),
     p99Ms: latency(({ p99 }) => p99),
     maxMs: Math.max(...runs.map(({ report }) => report.latencyMs.writes?.max ?? 0)),
