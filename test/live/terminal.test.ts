@@ -83,7 +83,8 @@ test('the demo session: plain answers, STATUS in sections, QUIT', { skip: missin
   assert.match(status, / {2}Term: {10}1\n {2}Leader ID: {5}1\n {2}Commit Index: {2}\d+\n/);
   assert.match(status, / {2}Last Applied: {2}\d+\n\n=== Key-Value Store ===\n/);
   assert.match(status, / {2}Total Keys: {4}1\n {2}Total Ops: {5}\d+\n/);
-  assert.match(status, /=== Snapshots ===\n {2}Created: {7}0\n {2}Restored: {6}0$/);
+  assert.match(status, /=== Snapshots ===\n {2}Created: {7}0\n {2}Restored: {6}0\n\n=== Log ===\n/);
+  assert.match(status, /\n {2}Growth: {8}grows with every write until snapshots exist$/);
   terminal.type('QUIT\n');
   await terminal.until(/Shutting down\.\.\.\n\[NODE\] Node stopped\n/);
   assert.equal((await terminal.exited)[0], 0);

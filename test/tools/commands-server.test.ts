@@ -99,6 +99,7 @@ test('INFO over RESP carries the fields of the seed among those that tools look 
     ['wal_requests', '12'],
     ['wal_bytes', '13'],
     ['wal_syncs', '14'],
+    ['log_grows_until_snapshots', '1'],
     ['db0', 'keys=1,expires=0,avg_ttl=0'],
   ] as const) {
     assert.equal(fields.get(name), value, name);

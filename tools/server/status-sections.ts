@@ -18,7 +18,7 @@ function roleTitle(role: string): string {
 }
 
 export function statusSections(view: NodeView): string {
-  const { role, term, leaderId, commitIndex, lastApplied } = view.status();
+  const { role, term, leaderId, commitIndex, lastApplied, log } = view.status();
   const { keys, memoryBytes, operations } = view.figures;
   return [
     section('Cluster Status', [
@@ -37,6 +37,10 @@ export function statusSections(view: NodeView): string {
     section('Snapshots', [
       ['Created', 0],
       ['Restored', 0],
+    ]),
+    section('Log', [
+      ['Size', `${log.logBytes} bytes in ${log.segments} segments`],
+      ['Growth', 'grows with every write until snapshots exist'],
     ]),
   ].join('\n\n');
 }

@@ -47,6 +47,8 @@ function logFields(log: LogView): readonly (readonly [string, number])[] {
     ['wal_commit_p99_us', log.commitP99Us],
     ['wal_segments', log.segments],
     ['wal_segment_bytes', log.logBytes],
+    // Nothing frees old segments yet: who watches the disk must know.
+    ['log_grows_until_snapshots', 1],
   ];
 }
 
