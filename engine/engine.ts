@@ -70,6 +70,8 @@ export interface EngineStatus {
   };
   /** What was found on disk at the start: segments, blocks, cuts. */
   readonly recovery: unknown;
+  /** The log names other members than the option `cluster` did: both. Null when they agree. */
+  readonly membershipWarning: string | null;
   /** Why the node stopped; null while it runs. */
   readonly failure: { readonly code: string; readonly message: string } | null;
   readonly groups: readonly GroupStatus[];
@@ -204,7 +206,7 @@ export class Engine extends EventEmitter<EngineEvents> {
 
   status(): EngineStatus {
     const { options } = this;
-    const { incarnation, peerAddress, spares, recovery } = this.#node;
+    const { incarnation, peerAddress, spares, recovery, membershipWarning } = this.#node;
     const diskFull = diskIsFull(spares);
     return {
       nodeId: options.nodeId,
@@ -216,6 +218,7 @@ export class Engine extends EventEmitter<EngineEvents> {
       acknowledgement: acknowledgementInWords(options),
       log: { ...this.#figures.read(), diskFull, growsUntilSnapshots: true },
       recovery,
+      membershipWarning,
       failure: this.#failure && { code: this.#failure.code, message: this.#failure.message },
       groups: this.#groups.map((group) => group.status()),
     };

@@ -35,6 +35,7 @@ import { LIMITS } from './limits.js';
 import { bootstrapConfiguration } from './raft/membership.js';
 import type { RaftOptions, Recovered } from './raft/state.js';
 import { type Configuration, incarnation, logIndex, nodeId, term } from './raft/types.js';
+import { membershipWarning } from './status.js';
 
 /** Memory mode keeps the log in segments of this size. */
 const MEMORY_SEGMENT_BYTES = LIMITS.segmentBytesMin;
@@ -58,6 +59,8 @@ export interface RunningNode {
   readonly peerAddress: string;
   /** What recovery found: segments, blocks, cuts. */
   readonly recovery: unknown;
+  /** The members in the log are others than the given ones: both, for the operator. */
+  readonly membershipWarning: string | null;
   /** The options with the groups in the order of their numbers in the log. */
   readonly options: ResolvedOptions;
 }
@@ -150,7 +153,6 @@ function recoveredFor(
 
 const hashOf = (text: string): number => crc32c(Buffer.from(text));
 
-/** Throws RingraftError, or the reason of `signal` when that ended the start. */
 /** Groups by the number that the log knows them by, not by their place in the options. */
 function inLogOrder(options: ResolvedOptions, directory: DataDirectory | null): ResolvedOptions {
   if (directory === null) return options;
@@ -159,6 +161,7 @@ function inLogOrder(options: ResolvedOptions, directory: DataDirectory | null): 
   return { ...options, groups };
 }
 
+/** Throws RingraftError, or the reason of `signal` when that ended the start. */
 export async function startNode(
   given: ResolvedOptions,
   events: SupervisorEvents,
@@ -203,6 +206,18 @@ function asStartError(refused: ThreadRefused): RingraftError {
 function bootstrapOf(options: ResolvedOptions): Configuration {
   const members = options.members.map(({ id, address }) => ({ id: nodeId(id), address }));
   return bootstrapConfiguration(members);
+}
+
+/** Of the first group whose log names other members than the options. */
+function membershipWarningOf(options: ResolvedOptions, recovered: ReadyRecovered): string | null {
+  for (const { group, configurations } of recovered.groups) {
+    const latest = configurations.at(-1);
+    const { name } = options.groups[group] ?? {};
+    if (latest === undefined || name === undefined) continue;
+    const warning = membershipWarning(name, options.members, decodeConfiguration(latest.bytes));
+    if (warning !== null) return warning;
+  }
+  return null;
 }
 
 function groupData(
@@ -326,6 +341,7 @@ async function startThreads(
     bootId,
     peerAddress: listening.kind === 'listening' ? listening.address : options.listen,
     recovery: recovered.report,
+    membershipWarning: membershipWarningOf(options, recovered),
     options,
   };
 }

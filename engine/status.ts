@@ -52,6 +52,25 @@ export function membersOf(configuration: Configuration): MemberStatus[] {
   });
 }
 
+/**
+ * What to tell an operator who starts a node with other members than its log names; null when they
+ * are the same. Ids count: two nodes may spell an address differently.
+ */
+export function membershipWarning(
+  group: string,
+  given: readonly { readonly id: number; readonly address: string }[],
+  recorded: Configuration,
+): string | null {
+  const ids = (members: typeof given): string => String(members.map(({ id }) => id).sort());
+  if (ids(given) === ids(recorded.members)) return null;
+  const shown = (members: typeof given): string =>
+    members.map(({ id, address }) => `${id}=${address}`).join(' ');
+  return (
+    `the log of group ${group} names the members ${shown(recorded.members)}, the option cluster ` +
+    `says ${shown(given)}: the log counts. Start this node with the members of the log`
+  );
+}
+
 /** One sentence for the operator. `recorded` is 0 when the cluster records no life of this node. */
 export function standingInWords(standing: Standing, recorded: number, own: number): string {
   switch (standing) {

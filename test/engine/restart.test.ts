@@ -78,3 +78,20 @@ test('a replica whose data was wiped stays aside and says so, while the cluster 
   await assert.rejects(alone, /outcome unknown|no leader is known/);
   assert.notEqual(cluster.group(wiped).status().role, 'leader');
 });
+
+test('a restart with other members than the log names says both, and the log counts', async () => {
+  await using cluster = await TestCluster.start({ nodes: 1, durable: true });
+  assert.equal(cluster.engine(1).status().membershipWarning, null);
+  await cluster.group(1).propose(bytes('add 1'));
+  await cluster.close(1);
+  const [address] = Object.values(cluster.members) as [string];
+  const more = { 1: address, 2: '127.0.0.1:9' };
+  const engine = await cluster.open(1, { cluster: more });
+  const warning = engine.status().membershipWarning ?? '';
+  assert.ok(warning.includes(`names the members 1=${address}, the option cluster`), warning);
+  assert.ok(warning.includes(`says 1=${address} 2=127.0.0.1:9: the log counts`), warning);
+  assert.equal(Number(await cluster.group(1).propose(bytes('add 1'))), 2);
+  await cluster.close(1);
+  await cluster.open(1);
+  assert.equal(cluster.engine(1).status().membershipWarning, null);
+});

@@ -16,6 +16,8 @@ const WORRYING: readonly Standing[] = [Standing.inDoubt, Standing.aside, Standin
 /** Returns what ends the watching. */
 export function logEvents(engine: Engine, group: Group, log: NodeLog): () => void {
   const { nodeId } = engine.options;
+  const { membershipWarning } = engine.status();
+  if (membershipWarning !== null) log.always(`[NODE] WARNING: ${membershipWarning}`);
   group.on('role', ({ role, term, leader }) => {
     log.sometimes(`role ${role}`, `[RAFT] ${roleText(nodeId, role, term, leader)}`);
   });
