@@ -6,7 +6,7 @@
  */
 
 import { totalErrors } from '../../tools/load/error-kinds.js';
-import type { LoadReport, LoadReport as Report } from '../../tools/load/load-report.js';
+import type { LoadReport } from '../../tools/load/load-report.js';
 import { median } from '../statistics.js';
 import { Generator, KEYS } from './generator.js';
 import { askOnce } from './node-client.js';
@@ -30,7 +30,7 @@ export interface LoadRowPlan {
   readonly seconds: number;
   readonly warmupSeconds: number;
   readonly signal: AbortSignal;
-  readonly onRun: (run: number, report: Report) => void;
+  readonly onRun: (run: number, report: LoadReport) => void;
 }
 
 interface Run {
