@@ -19,6 +19,9 @@ export interface StatusNumbers {
   readonly durableIndex: number;
   readonly standing: Standing;
   readonly failed: boolean;
+  /** Calls of the state machine that took longer than half a heartbeat: they delay heartbeats. */
+  readonly slowCalls: number;
+  readonly slowestCallMs: number;
 }
 
 export interface MemberStatus {

@@ -2,7 +2,8 @@
  * The status page of one group: a few numbers in shared memory that its consensus worker writes
  * each turn and any thread reads at any time.
  *
- *   f64 each: role │ term │ leader │ committed │ applied │ last │ durable │ standing │ failed
+ *   f64 each: role │ term │ leader │ committed │ applied │ last │ durable │ standing │ failed │
+ *             slow calls │ slowest call
  *
  * Numbers of one page may stem from neighbouring turns; nothing may be decided by them but what to
  * show.
@@ -32,6 +33,8 @@ const SLOT = {
   durable: 6,
   standing: 7,
   failed: 8,
+  slowCalls: 9,
+  slowestCall: 10,
 } as const;
 const STATUS_PAGE_BYTES = 16 * Float64Array.BYTES_PER_ELEMENT;
 
@@ -58,6 +61,8 @@ export class StatusPage {
     slots[SLOT.durable] = raft.durableIndex;
     slots[SLOT.standing] = STANDINGS.indexOf(raft.standing);
     slots[SLOT.failed] = runtime.failed ? 1 : 0;
+    slots[SLOT.slowCalls] = runtime.slowCalls;
+    slots[SLOT.slowestCall] = runtime.slowestCallMs;
   }
 
   read(): StatusNumbers {
@@ -72,6 +77,8 @@ export class StatusPage {
       durableIndex: slot(SLOT.durable),
       standing: STANDINGS[slot(SLOT.standing)] ?? Standing.fresh,
       failed: slot(SLOT.failed) === 1,
+      slowCalls: slot(SLOT.slowCalls),
+      slowestCallMs: slot(SLOT.slowestCall),
     };
   }
 }

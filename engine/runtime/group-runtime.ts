@@ -76,6 +76,9 @@ export class GroupRuntime {
   readonly #proposals: Proposals;
   readonly #reads: Reads;
   #submitted: SubmittedEntries[] = [];
+  /** Calls of the state machine that took longer than half a heartbeat, and the longest of all. */
+  slowCalls = 0;
+  slowestCallMs = 0;
   #leading = false;
   /** With what everything that comes now is refused; null while the group runs. */
   #endedBy: ErrorNumber | null = null;
@@ -265,9 +268,9 @@ export class GroupRuntime {
   }
 
   /**
-   * Makes room in the arena by evicting what is durable, applied and sent. A follower's room for its
-   * leader does not wait for applying: entries of an earlier term can only be committed by one that
-   * must get in behind them, so they are read back from disk when their time comes.
+   * Makes room in the arena by evicting what is durable, applied and sent. A follower's room for
+   * its leader does not wait for applying: entries of an earlier term can only be committed by one
+   * that must get in behind them, so they are read back from disk when their time comes.
    */
   #makeRoom(bytes: number, count: number, share: Share): boolean {
     const { log, storedSeq } = this.raft.state;
@@ -298,13 +301,29 @@ export class GroupRuntime {
     if (this.#failed) return false;
     this.#proposals.announceCommits();
     this.#perform(this.raft.take(), now);
-    const begun = this.#ports.stopwatch();
-    while (!this.#failed && this.#applier.step() > 0) {
-      if (this.#ports.stopwatch() - begun >= APPLY_MS_MAX) break;
-    }
+    this.#apply();
     if (this.#failed) return false;
+    const begun = this.#ports.stopwatch();
     this.#reads.serve(this.#applier.applied);
+    this.#noteCall(this.#ports.stopwatch() - begun);
     return this.#applier.hasWork;
+  }
+
+  #apply(): void {
+    const begun = this.#ports.stopwatch();
+    let before = begun;
+    while (!this.#failed && this.#applier.step() > 0) {
+      const after = this.#ports.stopwatch();
+      this.#noteCall(after - before);
+      before = after;
+      if (after - begun >= APPLY_MS_MAX) return;
+    }
+  }
+
+  /** A machine that takes this long delays heartbeats: the operator must be able to see it. */
+  #noteCall(ms: number): void {
+    this.slowestCallMs = Math.max(this.slowestCallMs, ms);
+    if (ms > this.raft.state.options.heartbeatInterval / 2) this.slowCalls += 1;
   }
 
   #perform(ready: Ready, now: number): void {
@@ -373,7 +392,7 @@ export class GroupRuntime {
       if (rest > 0) this.#proposals.end(batch, offset + threw, rest, ErrorNumber.outcomeUnknown);
     }
     this.#proposals.drain(code);
-    this.#reads.drain(code);
+    this.#reads.drain(code, this.#options.host.abandonQueries?.() ?? []);
   }
 
   get leader(): NodeId {

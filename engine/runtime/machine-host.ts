@@ -31,6 +31,8 @@ export interface MachineHost {
   attach(events: HostEvents): void;
   apply(slab: EntrySlab, last: number, parts: readonly BatchPart[]): void;
   query(batch: ReadBatch): void;
+  /** The group ends: batches that the machine will not answer here any more. */
+  abandonQueries?(): readonly ReadBatch[];
 }
 
 export class InWorkerHost implements MachineHost {
@@ -82,6 +84,10 @@ export class InWorkerHost implements MachineHost {
   query(batch: ReadBatch): void {
     this.#asked.push(batch);
     this.goOn();
+  }
+
+  abandonQueries(): readonly ReadBatch[] {
+    return this.#asked.splice(0);
   }
 
   /** Queries wait until there is room for their answers: call `goOn` again. */

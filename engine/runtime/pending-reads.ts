@@ -21,8 +21,8 @@ interface Waiting {
   readonly batch: ReadBatch;
   /**
    * The write index it must also see. A truncation here says nothing of that write: it may lie at a
-   * leader that has not sent it yet, or come back with the next one. Its fate is known once the index
-   * or an entry of a later term is applied.
+   * leader that has not sent it yet, or come back with the next one. Its fate is known once the
+   * index or an entry of a later term is applied.
    */
   behind: number;
   /** Null until the core granted it. */

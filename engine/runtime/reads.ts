@@ -98,7 +98,8 @@ export class Reads {
     this.#completions.readRefused(request.id, request.count, code, this.#raft.leader);
   }
 
-  drain(code: ErrorNumber): void {
-    for (const batch of this.#pending.drain()) this.#refuse(batch, code);
+  /** The group ends: nothing that waits, here or at the machine, is answered any more. */
+  drain(code: ErrorNumber, atMachine: readonly ReadBatch[]): void {
+    for (const batch of [...atMachine, ...this.#pending.drain()]) this.#refuse(batch, code);
   }
 }

@@ -223,6 +223,16 @@ test('status names leader, members with their incarnations, standing and what th
   assert.equal(cluster.engine(leader).status().groups[0]?.role, 'leader');
 });
 
+test('a call of the machine that takes longer than half a heartbeat is counted', async () => {
+  const before = cluster.group(leader).status().slowCalls;
+  await cluster.group(leader).propose(bytes('spin 80'));
+  const { slowCalls, slowestCallMs } = await eventually('the slow call to be counted', () => {
+    const status = cluster.group(leader).status();
+    return status.slowCalls > before ? status : null;
+  });
+  assert.ok(slowCalls > before && slowestCallMs >= 79);
+});
+
 test('an unknown group is refused, and the known ones are named', () => {
   assert.throws(() => cluster.engine(1).group('ledgers'), {
     code: 'ERR_INVALID_OPTIONS',
