@@ -18,9 +18,17 @@ export function logEvents(engine: Engine, group: Group, log: NodeLog): () => voi
   const { nodeId } = engine.options;
   const { membershipWarning } = engine.status();
   if (membershipWarning !== null) log.always(`[NODE] WARNING: ${membershipWarning}`);
-  group.on('role', ({ role, term, leader }) => {
-    log.sometimes(`role ${role}`, `[RAFT] ${roleText(nodeId, role, term, leader)}`);
-  });
+  let lastRole = '';
+  const logRole = (role: string, term: number, leader: number): void => {
+    const text = roleText(nodeId, role, term, leader);
+    // The status may be ahead of the event that tells the same.
+    if (text !== lastRole) log.sometimes(`role ${role}`, `[RAFT] ${text}`);
+    lastRole = text;
+  };
+  group.on('role', ({ role, term, leader }) => logRole(role, term, leader));
+  const start = group.status();
+  // What happened before anybody listened.
+  if (start.leader !== 0) logRole(start.role, start.term, start.leader);
   group.on('error', (error) => {
     log.always(`[NODE] ERROR: group ${group.name} stopped on this node: ${error.message}`);
   });
