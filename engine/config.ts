@@ -154,6 +154,10 @@ const RULES: { readonly [Name in keyof EngineOptions]-?: Rule } = {
 
 const GROUP_NAMES = ['name', 'machine', 'machineOptions', 'entryBytesMax'];
 
+function oneOfProblem(name: string, value: string, words: readonly string[]): string {
+  return `${name} is "${value}", must be one of ${words.join(', ')}${valueHint(name, value)}`;
+}
+
 function ruleProblem(name: string, value: unknown, rule: Rule): string | null {
   const shown = typeof value === 'string' ? `"${value}"` : String(value);
   switch (rule.kind) {
@@ -167,7 +171,7 @@ function ruleProblem(name: string, value: unknown, rule: Rule): string | null {
     case 'string':
       if (typeof value !== 'string' || value === '') return `${name} is ${shown}, must be a text`;
       if (rule.oneOf === undefined || rule.oneOf.includes(value)) return null;
-      return `${name} is ${shown}, must be one of ${rule.oneOf.join(', ')}${valueHint(name, value)}`;
+      return oneOfProblem(name, value, rule.oneOf);
     case 'boolean':
       return typeof value === 'boolean' ? null : `${name} is ${shown}, must be true or false`;
     case 'list':

@@ -1,6 +1,6 @@
 /**
- * Options of an engine: every problem at once with number, rule and remedy, suggestions for names of
- * others, ratios and presets. No engine is opened here.
+ * Options of an engine: every problem at once with number, rule and remedy, suggestions for names
+ * of others, ratios and presets. No engine is opened here.
  */
 
 import assert from 'node:assert/strict';
