@@ -46,7 +46,7 @@ test('a node of three is killed and restarted while the others go on', async () 
     const first = await cluster.group(1).propose(Buffer.from('add 1'), { timeoutMs: 30_000 });
     assert.equal(Number(first), 1);
     await third.kill();
-    // What is forwarded to a leader that has just died may end as outcome unknown: wait for another.
+    // What is forwarded to a leader that just died may end as outcome unknown: await another.
     const second = cluster.group(2);
     while ([0, 3].includes(second.status().leader)) await setTimeout(20);
     await second.propose(Buffer.from('add 1'), { timeoutMs: 30_000 });

@@ -20,8 +20,8 @@ const COMMANDS: readonly Command[] = [
     summary: 'Run one node of a key-value cluster in the foreground',
     details: [
       'Without --cluster the node is a cluster of its own. Clients speak RESP (redis-cli and ' +
-        'every Redis library) or plain lines (netcat) to the port of --client. At a terminal it also ' +
-        'reads commands: HELP lists them, QUIT ends the node.',
+        'every Redis library) or plain lines (netcat) to the port of --client. At a terminal it ' +
+        'also reads commands: HELP lists them, QUIT ends the node.',
     ],
     options: serverOptions,
     examples: [
