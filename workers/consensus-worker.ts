@@ -7,12 +7,11 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { ErrorNumber } from '../engine/errors.js';
 import type { MachineContext, StateMachine, StateMachineFactory } from '../engine/state-machine.js';
 import { GroupAgent } from './consensus-loop.js';
-import { FatalWord } from './fatal.js';
 import { runParked } from './park-loop.js';
 import { Doorbell } from './ring/doorbell.js';
 import { StatusPage } from './status-page.js';
 import type { ConsensusThreadData, GroupThreadData, ThreadReady } from './thread-data.js';
-import { Death, die } from './thread-death.js';
+import { Death, deathText, die } from './thread-death.js';
 import { Bell, type GroupMemory, StopStage } from './topology.js';
 
 const data = workerData as ConsensusThreadData;
@@ -87,7 +86,7 @@ function runAgents(agents: readonly GroupAgent[]): void {
       return Math.min(...agents.map((agent) => agent.deadline));
     },
   });
-  const reason = new FatalWord(memory.fatal).message();
+  const reason = deathText(memory) ?? '';
   for (const agent of agents) {
     if (end === 'fatal') agent.fail(ErrorNumber.storage, reason);
     else agent.close();
