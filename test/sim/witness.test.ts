@@ -94,7 +94,7 @@ test('a wiped replica has nothing to remember', () => {
   begin(witness, 1, recoveredLog(0));
 });
 
-/** A witness of three replicas that hold `last` entries, the first `committed` of them committed. */
+/** A witness of three replicas that hold `last` entries; `committed` of them are committed. */
 function committedCluster(last: number, committed: number): GroupWitness {
   const witness = new GroupWitness(0, 3);
   for (const node of [1, 2, 3]) begin(witness, node, recoveredLog(last));
