@@ -24,11 +24,12 @@ interface Place {
 }
 
 async function place(t: TestContext): Promise<Place> {
-  const cluster = new Cluster(temporaryDirectory(t));
-  t.after(async () => {
-    const ids = cluster.exists() ? cluster.running() : [];
-    await Promise.all(ids.map((id) => cluster.kill(id)));
-  });
+  const killAll = async (path: string): Promise<void> => {
+    const left = new Cluster(path);
+    const ids = left.exists() ? left.running() : [];
+    await Promise.all(ids.map((id) => left.kill(id)));
+  };
+  const cluster = new Cluster(temporaryDirectory(t, killAll));
   const begin = (words: string): Run => {
     const run = new Run(['cluster', ...words.split(' '), '--data', cluster.dataDir]);
     t.after(async () => void (await run.stop('SIGKILL')));

@@ -26,10 +26,10 @@ async function crash(
   words: string,
   environment: NodeJS.ProcessEnv = {},
 ): Promise<Proof> {
-  const directory = temporaryDirectory(t);
+  const end = async (path: string) => new Cluster(join(path, 'cluster')).abandon('SIGKILL');
+  const directory = temporaryDirectory(t, end);
   const data = join(directory, 'cluster');
   const json = join(directory, 'report.json');
-  t.after(async () => new Cluster(data).abandon('SIGKILL'));
   // A calm election: the neighbours of a test must not decide whether it passes.
   const calm = ['--timing', 'wide-area', '--in-flight', '48'];
   const args = ['crash', ...words.split(' '), '--data', data, '--json', json, ...calm];

@@ -41,10 +41,19 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-/** A directory that is removed when the owner ends. */
-export function temporaryDirectory(owner: Owner): string {
+/**
+ * A directory that is removed when the owner ends, after `first`: hooks run in order, and what runs
+ * in the directory must be ended while its record is still there.
+ */
+export function temporaryDirectory(
+  owner: Owner,
+  first: (path: string) => Promise<unknown> = async () => {},
+): string {
   const path = mkdtempSync(join(tmpdir(), 'ringraft-live-'));
-  owner.after(async () => rmSync(path, { recursive: true, force: true, maxRetries: 5 }));
+  owner.after(async () => {
+    await first(path);
+    rmSync(path, { recursive: true, force: true, maxRetries: 5 });
+  });
   return path;
 }
 
