@@ -21,6 +21,9 @@ export type ArmableFault = keyof typeof ARMABLE;
 export const FAULT_KINDS = [
   ...(Object.keys(ARMABLE) as ArmableFault[]),
   'bitFlip',
+  /** What a failed sync left in memory only, and what of that the death of the process took. */
+  'orphanedSector',
+  'evictedSector',
   /** A loss of power, and what it took: unsynced sectors, directory operations. */
   'crash',
   'lostSector',

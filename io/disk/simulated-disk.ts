@@ -3,7 +3,8 @@
  * decided by a seeded generator: the same seed and calls give the same disk.
  *
  * `crash()` is a loss of power, `kill()` the death of the process alone. It must never be kinder
- * than a real disk: creations, renames and removals are as unsynced as bytes until `syncDirectory`.
+ * than a real disk: creations, renames and removals are as unsynced as bytes until `syncDirectory`,
+ * and what a failed sync left in memory only may be read back or not.
  */
 
 import { type Disk, DiskError, type DiskFile } from './disk.js';
@@ -83,7 +84,7 @@ export class SimulatedDisk implements Disk {
 
   /** Loss of power: unsynced sectors and directory operations survive or not; handles are dead. */
   crash(options: CrashOptions = {}): void {
-    this.kill();
+    this.#life += 1;
     this.#faults.count('crash');
     const keep = options.keepDirectoryOperation ?? 0.5;
     const undone = this.#journal.crash(() => this.#random.chance(keep));
@@ -96,9 +97,20 @@ export class SimulatedDisk implements Disk {
     }
   }
 
-  /** Death of the process: handles are dead, but the system keeps, unsynced, what was written. */
+  /**
+   * Death of the process: handles are dead, but the system keeps, unsynced, what was written. Of
+   * what a failed sync has orphaned it keeps all, nothing, or some sectors.
+   */
   kill(): void {
     this.#life += 1;
+    for (const file of this.#files()) {
+      if (file.orphanedSectors === 0) continue;
+      const keep = this.#random.below(3) / 2;
+      this.#faults.count(
+        'evictedSector',
+        file.evictOrphans(() => this.#random.chance(keep)),
+      );
+    }
   }
 
   arm(plan: FaultPlan): void {

@@ -5,8 +5,10 @@
  *   written   │ A │ B'│ C'│ D │ E'│        a crash keeps any subset of the primed sectors
  *   durable   │ A │ B │ C │ D │            and any length between the two
  *
- * A sector is never torn within itself. This file must never draw from anything but the given
- * generator: the same seed loses the same sectors.
+ * A sector is never torn within itself. A failed sync orphans what was unsynced, as on Linux: it
+ * still reads as written, and no later sync makes it durable unless it is written once more.
+ * This file must never draw from anything but the given generator: the same seed loses the same
+ * sectors.
  */
 
 import type { RandomSource } from './random-source.js';
@@ -17,10 +19,12 @@ const PAGE_BYTES = 4096;
 const SECTORS_PER_PAGE = PAGE_BYTES / SECTOR_BYTES;
 const NO_BYTES = new Uint8Array(PAGE_BYTES);
 
-/** A page as it was at the last sync (undefined: zeros), and which of its sectors changed since. */
+/** A page as the medium holds it (undefined: zeros), and which of its sectors differ from that. */
 interface UnsyncedPage {
-  readonly before: Uint8Array | undefined;
+  before: Uint8Array | undefined;
   sectors: number;
+  /** Those of them that the next sync skips: a failed one has taken them for written. */
+  orphans: number;
 }
 
 /** Which unsynced sectors of a file outlive a crash: a real disk shows each of these patterns. */
@@ -38,7 +42,8 @@ export class SimulatedFile {
   #durableSize = 0;
   /** The shortest the file has been since the last sync: below `durableSize` it was truncated. */
   #lowestSize = 0;
-  #doomed = false;
+  /** A sync failed while the length was unsynced: no later one makes that durable. */
+  #lengthOrphaned = false;
 
   get size(): number {
     return this.#pages.size;
@@ -46,9 +51,14 @@ export class SimulatedFile {
 
   get unsyncedSectors(): number {
     let count = 0;
-    for (const page of this.#unsynced.values()) {
-      for (let bits = page.sectors; bits !== 0; bits &= bits - 1) count += 1;
-    }
+    for (const { sectors } of this.#unsynced.values()) count += bitCount(sectors);
+    return count;
+  }
+
+  /** Those of the unsynced ones that only another write can make durable. */
+  get orphanedSectors(): number {
+    let count = 0;
+    for (const { orphans } of this.#unsynced.values()) count += bitCount(orphans);
     return count;
   }
 
@@ -67,20 +77,61 @@ export class SimulatedFile {
     this.#lowestSize = Math.min(this.#lowestSize, length);
   }
 
-  /** Makes the written image the durable one. */
+  /** Makes the written image the durable one, but for what a failed sync has orphaned. */
   sync(): void {
-    if (this.#doomed) return;
-    this.#unsynced.clear();
+    for (const [index, page] of this.#unsynced) {
+      if (page.orphans === 0) {
+        this.#unsynced.delete(index);
+        continue;
+      }
+      page.before = this.#mediumOf(index, page);
+      page.sectors = page.orphans;
+    }
+    if (this.#lengthOrphaned) return;
     this.#durableSize = this.#pages.size;
     this.#lowestSize = this.#pages.size;
   }
 
+  /** The page as the medium holds it after a sync that leaves the orphans out. */
+  #mediumOf(index: number, { before, orphans }: UnsyncedPage): Uint8Array {
+    const medium = this.#pages.page(index)?.slice() ?? new Uint8Array(PAGE_BYTES);
+    for (let sector = 0; sector < SECTORS_PER_PAGE; sector++) {
+      if ((orphans & (1 << sector)) === 0) continue;
+      const start = sector * SECTOR_BYTES;
+      medium.set((before ?? NO_BYTES).subarray(start, start + SECTOR_BYTES), start);
+    }
+    return medium;
+  }
+
   /**
    * What a failed fsync does on Linux: the bytes stay unsynced while every later sync of this file
-   * claims success. Whoever retries loses them at the next crash.
+   * claims success. Whoever relies on that loses them at the next crash; writing them again helps.
+   * Returns how many sectors are orphans now.
    */
-  failSync(): void {
-    this.#doomed = true;
+  failSync(): number {
+    for (const page of this.#unsynced.values()) page.orphans = page.sectors;
+    this.#lengthOrphaned ||= this.#pages.size !== this.#durableSize;
+    return this.unsyncedSectors;
+  }
+
+  /** The system drops orphans from its cache, as it may at any time: they read as before. */
+  evictOrphans(keeps: () => boolean): number {
+    const { size } = this.#pages;
+    let evicted = 0;
+    for (const [index, page] of this.#unsynced) {
+      for (let sector = 0; sector < SECTORS_PER_PAGE; sector++) {
+        const bit = 1 << sector;
+        if ((page.orphans & bit) === 0 || keeps()) continue;
+        const start = sector * SECTOR_BYTES;
+        this.#restoreSector(index, page.before ?? NO_BYTES, start, size);
+        page.orphans &= ~bit;
+        page.sectors &= ~bit;
+        evicted += 1;
+      }
+      if (page.sectors === 0) this.#unsynced.delete(index);
+    }
+    this.#pages.resize(size);
+    return evicted;
   }
 
   /** Flips one bit of the medium, in both images, without anything becoming unsynced. */
@@ -111,7 +162,8 @@ export class SimulatedFile {
       kept = this.#restoreSectors(this.#lowestSize, keeps);
       this.#pages.resize(size);
     }
-    this.#doomed = false;
+    this.#unsynced.clear();
+    this.#lengthOrphaned = false;
     this.sync();
     return { kept, lost: total - kept };
   }
@@ -156,15 +208,24 @@ export class SimulatedFile {
       const end = Math.min(PAGE_BYTES, to - index * PAGE_BYTES);
       let page = this.#unsynced.get(index);
       if (page === undefined) {
-        page = { before: this.#pages.page(index)?.slice(), sectors: 0 };
+        page = { before: this.#pages.page(index)?.slice(), sectors: 0, orphans: 0 };
         this.#unsynced.set(index, page);
       }
       const first = Math.floor(start / SECTOR_BYTES);
       const last = Math.floor((end - 1) / SECTOR_BYTES);
-      for (let sector = first; sector <= last; sector++) page.sectors |= 1 << sector;
+      for (let sector = first; sector <= last; sector++) {
+        page.sectors |= 1 << sector;
+        page.orphans &= ~(1 << sector);
+      }
       at = (index + 1) * PAGE_BYTES;
     }
   }
+}
+
+function bitCount(mask: number): number {
+  let count = 0;
+  for (let bits = mask; bits !== 0; bits &= bits - 1) count += 1;
+  return count;
 }
 
 function survivalFor(random: RandomSource, keepSector: number | undefined): Survival {

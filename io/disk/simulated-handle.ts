@@ -65,7 +65,7 @@ export class SimulatedHandle implements DiskFile {
       return;
     }
     this.#syncFailed = true;
-    this.#file.failSync();
+    this.#host.faults.count('orphanedSector', this.#file.failSync());
     throw new DiskError(code, 'sync', this.path);
   }
 

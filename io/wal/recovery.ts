@@ -22,6 +22,7 @@ import {
 import { type Judged, judge } from './judge.js';
 import { writeWhole } from './live-segment.js';
 import { LogReader } from './log-reader.js';
+import { rewriteUnproven } from './rewrite.js';
 import {
   type ExpectedIdentity,
   type FoundSegment,
@@ -55,6 +56,8 @@ export interface WalReport {
   readonly tornBlocks: number;
   /** Null when the log ended cleanly. */
   readonly cut: CutReport | null;
+  /** What no block proves to have been synced, and was therefore written again. */
+  readonly rewrittenBytes: number;
   /** Segment file that was named but never begun, and was removed. */
   readonly discarded: string | null;
   /** Groups in doubt, also ones that the log does not know: see `maskHas`. */
@@ -122,7 +125,7 @@ function settle(disk: Disk, directory: string, scan: LogScan, judged: Judged): R
   const { stop, replay } = scan;
   const last = scan.segments[stop.at]!;
   const marked = !maskEmpty(judged.doubt);
-  const { clearedBytes, previousCrc } = applyCut(disk, scan, judged);
+  const { clearedBytes, rewrittenBytes, previousCrc } = applyCut(disk, scan, judged);
   if (marked) replay.cut(judged.doubt, judged.termFloor);
   if (judged.discarded !== null) discard(disk, directory, judged.discarded);
   const segments = scan.segments.filter((segment) => segment !== judged.discarded);
@@ -146,6 +149,7 @@ function settle(disk: Disk, directory: string, scan: LogScan, judged: Judged): R
       blocks: scan.blocks,
       tornBlocks: judged.tornBlocks,
       cut,
+      rewrittenBytes,
       discarded: judged.discarded?.reader.path ?? null,
       doubt: replay.doubt,
       termFloor: replay.termFloor,
@@ -161,18 +165,22 @@ function isSealed(lastKind: number | null): boolean {
   return lastKind === BlockKind.seal || lastKind === BlockKind.checkpoint;
 }
 
-/** Marks and clears, each followed by its sync; then syncs even a log that needed neither. */
+/**
+ * Rewrites what may be in memory only, marks and clears, each followed by a sync; syncs even a log
+ * that needed none of them.
+ */
 function applyCut(
   disk: Disk,
   scan: LogScan,
   judged: Judged,
-): { clearedBytes: number; previousCrc: number } {
+): { clearedBytes: number; rewrittenBytes: number; previousCrc: number } {
   const { stop } = scan;
   const { reader } = scan.segments[stop.at]!;
   const file = disk.open(reader.path, 'readwrite');
   try {
     let previousCrc = stop.previousCrc;
     let from = stop.offset;
+    const rewrittenBytes = rewriteUnproven(file, scan);
     if (!maskEmpty(judged.doubt)) {
       previousCrc = writeCutBlock(file, scan, judged);
       file.sync();
@@ -181,7 +189,8 @@ function applyCut(
     clear(file, from, judged.dirtyEnd);
     // What this process reads may be in the page cache only: it is synced before it is served.
     file.sync();
-    return { clearedBytes: Math.max(0, judged.dirtyEnd - stop.offset), previousCrc };
+    const clearedBytes = Math.max(0, judged.dirtyEnd - stop.offset);
+    return { clearedBytes, rewrittenBytes, previousCrc };
   } finally {
     file.close();
   }

@@ -68,6 +68,11 @@ export interface LogScan {
   readonly blocks: number;
   /** Kind of the last block that continues the chain; null when there is none. */
   readonly lastKind: number | null;
+  /**
+   * From this byte to the stop, no block says that a sync has completed: see rewrite.ts. 0 when not
+   * even the beginning of the segment is known to be synced.
+   */
+  readonly unprovenFrom: number;
 }
 
 /** Segment numbers in the directory, ascending. Throws `WalMissing` when there is a gap. */
@@ -171,6 +176,8 @@ interface Progress {
   previousCrc: number;
   blocks: number;
   lastKind: number | null;
+  /** Blocks of this segment whose sync no block so far has claimed, ascending. */
+  unproven: { readonly sequence: number; readonly offset: number }[];
 }
 
 /**
@@ -178,7 +185,13 @@ interface Progress {
  */
 export function scanLog(segments: readonly FoundSegment[], self: number): LogScan {
   const replay = new LogReplay(self);
-  const progress: Progress = { sequence: 1, previousCrc: 0, blocks: 0, lastKind: null };
+  const progress: Progress = {
+    sequence: 1,
+    previousCrc: 0,
+    blocks: 0,
+    lastKind: null,
+    unproven: [],
+  };
   const logId = segments.find((segment) => segment.header !== null)?.header?.logId ?? null;
   for (let at = 0; at < segments.length; at += 1) {
     const segment = segments[at]!;
@@ -189,11 +202,18 @@ export function scanLog(segments: readonly FoundSegment[], self: number): LogSca
       segment.reader.release();
       continue;
     }
-    const { sequence, previousCrc } = progress;
+    const { sequence, previousCrc, blocks, lastKind } = progress;
     const stop = { at, offset: end.offset, sequence, previousCrc, what: end.what, succession };
-    return { segments, replay, stop, logId, blocks: progress.blocks, lastKind: progress.lastKind };
+    const unprovenFrom = unprovenStart(progress, end.offset);
+    return { segments, replay, stop, logId, blocks, lastKind, unprovenFrom };
   }
   throw new Error('assertion failed: a log without segments was scanned');
+}
+
+/** A segment that begins with an unproven block has an unproven header too. */
+function unprovenStart({ unproven }: Progress, end: number): number {
+  const first = unproven[0]?.offset ?? end;
+  return first === SECTOR_BYTES ? 0 : first;
 }
 
 /** Where replay of a segment ended; `open` when a next segment may continue from there. */
@@ -216,6 +236,7 @@ function replaySegment(
   replay: LogReplay,
 ): SegmentEnd {
   let offset = SECTOR_BYTES;
+  progress.unproven = [];
   for (;;) {
     const found = reader.block(offset, place);
     if (!isBlock(found)) return { offset, what: found.what, open: offset > SECTOR_BYTES };
@@ -229,8 +250,18 @@ function replaySegment(
     progress.previousCrc = found.frame.crc;
     progress.blocks += 1;
     progress.lastKind = found.frame.kind;
+    claimSync(found, offset, progress);
     offset += found.frame.blockBytes;
   }
+}
+
+/** Books the block at `offset`, and that everything up to its `durableSeq` had been synced. */
+function claimSync({ frame }: VerifiedBlock, offset: number, progress: Progress): void {
+  const { unproven } = progress;
+  unproven.push({ sequence: frame.sequence, offset });
+  let proven = 0;
+  while (unproven[proven]!.sequence <= frame.durableSeq) proven += 1;
+  if (proven > 0) unproven.splice(0, proven);
 }
 
 function adopt({ frame }: VerifiedBlock, progress: Progress): void {

@@ -169,6 +169,7 @@ export function createLog(options: NewLog): Recovered {
       blocks: 1,
       tornBlocks: 0,
       cut: null,
+      rewrittenBytes: 0,
       discarded: null,
       doubt,
       termFloor: 0,

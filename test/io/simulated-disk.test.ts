@@ -308,6 +308,55 @@ test('a failed sync is final: its handle refuses, and a retry elsewhere is a lie
   assert.equal(disk.counters().syncError, 1);
 });
 
+test('what a failed sync orphaned is durable once it is written again', () => {
+  const disk = newDisk();
+  durableFile(disk, '/a', 3, 'a');
+  const first = disk.open('/a', 'readwrite');
+  first.write(letters(2 * SECTOR_BYTES, 'b'), 0, 2 * SECTOR_BYTES, 0);
+  disk.arm({ kind: 'syncError' });
+  failsWith('EIO', 'sync', '/a', () => first.sync());
+  const second = disk.open('/a', 'readwrite');
+  second.write(letters(SECTOR_BYTES, 'b'), 0, SECTOR_BYTES, 0);
+  second.write(letters(SECTOR_BYTES, 'c'), 0, SECTOR_BYTES, 2 * SECTOR_BYTES);
+  second.sync();
+  assert.equal(picture(disk, '/a'), 'bbc');
+  disk.crash(LOSE_ALL);
+  assert.equal(picture(disk, '/a'), 'bac', 'the second sector was never written again');
+  assert.equal(disk.counters().orphanedSector, 2);
+});
+
+test('a sector that a later sync wrote is what a crash falls back to, beside an orphan', () => {
+  const disk = newDisk();
+  durableFile(disk, '/a', 2, 'a');
+  const first = disk.open('/a', 'readwrite');
+  first.write(letters(SECTOR_BYTES, 'b'), 0, SECTOR_BYTES, 0);
+  disk.arm({ kind: 'syncError' });
+  failsWith('EIO', 'sync', '/a', () => first.sync());
+  const second = disk.open('/a', 'readwrite');
+  second.write(letters(SECTOR_BYTES, 'c'), 0, SECTOR_BYTES, SECTOR_BYTES);
+  second.sync();
+  second.write(letters(SECTOR_BYTES, 'd'), 0, SECTOR_BYTES, SECTOR_BYTES);
+  disk.crash(LOSE_ALL);
+  assert.equal(picture(disk, '/a'), 'ac');
+});
+
+test('the death of a process may take what a failed sync orphaned, and nothing else', () => {
+  const pictures = new Set<string>();
+  for (let seed = 1; seed <= 20; seed += 1) {
+    const disk = newDisk(seed);
+    durableFile(disk, '/a', 2, 'a');
+    const file = disk.open('/a', 'readwrite');
+    file.write(letters(SECTOR_BYTES, 'b'), 0, SECTOR_BYTES, 0);
+    disk.arm({ kind: 'syncError' });
+    failsWith('EIO', 'sync', '/a', () => file.sync());
+    const other = disk.open('/a', 'readwrite');
+    other.write(letters(SECTOR_BYTES, 'c'), 0, SECTOR_BYTES, SECTOR_BYTES);
+    disk.kill();
+    pictures.add(picture(disk, '/a'));
+  }
+  assert.deepEqual([...pictures].sort(), ['ac', 'bc']);
+});
+
 test('a full disk takes what fits, then fails; freed space is usable again', () => {
   const disk = newDisk();
   disk.setCapacity(1000);

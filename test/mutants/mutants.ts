@@ -51,6 +51,13 @@ export const MUTANTS: readonly Mutant[] = [
     inTests: true,
   },
   {
+    name: 'failed-sync-trusted',
+    what: 'a restart relies on what a failed sync left in memory',
+    file: 'io/wal/recovery.ts',
+    find: 'const rewrittenBytes = rewriteUnproven(file, scan);',
+    replace: 'const rewrittenBytes = 0;',
+  },
+  {
     name: 'stale-storage-acknowledgement',
     what: 'an acknowledgement from before a truncation counts for what came after it',
     file: 'engine/raft/raft.ts',
