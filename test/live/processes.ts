@@ -62,16 +62,20 @@ export interface Ended {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** One run of the `ringraft` command. */
+/** One run of the `ringraft` command, or of another script. */
 export class Run {
   readonly child: ChildProcess;
   readonly ended: Promise<Ended>;
   /** Everything it printed, both streams together. */
   output = '';
 
-  constructor(args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
+  constructor(
+    args: readonly string[],
+    environment: NodeJS.ProcessEnv = {},
+    script: string = RINGRAFT,
+  ) {
     assert(existsSync(RINGRAFT), 'build first: npm run build');
-    this.child = spawn(process.execPath, [RINGRAFT, ...args], {
+    this.child = spawn(process.execPath, [script, ...args], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, ...environment },
     });
