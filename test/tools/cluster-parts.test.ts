@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CommandError } from '../../tools/cli/exit-codes.js';
+import { DEFAULT_BASE_PORT } from '../../tools/cluster/cluster.js';
 import { basePortFor, flagsFor, nodeCount, nodeId } from '../../tools/cluster/cluster-options.js';
 import {
   newState,
@@ -215,6 +216,7 @@ test('flags, counts, ids and base ports are what they say, or are refused', () =
   assert.equal(basePortFor(undefined, { RINGRAFT_BASE_PORT: '7001' }), 7001);
   assert.equal(basePortFor(8001, { RINGRAFT_BASE_PORT: '7001' }), 8001);
   assert.throws(() => basePortFor(undefined, { RINGRAFT_BASE_PORT: '80' }), /RINGRAFT_BASE_PORT/);
+  assert.equal(DEFAULT_BASE_PORT, 5001);
 });
 
 test('a node is told its ports, its directory, all members and the flags', () => {
