@@ -1,5 +1,5 @@
 /**
- * DESIGN 1: an application that blocks its event loop for ten seconds loses no leadership and no
+ * An application that blocks its event loop for ten seconds loses no leadership and no
  * follower. Three nodes in three processes; the leader's application spins.
  */
 
