@@ -1,5 +1,5 @@
 /**
- * DESIGN 6: the smallest rings and arena, replies far larger than the rings, and a main thread that
+ * The smallest rings and arena, replies far larger than the rings, and a main thread that
  * is blocked again and again. Nothing waits for ring space, so nothing may be lost, doubled or
  * stuck.
  */
