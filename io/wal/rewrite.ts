@@ -15,7 +15,7 @@ import { SECTOR_BYTES } from './segment-format.js';
 import { isBlock } from './segment-reader.js';
 import { WalFailed } from './wal-errors.js';
 
-/** Rewrites in `file`, the segment of the stop; returns how many bytes. The sync is the caller's. */
+/** Rewrites in `file`, the segment of the stop; returns how many bytes. The caller syncs. */
 export function rewriteUnproven(file: DiskFile, scan: LogScan): number {
   const { stop, unprovenFrom } = scan;
   const { reader, place } = scan.segments[stop.at]!;
