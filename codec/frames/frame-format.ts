@@ -27,6 +27,8 @@ export const FrameKind = {
   ping: 35,
   forward: 48,
   forwarded: 49,
+  /** A piece of an append or forward that is too large for one frame: see frame-parts.ts. */
+  part: 50,
 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 
@@ -50,7 +52,11 @@ const FLAGS_KNOWN = 0;
 
 /** The largest frame before the handshake is done. */
 export const GREETING_BYTES_MAX = 1024;
-/** The default largest frame: 256 KiB, one entry of 1 MiB, and room for headers. */
+/** A frame with entries that is larger leaves in parts, to a peer that puts them together. */
+export const PART_BYTES_MAX = 256 * 1024;
+/**
+ * The default largest frame, whole or in parts: 256 KiB, one entry of 1 MiB, and room for headers.
+ */
 export const FRAME_BYTES_MAX = (256 + 1024 + 1) * 1024;
 
 function checkByte(view: DataView, offset: number): number {

@@ -20,8 +20,10 @@ import {
 export const Feature = {
   /** Followers hand proposals to the leader (FORWARD and FORWARDED frames). */
   forwarding: 1,
+  /** Large frames may come in parts (PART frames); else they travel whole. */
+  parts: 2,
 } as const;
-const FEATURES_KNOWN = Feature.forwarding;
+const FEATURES_KNOWN = Feature.forwarding | Feature.parts;
 
 /** Who we are, as the handshake proves it. */
 export interface LocalIdentity {
@@ -47,6 +49,11 @@ export function featureNames(bits: number): string {
     names.push(known === undefined ? `bit ${bit}` : known[0]);
   }
   return names.join(', ');
+}
+
+/** Whether the sender of this HELLO uses a feature when we do. */
+export function hasFeature(hello: Hello, feature: number): boolean {
+  return ((hello.required | hello.optional) & feature) !== 0;
 }
 
 /** The HELLO that we say to `target`. */

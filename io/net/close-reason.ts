@@ -16,6 +16,7 @@ export const CLOSE_REASONS = {
   oversized: 'a frame announced more bytes than allowed',
   unexpectedFrame: 'a frame of unknown kind, or one that has no place here',
   badMessage: 'a whole frame with a malformed body',
+  badPart: 'a part of a frame that is malformed or does not continue the one before it',
   malformedHello: 'refused: the HELLO cannot be read',
   version: 'refused: no common protocol version',
   feature: 'refused: a required feature is unknown',

@@ -31,6 +31,11 @@ export class HeartbeatMerge {
     return this.#bytes;
   }
 
+  /** Groups whose record waits. */
+  get records(): number {
+    return this.#offsets.size;
+  }
+
   /** Takes every record of a frame body; returns how many replaced an older one. */
   add(body: Uint8Array): number {
     assert(body.length % this.#recordBytes === 0, 'a heartbeat body is whole records');

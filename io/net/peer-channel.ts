@@ -6,13 +6,15 @@
  */
 
 import { FRAME_HEADER_BYTES, FrameKind } from '../../codec/frames/frame-format.js';
+import { holdsEntries } from '../../codec/frames/frame-parts.js';
 import type { Hello, Refusal } from '../../codec/frames/handshake.js';
+import { Feature, hasFeature } from '../../codec/frames/handshake-check.js';
 import { assert, type NodeId } from '../../engine/raft/types.js';
 import type { Adapter, Connection } from './adapter.js';
 import type { CloseReason } from './close-reason.js';
 import type { NetCounters } from './net-counters.js';
 import type { PeerSession, PeerSessionOutput } from './peer-session.js';
-import { type SendLimits, SendQueue } from './send-queue.js';
+import { type Batch, type SendLimits, SendQueue } from './send-queue.js';
 
 /** What a channel tells its owner. */
 export interface ChannelOwner {
@@ -100,8 +102,11 @@ export class PeerChannel implements PeerSessionOutput {
     slabB: Uint8Array | null,
     token: number,
   ): boolean {
-    if (kind === FrameKind.append || kind === FrameKind.forward) {
-      return this.#queue.pushData(kind, body, slabA, slabB, token);
+    if (holdsEntries(kind)) {
+      const splitBefore = this.#queue.framesSplit;
+      const queued = this.#queue.pushData(kind, body, slabA, slabB, token);
+      this.#counters.values.framesSplit += this.#queue.framesSplit - splitBefore;
+      return queued;
     }
     assert(slabA === null && slabB === null && token === 0, 'only entry frames have slabs');
     const replacedBefore = this.#queue.heartbeatsReplaced;
@@ -117,11 +122,20 @@ export class PeerChannel implements PeerSessionOutput {
     if (!this.isOpen || this.#connection === null) return;
     const batch = this.#queue.take();
     if (batch === null) return;
-    this.#counters.values.writes += 1;
-    this.#counters.values.framesSent += batch.frames;
-    this.#counters.values.bytesSent += batch.bytes;
+    this.#count(batch);
     this.session.sent(this.#adapter.now());
     this.#adapter.write(this.#connection, batch.pieces, this.#onWritten);
+  }
+
+  #count({ frames, bytes, heartbeats, heartbeatReplies }: Batch): void {
+    const { values } = this.#counters;
+    values.writes += 1;
+    values.framesSent += frames;
+    values.bytesSent += bytes;
+    values.heartbeatsSent += heartbeats;
+    values.heartbeatRepliesSent += heartbeatReplies;
+    if (heartbeats > 0) values.heartbeatFramesSent += 1;
+    if (heartbeatReplies > 0) values.heartbeatReplyFramesSent += 1;
   }
 
   readonly #onWritten = (success: boolean): void => {
@@ -150,6 +164,7 @@ export class PeerChannel implements PeerSessionOutput {
   opened(hello: Hello): void {
     assert(this.peer === hello.from, 'a peer is opened as the one that was admitted');
     this.bootId = hello.bootId;
+    this.#queue.takesParts = hasFeature(hello, Feature.parts);
     this.openedAtMs = this.#adapter.now();
     this.#owner.opened(this, hello);
   }

@@ -35,6 +35,8 @@ export interface PeerLinksOptions {
   readonly peers: readonly PeerAddress[];
   readonly groups: readonly GroupDeclaration[];
   readonly random: RandomSource;
+  /** Where to count, see `createNetFigures`; own memory when left out. */
+  readonly figures?: SharedArrayBuffer;
   readonly limits?: Partial<PeerLimits>;
 }
 
@@ -55,7 +57,7 @@ const NEVER = Number.POSITIVE_INFINITY;
 const TIMER_MS_MIN = 1;
 
 export class PeerLinks {
-  readonly counters = new NetCounters();
+  readonly counters: NetCounters;
   readonly #adapter: Adapter;
   readonly #identity: LocalIdentity;
   readonly #listenAddress: string;
@@ -77,6 +79,7 @@ export class PeerLinks {
     this.#limits = { ...PEER_LIMITS, ...options.limits };
     const problems = peerLimitProblems(this.#limits);
     if (problems.length > 0) throw new RangeError(problems.join('; '));
+    this.counters = new NetCounters(options.figures);
     this.#adapter = options.adapter;
     this.#identity = options.identity;
     this.#listenAddress = options.listenAddress;

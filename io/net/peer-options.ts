@@ -4,7 +4,8 @@
  * All problems are found at once, each named with the value found and the value allowed.
  */
 
-import { FRAME_BYTES_MAX } from '../../codec/frames/frame-format.js';
+import { FRAME_BYTES_MAX, PART_BYTES_MAX } from '../../codec/frames/frame-format.js';
+import { PART_BYTES_MIN } from '../../codec/frames/frame-parts.js';
 import type { SessionLimits } from './peer-session.js';
 import type { SendLimits } from './send-queue.js';
 
@@ -27,6 +28,7 @@ export const PEER_LIMITS: PeerLimits = {
   controlBytesMax: 1024 * 1024,
   dataBytesMax: 8 * 1024 * 1024,
   batchBytesMax: 256 * 1024,
+  partBytesMax: PART_BYTES_MAX,
   redialMsMin: 50,
   redialMsMax: 1000,
   duplicateMs: 1000,
@@ -50,5 +52,9 @@ export function peerLimitProblems(limits: PeerLimits): string[] {
   ordered('duplicateMs', 'idleMs', 1);
   ordered('redialMsMin', 'redialMsMax', 1);
   ordered('batchBytesMax', 'dataBytesMax', 1);
+  ordered('partBytesMax', 'batchBytesMax', 1);
+  if (limits.partBytesMax < PART_BYTES_MIN) {
+    problems.push(`partBytesMax is ${limits.partBytesMax}, must be at least ${PART_BYTES_MIN}`);
+  }
   return problems;
 }

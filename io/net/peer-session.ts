@@ -13,6 +13,7 @@
 import { isForwardLength } from '../../codec/frames/forward-codec.js';
 import { DecodeStatus, FrameDecoder } from '../../codec/frames/frame-decoder.js';
 import { FrameKind, GREETING_BYTES_MAX } from '../../codec/frames/frame-format.js';
+import { FrameAssembly } from '../../codec/frames/frame-parts.js';
 import {
   decodeGroups,
   decodeHello,
@@ -30,7 +31,9 @@ import {
 import {
   checkGroups,
   checkHello,
+  Feature,
   type GroupTable,
+  hasFeature,
   helloTo,
   type LocalIdentity,
 } from '../../codec/frames/handshake-check.js';
@@ -46,6 +49,7 @@ export interface SessionLimits {
   readonly idleMs: number;
   /** An open session that sent nothing for so long says that it is alive. */
   readonly pingMs: number;
+  /** Of a frame that is received, whole or in parts. */
   readonly frameBytesMax: number;
 }
 
@@ -90,6 +94,8 @@ export class PeerSession {
   readonly #expected: NodeId;
   readonly #output: PeerSessionOutput;
   readonly #decoder: FrameDecoder;
+  readonly #assembly = new FrameAssembly();
+  #takesParts = false;
   #state: State;
   /** When the current state before `open` began. */
   #sinceMs: number;
@@ -128,9 +134,9 @@ export class PeerSession {
     return this.#heardAtMs;
   }
 
-  /** Memory held for an unfinished frame. */
+  /** Memory held for unfinished frames. */
   get bufferBytes(): number {
-    return this.#decoder.bufferBytes;
+    return this.#decoder.bufferBytes + this.#assembly.bufferBytes;
   }
 
   /** The dialled connection is there: we speak first. */
@@ -224,6 +230,7 @@ export class PeerSession {
     if (this.isEnded) return;
     this.#state = 'ended';
     this.#decoder.stop();
+    this.#assembly.clear();
     this.#output.ended(reason, detail, flush);
   }
 
@@ -254,6 +261,7 @@ export class PeerSession {
     this.#state = 'open';
     this.#sentAtMs = this.#heardAtMs;
     this.#decoder.frameBytesMax = this.#limits.frameBytesMax;
+    this.#takesParts = hasFeature(hello, Feature.parts);
     this.declare([...this.#groups.values()].slice(HELLO_GROUPS_MAX));
     this.#output.opened(hello);
   }
@@ -270,12 +278,28 @@ export class PeerSession {
     offset: number,
     length: number,
   ): void {
-    if (isEngineFrame(kind, length)) this.#output.frame(kind, bytes, view, offset, length);
+    if (!this.#assembly.admits(kind)) {
+      this.end('badPart', `kind ${kind} between the parts of another frame`);
+    } else if (isEngineFrame(kind, length)) this.#output.frame(kind, bytes, view, offset, length);
     else if (kind === FrameKind.ping) return;
     else if (kind === FrameKind.groups) this.#onGroups(view, offset, length);
     else if (kind === FrameKind.refuse) this.#onRefuse(view, offset, length);
-    else if (isEngineKind(kind)) this.end('badMessage', `kind ${kind} of ${length} bytes`);
+    else if (kind === FrameKind.part && this.#takesParts) {
+      this.#onPart(bytes, view, offset, length);
+    } else if (isEngineKind(kind)) this.end('badMessage', `kind ${kind} of ${length} bytes`);
     else this.end('unexpectedFrame', `kind ${kind}`);
+  }
+
+  #onPart(bytes: Uint8Array, view: DataView, offset: number, length: number): void {
+    const { frameBytesMax } = this.#limits;
+    const found = this.#assembly.add(bytes, view, offset, length, frameBytesMax);
+    if (found !== null) {
+      this.end(found.problem === 'oversized' ? 'oversized' : 'badPart', found.text);
+      return;
+    }
+    const whole = this.#assembly.take();
+    if (whole === null) return;
+    this.#onOpenFrame(whole.kind, whole.bytes, whole.view, whole.offset, whole.length);
   }
 
   #onGroups(view: DataView, offset: number, length: number): void {

@@ -3,13 +3,14 @@
  * frames, one batch with its socket at a time.
  *
  * The next batch is what gathered while the last was being taken by the transport. At most
- * `batchBytesMax` of entries (or one larger frame) are with the socket, so a heartbeat is never
- * behind more. Both parts are bounded: a full one is a value, and Raft sends again.
- * Entry slabs are referenced, never copied but for tiny ones: their memory is in use until the
- * token is released. Pure: no socket here.
+ * `batchBytesMax` of entries are with the socket, so a heartbeat is never behind more: a larger
+ * frame leaves in parts (whole only to a peer that takes none). Both queues are bounded: a full one
+ * is a value, and Raft sends again. Entry slabs are referenced, never copied but for tiny ones:
+ * their memory is in use until the token is released. Pure: no socket here.
  */
 
 import { FRAME_HEADER_BYTES, FrameKind, sealFrame } from '../../codec/frames/frame-format.js';
+import { partsBytes, sealParts } from '../../codec/frames/frame-parts.js';
 import { isHeartbeatKind } from '../../codec/frames/message-codec.js';
 import { assert } from '../../engine/raft/types.js';
 import { HeartbeatMerge } from './heartbeat-merge.js';
@@ -21,12 +22,17 @@ export interface SendLimits {
   readonly dataBytesMax: number;
   /** Entry frames handed to the socket at once, in bytes. */
   readonly batchBytesMax: number;
+  /** A frame with entries that is larger leaves in parts of at most this, in bytes. */
+  readonly partBytesMax: number;
 }
 
 export interface Batch {
   readonly pieces: readonly Uint8Array[];
   readonly frames: number;
   readonly bytes: number;
+  /** Records in its one frame of heartbeats and its one of answers; 0: there is no such frame. */
+  readonly heartbeats: number;
+  readonly heartbeatReplies: number;
 }
 
 interface DataFrame {
@@ -34,7 +40,10 @@ interface DataFrame {
   readonly slabA: Uint8Array | null;
   readonly slabB: Uint8Array | null;
   readonly bytes: number;
+  /** Of a frame in parts, the last one has it. */
   readonly token: number;
+  /** A part before this one may be with the socket. */
+  readonly continues: boolean;
 }
 
 /** Slabs up to this are cheaper to copy than to give the system call another piece. */
@@ -91,6 +100,10 @@ export class SendQueue {
   #bytesSent = 0;
   #inFlight = false;
   heartbeatsReplaced = 0;
+  /** Frames that were taken in parts. */
+  framesSplit = 0;
+  /** The peer puts parts together. */
+  takesParts = false;
 
   /** `released` is called once for every accepted token other than 0. */
   constructor(limits: SendLimits, released: (token: number) => void) {
@@ -137,6 +150,9 @@ export class SendQueue {
   ): boolean {
     const slabBytes = (slabA?.length ?? 0) + (slabB?.length ?? 0);
     const bytes = FRAME_HEADER_BYTES + body.length + slabBytes;
+    if (this.takesParts && bytes > this.#limits.partBytesMax) {
+      return this.#pushParts(kind, body, slabA, slabB, token);
+    }
     if (this.#dataBytes > 0 && this.#dataBytes + bytes > this.#limits.dataBytesMax) return false;
     const copied = slabBytes <= COPIED_SLAB_BYTES_MAX;
     const inHead = body.length + (copied ? slabBytes : 0);
@@ -148,20 +164,41 @@ export class SendQueue {
       if (slabA !== null) head.set(slabA, at);
       if (slabB !== null) head.set(slabB, at + (slabA?.length ?? 0));
       sealFrame(head, view, 0, kind, inHead);
-      this.#data.push({ head, slabA: null, slabB: null, bytes, token });
+      this.#data.push({ head, slabA: null, slabB: null, bytes, token, continues: false });
     } else {
       sealFrame(head, view, 0, kind, inHead, slabA, slabB);
-      this.#data.push({ head, slabA, slabB, bytes, token });
+      this.#data.push({ head, slabA, slabB, bytes, token, continues: false });
     }
     this.#dataBytes += bytes;
+    return true;
+  }
+
+  #pushParts(
+    kind: FrameKind,
+    body: Uint8Array,
+    slabA: Uint8Array | null,
+    slabB: Uint8Array | null,
+    token: number,
+  ): boolean {
+    const { partBytesMax, dataBytesMax } = this.#limits;
+    const bodyBytes = body.length + (slabA?.length ?? 0) + (slabB?.length ?? 0);
+    const bytes = partsBytes(bodyBytes, partBytesMax);
+    if (this.#dataBytes > 0 && this.#dataBytes + bytes > dataBytesMax) return false;
+    const parts = sealParts(kind, body, slabA, slabB, partBytesMax);
+    for (const [at, part] of parts.entries()) {
+      const isLast = at === parts.length - 1;
+      this.#data.push({ ...part, token: isLast ? token : 0, continues: at > 0 });
+    }
+    this.#dataBytes += bytes;
+    this.framesSplit += 1;
     return true;
   }
 
   /** The next batch for the socket, or null when nothing waits or one is still with the socket. */
   take(): Batch | null {
     if (this.#inFlight) return null;
-    this.#sealHeartbeats(this.#heartbeats);
-    this.#sealHeartbeats(this.#heartbeatReplies);
+    const heartbeats = this.#sealHeartbeats(this.#heartbeats);
+    const heartbeatReplies = this.#sealHeartbeats(this.#heartbeatReplies);
     const control = this.#control;
     const pieces: Uint8Array[] = control.length === 0 ? [] : [control.content()];
     const frames = control.frames + this.#takeData(pieces);
@@ -170,11 +207,15 @@ export class SendQueue {
     this.#control.clear();
     this.#controlSent = control;
     this.#inFlight = true;
-    return { pieces, frames, bytes: control.length + this.#bytesSent };
+    const bytes = control.length + this.#bytesSent;
+    return { pieces, frames, bytes, heartbeats, heartbeatReplies };
   }
 
-  #sealHeartbeats(merge: HeartbeatMerge): void {
-    if (merge.bytes > 0) this.#control.append(merge.kind, merge.take());
+  /** Returns how many records are in the frame. */
+  #sealHeartbeats(merge: HeartbeatMerge): number {
+    const { records } = merge;
+    if (records > 0) this.#control.append(merge.kind, merge.take());
+    return records;
   }
 
   #takeData(pieces: Uint8Array[]): number {
@@ -218,9 +259,14 @@ export class SendQueue {
     this.#control.clear();
     this.#heartbeats.take();
     this.#heartbeatReplies.take();
+    // The first parts of a frame may still be with the socket: its memory is released with them.
+    let isHeld = this.#inFlight;
     for (const frame of waiting) {
+      isHeld &&= frame.continues;
       this.#dataBytes -= frame.bytes;
-      if (frame.token !== 0) this.#released(frame.token);
+      if (frame.token === 0) continue;
+      if (isHeld) this.#tokensSent.push(frame.token);
+      else this.#released(frame.token);
     }
     return dropped;
   }

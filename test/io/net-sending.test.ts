@@ -184,7 +184,12 @@ test('a frame above the limit is a mistake of the caller', () => {
 
 test('the queue gives one batch at a time and reuses its control memory', () => {
   const released: number[] = [];
-  const limits = { controlBytesMax: 4096, dataBytesMax: 100_000, batchBytesMax: 10_000 };
+  const limits = {
+    controlBytesMax: 4096,
+    dataBytesMax: 100_000,
+    batchBytesMax: 10_000,
+    partBytesMax: 10_000,
+  };
   const queue = new SendQueue(limits, (token) => released.push(token));
   assert.equal(queue.take(), null);
   for (let turn = 0; turn < 1000; turn += 1) {

@@ -81,6 +81,40 @@ test('on loopback every size of append arrives in order and its memory comes bac
   stop(nodes);
 });
 
+test('entries of 1 MiB travel in parts, both ways at once, with heartbeats between them', async () => {
+  const nodes = await startCluster();
+  const [one, two] = [nodes[0]!, nodes[1]!];
+  const arena = new SharedArrayBuffer(1024 * 1024);
+  const entries = new Uint8Array(arena);
+  entries.set(slab(entries.length, 9));
+  const count = 7;
+  for (let i = 0; i < count; i += 1) {
+    const [a, b] = [entries.subarray(0, 300_001), entries.subarray(300_001)];
+    const there = one.links.sendMessage(append(1, 2, entries.length, i), 1, a, b, i + 1);
+    const back = two.links.sendMessage(append(2, 1, entries.length, i), 1, entries, null, i + 1);
+    assert.deepEqual([there, back], [SendResult.queued, SendResult.queued]);
+  }
+  const isDone = ({ seen }: TcpNode): boolean =>
+    seen.frames.filter(({ kind }) => kind === FrameKind.append).length === count &&
+    seen.tokens.length === count;
+  let round = 0;
+  await until(() => {
+    round += 1;
+    one.links.sendMessage(heartbeat(1, 2, round), 1);
+    for (const { links } of [one, two]) links.flush();
+    return isDone(one) && isDone(two);
+  });
+  for (const { seen, links } of [one, two]) {
+    const appends = seen.frames.filter(({ kind }) => kind === FrameKind.append);
+    for (const { body } of appends) assert.ok(Buffer.from(body.subarray(64)).equals(entries));
+    assert.equal(links.counters.values.framesSplit, count);
+    assert.deepEqual(seen.events, []);
+  }
+  const place = two.seen.frames.findLastIndex(({ kind }) => kind === FrameKind.append);
+  assert.ok(place >= count, 'heartbeats came before the last of them');
+  stop(nodes);
+});
+
 test('a frame is answered over the same link', async () => {
   const nodes = await startCluster();
   const [one, three] = [nodes[0]!, nodes[2]!];

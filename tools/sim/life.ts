@@ -71,6 +71,8 @@ export class NodeLife implements NetworkPort {
       prng: new Prng(lifeSeed * 4),
       network: world.network,
       transportUs: world.plan.transportUs,
+      partBytesMax: world.plan.partBytesMax,
+      counts: world.counts,
       message: (group, peer, message) => this.#onMessage(group, peer, message),
       frame: (group, peer, kind, body) => {
         this.#group(group, peer).frame(peer, kind, body, this.#provedBy(peer));
@@ -212,6 +214,7 @@ export class NodeLife implements NetworkPort {
 
   reset(peer: number): void {
     this.process.run(() => {
+      this.#transport.reset(peer);
       for (const group of this.groups) group.peerDown(peer);
     });
   }

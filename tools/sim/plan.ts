@@ -49,6 +49,8 @@ export interface RunPlan {
   readonly turnUs: number;
   /** How long the transport leaves messages in their queues, at most. */
   readonly transportUs: number;
+  /** Larger frames with entries travel in parts; the largest values are never reached. */
+  readonly partBytesMax: number;
   /** The key-value machine that ships; it is slow to make, so most runs use a smaller one. */
   readonly shippedMachine: boolean;
   /** The state machine answers later, as one hosted by another thread does. */
@@ -153,5 +155,7 @@ export function drawPlan(seed: number, nodes: number): RunPlan {
     isolations: prng.pick([0, 1, 3]),
     faults,
     faultsEndUs,
+    // A part that is lost ends its connection, so whole frames meet more of the other faults.
+    partBytesMax: prng.pick([1, 4, 64, 64]) * KIB,
   };
 }

@@ -3,8 +3,9 @@
  * production protocol, and frames become messages again.
  *
  * Entry bytes are copied out of an arena when a message is taken from its queue, some time after it
- * was sent, as in production. Heartbeats of all groups to a peer share a frame. It must never look
- * into a message but to find its group.
+ * was sent, as in production. Heartbeats of all groups to a peer share a frame; a large frame
+ * travels in parts, and a part out of place ends the connection. It must never look into a message
+ * but to find its group.
  */
 
 import {
@@ -23,6 +24,12 @@ import {
   sealFrame,
 } from '../../codec/frames/frame-format.js';
 import {
+  FrameAssembly,
+  type FramePart,
+  holdsEntries,
+  sealParts,
+} from '../../codec/frames/frame-parts.js';
+import {
   decodeMessages,
   encodeMessageHeader,
   isHeartbeatKind,
@@ -37,6 +44,7 @@ import { type LogIndex, type NodeId, nodeId, type Term } from '../../engine/raft
 import type { LogPiece } from '../../engine/runtime/log-index.js';
 import type { ForwardReply, NetworkPort } from '../../engine/runtime/ports.js';
 import { HeartbeatMerge } from '../../io/net/heartbeat-merge.js';
+import type { Counts } from './counts.js';
 import type { SimNetwork } from './network.js';
 import type { SimProcess } from './process.js';
 import { SimFailure } from './sim-failure.js';
@@ -65,11 +73,17 @@ export interface TransportParts {
   readonly network: SimNetwork;
   /** How long messages stay in their queues, at most. */
   readonly transportUs: number;
+  /** Larger frames with entries travel in parts of at most this. */
+  readonly partBytesMax: number;
+  readonly counts: Counts;
   /** A message that arrived without a slab. */
   message(group: number, peer: number, message: Message): void;
   /** A frame of one group, for it to decode. */
   frame(group: number, peer: number, kind: FrameKind, body: Buffer): void;
 }
+
+/** How long the next part of a frame may stay behind the last. */
+const PART_GAP_US_MAX = 1_000;
 
 type HeartbeatKind = typeof MessageKind.heartbeat | typeof MessageKind.heartbeatReply;
 
@@ -78,6 +92,12 @@ export class Transport {
   readonly #queue: Outgoing[] = [];
   readonly #merges = new Map<string, { to: number; merge: HeartbeatMerge }>();
   readonly #decoder: FrameDecoder;
+  /** The unfinished frames of the connections that are up. */
+  readonly #assemblies = new Map<number, FrameAssembly>();
+  /** Frames with entries that wait behind the parts of one, by peer. */
+  readonly #waiting = new Map<number, Uint8Array[]>();
+  /** Peers whose connection was ended here; what they sent on it is not read any more. */
+  readonly #ended = new Set<number>();
   #from = 0;
   #isWoken = false;
   forwarded = 0;
@@ -159,21 +179,44 @@ export class Transport {
   }
 
   #send(to: number, kind: FrameKind, body: Uint8Array, slabs: readonly Uint8Array[]): void {
-    const { self, network } = this.#parts;
-    const slabBytes = slabs.reduce((total, slab) => total + slab.length, 0);
-    const bytes = new Uint8Array(FRAME_HEADER_BYTES + body.length + slabBytes);
-    bytes.set(body, FRAME_HEADER_BYTES);
-    let at = FRAME_HEADER_BYTES + body.length;
-    for (const slab of slabs) {
-      bytes.set(slab, at);
-      at += slab.length;
+    const { self, network, partBytesMax, counts } = this.#parts;
+    const slab = Buffer.concat(slabs);
+    const total = FRAME_HEADER_BYTES + body.length + slab.length;
+    if (holdsEntries(kind) && total > partBytesMax) {
+      counts.framesInParts += 1;
+      const parts = sealParts(kind, body, slab, null, partBytesMax);
+      this.#sendInOrder(to, parts.map(bytesOf));
+      return;
     }
+    const bytes = new Uint8Array(total);
+    bytes.set(body, FRAME_HEADER_BYTES);
+    bytes.set(slab, FRAME_HEADER_BYTES + body.length);
     sealFrame(bytes, new DataView(bytes.buffer), 0, kind, bytes.length - FRAME_HEADER_BYTES);
-    network.send(self, to, bytes);
+    if (holdsEntries(kind)) this.#sendInOrder(to, [bytes]);
+    else network.send(self, to, bytes);
+  }
+
+  /** Frames with entries leave in order, the parts of one a while apart: others pass between. */
+  #sendInOrder(to: number, frames: readonly Uint8Array[]): void {
+    const waiting = this.#waiting.get(to) ?? [];
+    const isIdle = waiting.length === 0;
+    waiting.push(...frames);
+    this.#waiting.set(to, waiting);
+    if (isIdle) this.#sendNext(to);
+  }
+
+  #sendNext(to: number): void {
+    const { self, network, process, prng } = this.#parts;
+    const waiting = this.#waiting.get(to) ?? [];
+    const next = waiting.shift();
+    if (next !== undefined) network.send(self, to, next);
+    if (waiting.length === 0) return;
+    process.after(prng.between(10, PART_GAP_US_MAX), () => this.#sendNext(to));
   }
 
   /** A whole frame arrived from `peer`; its bytes belong to the receiver. */
   receive(peer: number, bytes: Uint8Array): void {
+    if (this.#ended.has(peer)) return;
     this.#from = peer;
     this.#decoder.push(bytes);
     if (this.#decoder.problem !== null) {
@@ -181,8 +224,54 @@ export class Transport {
     }
   }
 
+  /** The connection to `peer` broke: the next one begins anew. */
+  reset(peer: number): void {
+    const assembly = this.#assemblies.get(peer);
+    if (assembly?.isOpen === true && !this.#ended.has(peer)) this.#parts.counts.partsGivenUp += 1;
+    assembly?.clear();
+    this.#ended.delete(peer);
+    this.#waiting.delete(peer);
+  }
+
+  #assemblyOf(peer: number): FrameAssembly {
+    const known = this.#assemblies.get(peer);
+    if (known !== undefined) return known;
+    const assembly = new FrameAssembly();
+    this.#assemblies.set(peer, assembly);
+    return assembly;
+  }
+
+  /** A part, or entries between the parts of a frame, where they cannot be: as a session does. */
+  #endConnection(peer: number): void {
+    const { counts, network, self } = this.#parts;
+    counts.partsOutOfPlace += 1;
+    this.#ended.add(peer);
+    network.cut(self, peer);
+  }
+
+  #onPart(bytes: Uint8Array, view: DataView, offset: number, length: number): void {
+    const peer = this.#from;
+    const assembly = this.#assemblyOf(peer);
+    if (assembly.add(bytes, view, offset, length, FRAME_BYTES_MAX) !== null) {
+      this.#endConnection(peer);
+      return;
+    }
+    const whole = assembly.take();
+    if (whole === null) return;
+    this.#parts.counts.framesAssembled += 1;
+    this.#onFrame(whole.kind, whole.bytes, whole.view, whole.offset, whole.length);
+  }
+
   #onFrame(kind: number, bytes: Uint8Array, view: DataView, offset: number, length: number): void {
     const peer = this.#from;
+    if (kind === Kinds.part) {
+      this.#onPart(bytes, view, offset, length);
+      return;
+    }
+    if (this.#assemblies.get(peer)?.admits(kind) === false) {
+      this.#endConnection(peer);
+      return;
+    }
     if (isMessageKind(kind) && isHeartbeatKind(kind)) {
       const { self } = this.#parts;
       const sink = (group: number, message: Message): void =>
@@ -193,6 +282,10 @@ export class Transport {
     const body = Buffer.from(bytes.buffer, bytes.byteOffset + offset, length);
     this.#parts.frame(messageGroup(view, offset), peer, kind as FrameKind, body);
   }
+}
+
+function bytesOf({ head, slabA }: FramePart): Uint8Array {
+  return slabA === null ? head : Buffer.concat([head, slabA]);
 }
 
 function encoded(message: Message | AppendRequest, group: number): Uint8Array {
