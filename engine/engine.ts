@@ -8,6 +8,7 @@
 
 import { EventEmitter } from 'node:events';
 import { monotonicMs } from '../io/clock.js';
+import { type NetNumbers, readNetFigures } from '../io/net/net-counters.js';
 import { FatalWord, NOT_FATAL } from '../workers/fatal.js';
 import { IoFigures, type IoNumbers } from '../workers/io-figures.js';
 import { Doorbell, DoorbellSleeper } from '../workers/ring/doorbell.js';
@@ -68,6 +69,8 @@ export interface EngineStatus {
     /** Nothing frees old segments yet: the log grows with every write. */
     readonly growsUntilSnapshots: true;
   };
+  /** What the transport thread has sent, received and dropped; one transport for all groups. */
+  readonly net: NetNumbers;
   /** What was found on disk at the start: segments, blocks, cuts. */
   readonly recovery: unknown;
   /** The log names other members than the option `cluster` did: both. Null when they agree. */
@@ -217,6 +220,7 @@ export class Engine extends EventEmitter<EngineEvents> {
       syncMode: options.syncMode,
       acknowledgement: acknowledgementInWords(options),
       log: { ...this.#figures.read(), diskFull, growsUntilSnapshots: true },
+      net: readNetFigures(this.#node.netFigures),
       recovery,
       membershipWarning,
       failure: this.#failure && { code: this.#failure.code, message: this.#failure.message },

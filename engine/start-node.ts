@@ -7,6 +7,8 @@
 
 import { crc32c } from '../codec/checksum.js';
 import { decodeConfiguration } from '../codec/configuration.js';
+import { FRAME_HEADER_BYTES, PART_BYTES_MAX } from '../codec/frames/frame-format.js';
+import { MESSAGE_HEADER_BYTES_MAX } from '../codec/frames/message-codec.js';
 import {
   confirmDataDirectory,
   type DataDirectory,
@@ -16,6 +18,7 @@ import { DataDirectoryError } from '../io/data-directory-error.js';
 import { acquireDataLock, type DataLock, DataLockedError } from '../io/data-lock.js';
 import { NodeDisk } from '../io/disk/node-disk.js';
 import { randomU48 } from '../io/identity.js';
+import { createNetFigures } from '../io/net/net-counters.js';
 import { raisedTo } from '../io/wal/term-floor.js';
 import type { RecoveredGroup } from '../io/wal/wal-types.js';
 import { createIoFigures } from '../workers/io-figures.js';
@@ -40,7 +43,8 @@ import { membershipWarning } from './status.js';
 /** Memory mode keeps the log in segments of this size. */
 const MEMORY_SEGMENT_BYTES = LIMITS.segmentBytesMin;
 const FRAME_OVERHEAD_BYTES = 257 * 1024;
-const APPEND_BYTES_MAX = 256 * 1024;
+/** An append of several entries fits into one frame; parts are for single large entries. */
+const APPEND_BYTES_MAX = PART_BYTES_MAX - FRAME_HEADER_BYTES - MESSAGE_HEADER_BYTES_MAX;
 const WINDOW_BYTES_MAX = 2 * 1024 * 1024;
 /** A leader whose disk is silent for this many election timeouts hands over. */
 const DISK_STALL_TIMEOUTS = 10;
@@ -51,6 +55,7 @@ export interface RunningNode {
   readonly supervisor: Supervisor;
   readonly statusPages: readonly SharedArrayBuffer[];
   readonly figures: SharedArrayBuffer;
+  readonly netFigures: SharedArrayBuffer;
   readonly spares: SharedArrayBuffer;
   readonly lock: DataLock | null;
   readonly incarnation: number;
@@ -250,6 +255,7 @@ function transportData(
   life: number,
   bootId: number,
   bootstrap: Configuration,
+  figures: SharedArrayBuffer,
 ): TransportThreadData {
   const { clusterId, nodeId: self, groups } = options;
   return {
@@ -270,6 +276,7 @@ function transportData(
     frameBytesMax: FRAME_OVERHEAD_BYTES + Math.max(...groups.map((group) => group.entryBytesMax)),
     idleMs: Math.max(2000, options.heartbeatInterval * PEER_IDLE_HEARTBEATS),
     seed: randomU48(),
+    figures,
   };
 }
 
@@ -327,14 +334,16 @@ async function startThreads(
     });
   }
   const bootId = randomU48();
+  const netFigures = createNetFigures();
   const listening = await supervisor.start(
-    transportData(options, common, identity.incarnation, bootId, bootstrap),
+    transportData(options, common, identity.incarnation, bootId, bootstrap, netFigures),
   );
   return {
     memory,
     supervisor,
     statusPages,
     figures,
+    netFigures,
     spares,
     lock: identity.lock,
     incarnation: identity.incarnation,

@@ -52,6 +52,7 @@ export interface TransportThreadData extends CommonData {
   readonly frameBytesMax: number;
   readonly idleMs: number;
   readonly seed: number;
+  readonly figures: SharedArrayBuffer;
 }
 
 export interface GroupThreadData {

@@ -3,7 +3,8 @@
  * group.
  *
  * It owns the peers' sockets and nothing else. Frames are routed by their group number without a
- * look at what they say; only heartbeat frames, which carry many groups, are taken apart.
+ * look at what they say; only heartbeat frames, which carry many groups, are taken apart. Those of
+ * groups on different threads are gathered; it never makes a heartbeat of its own.
  */
 
 import {
@@ -28,6 +29,7 @@ import { logIndex, NOBODY, type NodeId, nodeId, term } from '../engine/raft/type
 import { ArenaView } from '../engine/runtime/arena.js';
 import { SendResult } from '../io/net/peer-handlers.js';
 import type { PeerLinks } from '../io/net/peer-links.js';
+import { HeartbeatNews } from './heartbeat-news.js';
 import { OverflowProducer } from './ports/overflow.js';
 import {
   FRAME_RECORD_BYTES,
@@ -49,11 +51,17 @@ interface TransportGroup {
   /** UP and DOWN are never lost; frames are when the ring is full. */
   readonly control: OverflowProducer;
   readonly bell: Doorbell;
+  readonly news: HeartbeatNews;
 }
 
 const RECORDS_PER_TURN = 256;
 /** How soon a ring without room for UP and DOWN is looked at again: nobody rings for its room. */
 const ROOM_RETRY_MS = 2;
+/**
+ * How long heartbeats that say nothing new wait for those of other groups: all groups send at the
+ * same multiples of their interval, each from its own thread. Nothing else ever waits.
+ */
+const GATHER_MS = 1;
 
 export class TransportLoop {
   readonly #self: NodeId;
@@ -63,6 +71,9 @@ export class TransportLoop {
   #links: PeerLinks | null = null;
   #publishing = false;
   #retry: NodeJS.Timeout | null = null;
+  /** What was queued in this turn must leave with it. */
+  #isUrgent = false;
+  #gathering = false;
   /** Frames that a full ring dropped: Raft asks again. */
   droppedFrames = 0;
 
@@ -75,6 +86,7 @@ export class TransportLoop {
         incoming,
         arena: new ArenaView(memory.arena),
         outgoing: new RingConsumer(memory.toPeers),
+        news: new HeartbeatNews(),
         control: new OverflowProducer(incoming),
       };
     });
@@ -91,14 +103,25 @@ export class TransportLoop {
   /** Sends what the groups have queued; returns how many records that was. */
   doWork(): number {
     let taken = 0;
+    this.#isUrgent = false;
     for (const group of this.#groups) {
       taken += group.outgoing.drain((kind, at, bytes) => {
         this.#send(group, kind, at, bytes);
         return RECORD_TAKEN;
       }, RECORDS_PER_TURN);
     }
-    if (taken > 0) this.#links?.flush();
+    if (this.#isUrgent) this.#links?.flush();
+    else if (taken > 0) this.#flushGathered();
     return taken;
+  }
+
+  #flushGathered(): void {
+    if (this.#gathering) return;
+    this.#gathering = true;
+    setTimeout(() => {
+      this.#gathering = false;
+      this.#links?.flush();
+    }, GATHER_MS).unref();
   }
 
   #send(group: TransportGroup, kind: number, at: number, bytes: number): void {
@@ -112,6 +135,8 @@ export class TransportLoop {
     const to = nodeId(record.to);
     const frameKind = record.frameKind as FrameKind;
     const token = slab?.token ?? 0;
+    const isAlone = this.#groups.length === 1;
+    if (isAlone || group.news.isNews(to, frameKind, body)) this.#isUrgent = true;
     const result = this.#links?.send(to, frameKind, body, slab?.bytes ?? null, null, token);
     if (result === SendResult.queued) return;
     this.#pool.give(token);
