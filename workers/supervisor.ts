@@ -31,7 +31,7 @@ const MODULES: Readonly<Record<ThreadName, string>> = {
   transport: 'transport-worker',
 };
 
-/** How long one stage of the shutdown may take before it is forced. */
+/** How long one stage of the shutdown may take, all its threads together, before it is forced. */
 const STAGE_MS_MAX = 5000;
 
 /** A thread refused to start: its code and text. */
@@ -65,6 +65,7 @@ export class Supervisor {
   readonly #memory: NodeMemory;
   readonly #consensusThreads: number;
   readonly #events: SupervisorEvents;
+  readonly #stageMsMax: number;
   readonly #running: Running[] = [];
   readonly #stop: Int32Array;
   /** Why no thread is started or waited for any more. */
@@ -73,10 +74,16 @@ export class Supervisor {
   #stopping = false;
   #dead = false;
 
-  constructor(memory: NodeMemory, consensusThreads: number, events: SupervisorEvents) {
+  constructor(
+    memory: NodeMemory,
+    consensusThreads: number,
+    events: SupervisorEvents,
+    stageMsMax = STAGE_MS_MAX,
+  ) {
     this.#memory = memory;
     this.#consensusThreads = consensusThreads;
     this.#events = events;
+    this.#stageMsMax = stageMsMax;
     this.#stop = new Int32Array(memory.stop);
   }
 
@@ -123,7 +130,7 @@ export class Supervisor {
     this.#events.died(deathText(this.#memory) ?? String(cause));
   }
 
-  /** Ends all threads in order. Returns the stages that had to be forced. */
+  /** Ends all threads in order. Returns the name of each that had to be ended by force. */
   async stop(): Promise<string[]> {
     this.#stopping = true;
     const forced: string[] = [];
@@ -137,22 +144,19 @@ export class Supervisor {
     Atomics.store(this.#stop, 0, stage);
     wakeAll(this.#memory, this.#consensusThreads);
     const forced: string[] = [];
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<'late'>((resolve) => {
+      timer = setTimeout(() => resolve('late'), this.#stageMsMax);
+    });
     for (const { name, worker, exited, ready } of this.#running) {
       if (!names.includes(name)) continue;
-      if (!ready) {
-        await worker.terminate();
-        continue;
-      }
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<'late'>((resolve) => {
-        timer = setTimeout(() => resolve('late'), STAGE_MS_MAX);
-      });
-      if ((await Promise.race([exited, late])) === 'late') {
+      if (ready) {
+        if ((await Promise.race([exited, late])) !== 'late') continue;
         forced.push(name);
-        await worker.terminate();
       }
-      clearTimeout(timer);
+      await worker.terminate();
     }
+    clearTimeout(timer);
     return forced;
   }
 }
