@@ -140,4 +140,11 @@ export const MUTANTS: readonly Mutant[] = [
     replace: '',
     inTests: true,
   },
+  {
+    name: 'parts-with-holes',
+    what: 'a frame is put together though a part between was lost',
+    file: 'codec/frames/frame-parts.ts',
+    find: 'total === this.#total && at === this.#filled',
+    replace: 'total === this.#total',
+  },
 ];
