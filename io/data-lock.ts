@@ -14,12 +14,13 @@ import { lstatSync, readdirSync, realpathSync, renameSync, rmSync } from 'node:f
 import type { Server } from 'node:net';
 import { basename, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { unusableDirectory } from './data-directory-error.js';
+import { DataDirectoryError, unusableDirectory } from './data-directory-error.js';
+import { unknownLockVersion } from './data-refusals.js';
 import { DiskError } from './disk/disk.js';
 import { makeDurableDirectory } from './disk/durable-directory.js';
 import { NodeDisk } from './disk/node-disk.js';
 import { diskError } from './disk/system-error.js';
-import { isAlive, type LockRecord, readLockRecord, writeLockRecord } from './lock-record.js';
+import { isAlive, type LockRecord, readLockFile, writeLockRecord } from './lock-record.js';
 import { isLockSocketName, listenOn, lockSocketFor, stopListening } from './lock-socket.js';
 import { thisProcess } from './process-identity.js';
 
@@ -56,14 +57,14 @@ export interface DataLock {
 
 /**
  * Makes the directory if need be and locks it for this process. Throws DataLockedError when another
- * process has it, DataDirectoryError when the disk does not let us.
+ * process has it, DataDirectoryError when the disk does not let us or a lock cannot be judged.
  */
 export async function acquireDataLock(dataPath: string): Promise<DataLock> {
   try {
     makeDurableDirectory(new NodeDisk(), resolve(dataPath));
     return await Starter.lock(realpathSync(dataPath));
   } catch (error) {
-    if (error instanceof DataLockedError) throw error;
+    if (error instanceof DataLockedError || error instanceof DataDirectoryError) throw error;
     const failure =
       error instanceof DiskError ? error : diskError('lock', resolve(dataPath, 'LOCK'), error);
     throw unusableDirectory(resolve(dataPath), failure);
@@ -156,8 +157,11 @@ class Starter {
   }
 
   async #living(path: string): Promise<LockRecord | undefined> {
-    const record = readLockRecord(path);
-    if (record === undefined) return undefined;
+    const file = readLockFile(path);
+    if (file.kind === 'unknownVersion')
+      throw unknownLockVersion(this.#dataPath, path, file.version);
+    if (file.kind === 'none') return undefined;
+    const { record } = file;
     if (await isAlive(record, this.#dataPath)) return record;
     if (path !== this.#lockPath) this.#remains.add(path);
     this.#remains.add(resolve(this.#dataPath, record.socket));
@@ -166,7 +170,8 @@ class Starter {
 
   #takeOver(): void {
     renameSync(this.#recordPath, this.#lockPath);
-    const holder = readLockRecord(this.#lockPath);
+    const file = readLockFile(this.#lockPath);
+    const holder = file.kind === 'record' ? file.record : null;
     if (holder?.nonce !== this.#record.nonce) {
       throw new DataLockedError(this.#dataPath, holder?.pid ?? 0);
     }
@@ -180,7 +185,8 @@ class Starter {
 
   /** The record goes before the socket: without a socket it would be a lock that nobody holds. */
   async #release(): Promise<void> {
-    if (readLockRecord(this.#lockPath)?.nonce === this.#record.nonce) {
+    const file = readLockFile(this.#lockPath);
+    if (file.kind === 'record' && file.record.nonce === this.#record.nonce) {
       rmSync(this.#lockPath, { force: true });
     }
     await stopListening(this.#server);

@@ -10,6 +10,7 @@ import { type DataMeta, decodeMeta, META_BYTES_MAX, META_VERSION } from './data-
 import { type DataPaths, SEGMENT_SUFFIX } from './data-paths.js';
 import type { Disk } from './disk/disk.js';
 import { readWholeFile } from './disk/whole-file.js';
+import { LOCK_VERSION } from './lock-record.js';
 
 interface Identity {
   readonly clusterId: number;
@@ -47,6 +48,20 @@ export function readMeta(disk: Disk, paths: DataPaths, path: string): DataMeta |
       throw new DataDirectoryError('unknownFeatures', paths.data, finding, OTHER_BUILD);
     }
   }
+}
+
+/** Whether the writer of such a lock lives cannot be told: it counts as if it did. */
+export function unknownLockVersion(
+  dataPath: string,
+  lockPath: string,
+  version: string,
+): DataDirectoryError {
+  return new DataDirectoryError(
+    'unknownVersion',
+    dataPath,
+    `${lockPath} has format version ${version}; this build reads ${LOCK_VERSION}`,
+    `${OTHER_BUILD}; if no process uses the directory, remove that file`,
+  );
 }
 
 /** The directory must carry the cluster id and node id that this process was started with. */

@@ -1,10 +1,12 @@
 /**
  * What a lock file says about the process that wrote it, and whether that process is alive.
  *
- *   {"pid":412,"startTime":104038,"bootId":"b6d0…","nonce":"9f…","socket":"LOCK.9f….sock"}
+ *   {"version":1,"pid":412,"startTime":104038,"bootId":"b6d0…","nonce":"9f…","socket":"LOCK.9f…"}
  *
  * The socket is named relative to the data directory when it lies there, because two containers may
- * see one directory under two paths. This file must never decide who gets the lock.
+ * see one directory under two paths. The first records had no version and mean the same as version
+ * 1. What a record of another version proves is not known here: it must never be taken over. This
+ * file must never decide who gets the lock.
  */
 
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -18,20 +20,40 @@ export interface LockRecord extends ProcessIdentity {
   readonly socket: string;
 }
 
+export const LOCK_VERSION = 1;
 const FILE_MODE = 0o600;
 
-/** The record in a lock file; undefined when the file is gone or holds anything else. */
-export function readLockRecord(path: string): LockRecord | undefined {
+export type LockFile =
+  | { readonly kind: 'record'; readonly record: LockRecord }
+  /** The file is gone, or holds what no process of this boot stands behind. */
+  | { readonly kind: 'none' }
+  /** `version` as it is spelled there. */
+  | { readonly kind: 'unknownVersion'; readonly version: string };
+
+/** What a lock file holds. */
+export function readLockFile(path: string): LockFile {
   try {
-    const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
-    return isLockRecord(value) ? value : undefined;
+    return parseLockFile(readFileSync(path, 'utf8'));
   } catch (error) {
-    // Records appear whole, by a rename: what does not parse was left by a loss of power, and no
-    // process of this boot stands behind it.
-    if (error instanceof SyntaxError) return undefined;
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
+      return { kind: 'none' };
+    }
     throw error;
   }
+}
+
+/** Records appear whole, by a rename: what is none was left by a loss of power. */
+export function parseLockFile(text: string): LockFile {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return { kind: 'none' };
+  }
+  if (typeof value !== 'object' || value === null) return { kind: 'none' };
+  const { version = LOCK_VERSION, ...record } = value as { readonly version?: unknown };
+  if (version !== LOCK_VERSION) return { kind: 'unknownVersion', version: JSON.stringify(version) };
+  return isLockRecord(record) ? { kind: 'record', record } : { kind: 'none' };
 }
 
 /**
@@ -39,7 +61,8 @@ export function readLockRecord(path: string): LockRecord | undefined {
  */
 export function writeLockRecord(path: string, record: LockRecord): void {
   const aside = `${path}.new`;
-  writeFileSync(aside, `${JSON.stringify(record)}\n`, { mode: FILE_MODE });
+  const text = JSON.stringify({ version: LOCK_VERSION, ...record });
+  writeFileSync(aside, `${text}\n`, { mode: FILE_MODE });
   renameSync(aside, path);
 }
 
@@ -53,8 +76,7 @@ export async function isAlive(record: LockRecord, dataPath: string): Promise<boo
   return answer === 'accepts' || (answer === 'missing' && isSurelyRunning(record));
 }
 
-function isLockRecord(value: unknown): value is LockRecord {
-  if (typeof value !== 'object' || value === null) return false;
+function isLockRecord(value: object): value is LockRecord {
   const { pid, startTime, bootId, nonce, socket } = value as Partial<Record<string, unknown>>;
   return (
     Number.isSafeInteger(pid) &&

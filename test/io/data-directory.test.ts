@@ -11,6 +11,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { crc32c } from '../../codec/checksum.js';
 import { Prng } from '../../engine/raft/prng.js';
 import {
   confirmDataDirectory,
@@ -23,7 +24,7 @@ import type { Disk } from '../../io/disk/disk.js';
 import { MemoryDisk } from '../../io/disk/memory-disk.js';
 import { NodeDisk } from '../../io/disk/node-disk.js';
 import { SimulatedDisk } from '../../io/disk/simulated-disk.js';
-import { replaceFile } from '../../io/disk/whole-file.js';
+import { readWholeFile, replaceFile } from '../../io/disk/whole-file.js';
 import { randomU48 } from '../../io/identity.js';
 import { put } from '../conformance/disk.suite.js';
 
@@ -157,6 +158,27 @@ test('an unknown format version is refused by its number', () => {
   open(disk);
   put(disk, '/data/meta', 'ringraft-meta 7 anything a later version may put here');
   refuses('unknownVersion', ['version 7', 'reads 1', '/data/meta'], () => open(disk));
+});
+
+test('a feature that must be known and is not is refused by its bits, the file left as it was', () => {
+  const disk = new MemoryDisk();
+  const { meta } = ranBefore(disk);
+  const json = JSON.stringify(meta);
+  const write = (bits: number): string => {
+    const check = crc32c(new TextEncoder().encode(`1 ${bits} ${json}`));
+    const crc = check.toString(16).padStart(8, '0');
+    const text = `ringraft-meta 1 features=${bits.toString(16)} crc32c=${crc}\n${json}\n`;
+    replaceFile(disk, '/data/meta', new TextEncoder().encode(text));
+    return text;
+  };
+  for (const bits of [1, 0x24, 0x8000_0000]) {
+    const text = write(bits);
+    const words = ['/data/meta', `(bits 0x${bits.toString(16)})`, 'Start the version of ringraft'];
+    refuses('unknownFeatures', words, () => open(disk));
+    assert.equal(new TextDecoder().decode(readWholeFile(disk, '/data/meta', 10_000)), text);
+  }
+  write(0);
+  assert.equal(open(disk).fresh, false, 'the same file without them opens');
 });
 
 test('a separate WAL directory holds the log and a mark of its owner', () => {

@@ -26,7 +26,7 @@ import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { DataDirectoryError } from '../../io/data-directory-error.js';
 import { acquireDataLock, DataLockedError } from '../../io/data-lock.js';
-import type { LockRecord } from '../../io/lock-record.js';
+import { LOCK_VERSION, type LockRecord } from '../../io/lock-record.js';
 import { lockSocketFor, SOCKET_PATH_BYTES_MAX } from '../../io/lock-socket.js';
 import { isSurelyRunning, parseStartTime, thisProcess } from '../../io/process-identity.js';
 import type { LockReport } from './lock-holder.js';
@@ -73,7 +73,7 @@ async function isLockedBy(pid: number | undefined, path: string): Promise<void> 
   });
 }
 
-/** Plants a `LOCK` as an earlier process may have left it. */
+/** Plants a `LOCK` as an earlier process may have left it, in the first form, without a version. */
 function plant(path: string, changes: Partial<LockRecord>): void {
   mkdirSync(path, { recursive: true });
   const nonce = '00000000000000aa';
@@ -246,6 +246,44 @@ test('garbage in LOCK is what a loss of power left, and is taken over', async ()
     mkdirSync(path);
     writeFileSync(join(path, 'LOCK'), text);
     await (await acquireDataLock(path)).release();
+  }
+});
+
+test('a lock says its format version, and the first form without one means the same', async () => {
+  const path = newPath();
+  const lock = await acquireDataLock(path);
+  const { version, ...record } = JSON.parse(readFileSync(join(path, 'LOCK'), 'utf8'));
+  assert.equal(version, LOCK_VERSION);
+  writeFileSync(join(path, 'LOCK'), JSON.stringify(record));
+  await isLockedBy(process.pid, path);
+  await lock.release();
+  assert.deepEqual(readdirSync(path), [], 'and its holder still knows it as its own');
+  plant(path, { pid: 1, startTime: 7 });
+  await (await acquireDataLock(path)).release();
+  assert.deepEqual(readdirSync(path), [], 'a dead one without a version is taken over');
+});
+
+test('a lock of another format version is refused by name and never taken over', async () => {
+  for (const [name, version] of [
+    ['LOCK', 2],
+    ['LOCK', '1'],
+    ['LOCK', null],
+    ['LOCK.00000000000000bb', 7],
+  ] as const) {
+    const path = newPath();
+    mkdirSync(path);
+    const text = JSON.stringify({ version, pid: 1, whatever: 'a later build says' });
+    writeFileSync(join(path, name), text);
+    await assert.rejects(acquireDataLock(path), (error: unknown) => {
+      assert.ok(error instanceof DataDirectoryError, `${error}`);
+      assert.equal(error.reason, 'unknownVersion');
+      const finding = `${join(path, name)} has format version ${JSON.stringify(version)}; this`;
+      assert.ok(error.message.includes(`${finding} build reads 1`), error.message);
+      assert.match(error.message, /Start the version of ringraft that wrote it; if no process/);
+      return true;
+    });
+    assert.deepEqual(readdirSync(path), [name], 'the directory is left as it was');
+    assert.equal(readFileSync(join(path, name), 'utf8'), text);
   }
 });
 
