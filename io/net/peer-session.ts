@@ -10,6 +10,7 @@
  *   who accepts      → HELLO? checked, answered: HELLO (open), or REFUSE and the end
  */
 
+import { FOREIGN_BYTES_SEEN, foreignProtocol } from '../../codec/frames/foreign-bytes.js';
 import { isForwardLength } from '../../codec/frames/forward-codec.js';
 import { DecodeStatus, FrameDecoder } from '../../codec/frames/frame-decoder.js';
 import { FrameKind, GREETING_BYTES_MAX } from '../../codec/frames/frame-format.js';
@@ -69,11 +70,8 @@ export interface PeerSessionOutput {
 
 type State = 'connecting' | 'greeting' | 'open' | 'ended';
 
-const PROBLEM_BYTES_SHOWN = 16;
-
-function showBytes(chunk: Uint8Array): string {
-  const first = Array.from(chunk.subarray(0, PROBLEM_BYTES_SHOWN));
-  return first.map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
+function showBytes(bytes: readonly number[]): string {
+  return bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
 }
 
 /** Frames that belong to the engine, not to the session, with a length that they can have. */
@@ -101,6 +99,8 @@ export class PeerSession {
   #sinceMs: number;
   #heardAtMs = 0;
   #sentAtMs = 0;
+  /** How the stream began, to name what it is when it is not a peer's. */
+  readonly #first: number[] = [];
 
   constructor(
     local: LocalIdentity,
@@ -151,10 +151,24 @@ export class PeerSession {
     if (this.#state === 'ended') return;
     this.#heardAtMs = nowMs;
     const greeting = this.#state === 'greeting';
+    if (greeting) this.#first.push(...chunk.subarray(0, FOREIGN_BYTES_SEEN - this.#first.length));
     if (this.#decoder.push(chunk) !== DecodeStatus.error || this.isEnded) return;
     const problem = this.#decoder.problem;
-    const detail = greeting ? `${problem}, after ${showBytes(chunk)}` : `${problem}`;
+    const detail = greeting ? this.#strange(`${problem}, after `) : `${problem}`;
     this.end(problem === 'length' ? 'oversized' : 'badFrame', detail);
+  }
+
+  /** What came instead of a HELLO, with the remedy where it is known; '' when nothing came. */
+  #strange(problem: string): string {
+    if (this.#first.length === 0) return '';
+    const bytes = `${problem}${showBytes(this.#first)}`;
+    const protocol = foreignProtocol(Uint8Array.from(this.#first));
+    if (protocol === null) return bytes;
+    const remedy =
+      this.#expected === NOBODY
+        ? 'this is the port for peers; clients use --client'
+        : `what answers there is no port for peers; check the address of node ${this.#expected}`;
+    return `${protocol} bytes: ${remedy} (${bytes})`;
   }
 
   /** Something was handed to the socket: no PING is due for a while. */
@@ -164,7 +178,9 @@ export class PeerSession {
 
   /** The stream is over. */
   disconnected(code: string): void {
-    this.end(this.#state === 'connecting' ? 'connectFailed' : 'disconnected', code);
+    const early = this.#state === 'greeting' ? this.#strange('after ') : '';
+    const detail = early === '' ? code : `${code}, ${early}`;
+    this.end(this.#state === 'connecting' ? 'connectFailed' : 'disconnected', detail);
   }
 
   /** This process was late by `ms`: the peer must not pay for it. */
@@ -193,7 +209,7 @@ export class PeerSession {
   tick(nowMs: number): void {
     if (nowMs < this.deadlineMs()) return;
     if (this.#state === 'connecting') this.end('dialTimeout', '');
-    else if (this.#state === 'greeting') this.end('handshakeTimeout', '');
+    else if (this.#state === 'greeting') this.end('handshakeTimeout', this.#strange('after '));
     else if (this.#state === 'open') this.#tickOpen(nowMs);
   }
 

@@ -156,6 +156,62 @@ test('a handshake that trickles in does not extend its 2 s', () => {
   assert.deepEqual(wire.log, ['ended handshakeTimeout']);
 });
 
+const FOREIGN: readonly (readonly [string | null, Buffer])[] = [
+  ['HTTP', Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n')],
+  ['HTTP', Buffer.from('OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n')],
+  ['HTTP', Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')],
+  ['TLS', Buffer.from([0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3, 0x55, 0x12])],
+  ['RESP', Buffer.from('*2\r\n$7\r\nCOMMAND\r\n$4\r\nDOCS\r\n')],
+  ['text', Buffer.from('GET a/key/of/a/client\r\n')],
+  ['text', Buffer.from('SET a 1\r\nSET b 2\r\n')],
+  [null, Buffer.from('SSH-2.0-OpenSSH_9.6\r\n')],
+  [null, Buffer.alloc(100)],
+];
+
+test('bytes of a well-known protocol are named on the port for peers, with the remedy', () => {
+  for (const [protocol, bytes] of FOREIGN) {
+    for (const chunk of [bytes.length, 5, 1]) {
+      const { wire, end } = accepted();
+      for (let at = 0; at < bytes.length; at += chunk) {
+        end.receive(bytes.subarray(at, at + chunk), 1);
+      }
+      assert.deepEqual(wire.log, ['ended badFrame']);
+      const hex = bytes
+        .subarray(0, 12)
+        .toString('hex')
+        .replace(/..(?=.)/g, '$& ');
+      const shown = `magic, after ${hex}`;
+      const remedy = 'bytes: this is the port for peers; clients use --client (';
+      const words = protocol === null ? shown : `${protocol} ${remedy}${shown}`;
+      assert.ok(wire.detail.startsWith(words), wire.detail);
+    }
+  }
+});
+
+test('what is too short to be judged a frame is named when its sender waits or leaves', () => {
+  const waits = accepted();
+  waits.end.receive(Buffer.from('PING\r\n'), 1);
+  waits.end.tick(2000);
+  assert.deepEqual(waits.wire.log, ['ended handshakeTimeout']);
+  assert.match(waits.wire.detail, /^text bytes: this is the port for peers; clients use --client/);
+  const leaves = accepted();
+  leaves.end.receive(Buffer.from('*0\r\n'), 1);
+  leaves.end.disconnected('end');
+  assert.deepEqual(leaves.wire.log, ['ended disconnected']);
+  assert.match(leaves.wire.detail, /^end, RESP bytes: this is the port for peers; clients/);
+});
+
+test('whoever dialled a port that is none for peers is told to check the address', () => {
+  for (const answer of ['HTTP/1.1 400 Bad Request\r\n', '-ERR Protocol error: x\r\n']) {
+    const { wire, end } = session(3, nodeId(1));
+    end.connected(0);
+    end.receive(Buffer.from(answer), 1);
+    assert.deepEqual(wire.log, ['ended badFrame']);
+    const remedy = 'what answers there is no port for peers; check the address of node 1';
+    assert.match(wire.detail, new RegExp(`^(?:HTTP|RESP) bytes: ${remedy} \\(magic, after `));
+  }
+});
+
 test('a connection attempt that nobody answers ends after its own time', () => {
   const { wire, end } = session(2, nodeId(1));
   end.tick(1999);
