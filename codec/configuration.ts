@@ -59,7 +59,7 @@ export function decodeConfiguration(bytes: Uint8Array): Configuration {
   if (bytes.length < HEADER_BYTES) throw new RangeError(`configuration of ${bytes.length} bytes`);
   const version = view.getUint16(0, true);
   if (version !== VERSION) {
-    throw new RangeError(`configuration version ${version}, this build reads ${VERSION}`);
+    throw new RangeError(`configuration of format version ${version}, this build reads ${VERSION}`);
   }
   let at = HEADER_BYTES;
   const readIds = (which: number): NodeId[] => {

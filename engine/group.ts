@@ -61,6 +61,11 @@ export interface GroupEvents {
   leader: [{ leader: number; previous: number; term: number }];
   /** The commit index as of now and then, not each of its steps. */
   commit: [{ index: number; term: number }];
+  /**
+   * An entry of the leader that this version cannot read was not taken: the replica stays behind.
+   * Once per entry; `status().unreadableAppends` counts every try.
+   */
+  unreadable: [{ index: number; from: number; text: string }];
   /** The group stopped on this node. Nothing is thrown when nobody listens. */
   error: [RingraftError];
 }
@@ -274,8 +279,10 @@ export class Group extends EventEmitter<GroupEvents> {
     const event = JSON.parse(json) as
       | { kind: 'role'; role: string; term: number; leader: number }
       | { kind: 'configuration'; index: number; bytes: string }
+      | { kind: 'unreadable'; index: number; from: number; text: string }
       | { kind: 'failed'; code: ErrorNumber; text: string };
     if (event.kind === 'role') this.#onRole(event);
+    else if (event.kind === 'unreadable') this.#onUnreadable(event);
     else if (event.kind === 'failed') {
       this.fail(failureOf(event.code, event.text));
     } else {
@@ -291,6 +298,10 @@ export class Group extends EventEmitter<GroupEvents> {
       this.emit('role', { role, term, leader });
       if (previous !== leader) this.emit('leader', { leader, previous, term });
     });
+  }
+
+  #onUnreadable({ index, from, text }: { index: number; from: number; text: string }): void {
+    queueMicrotask(() => this.emit('unreadable', { index, from, text }));
   }
 
   /** Commit notifications, when anybody listens; called now and then. */

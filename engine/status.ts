@@ -22,6 +22,8 @@ export interface StatusNumbers {
   /** Calls of the state machine that took longer than half a heartbeat: they delay heartbeats. */
   readonly slowCalls: number;
   readonly slowestCallMs: number;
+  /** Appends of a leader that were dropped for an entry which this version cannot read. */
+  readonly unreadableAppends: number;
 }
 
 export interface MemberStatus {

@@ -3,7 +3,7 @@
  * each turn and any thread reads at any time.
  *
  *   f64 each: role │ term │ leader │ committed │ applied │ last │ durable │ standing │ failed │
- *             slow calls │ slowest call
+ *             slow calls │ slowest call │ unreadable appends
  *
  * Numbers of one page may stem from neighbouring turns; nothing may be decided by them but what to
  * show.
@@ -35,6 +35,7 @@ const SLOT = {
   failed: 8,
   slowCalls: 9,
   slowestCall: 10,
+  unreadableAppends: 11,
 } as const;
 const STATUS_PAGE_BYTES = 16 * Float64Array.BYTES_PER_ELEMENT;
 
@@ -63,6 +64,7 @@ export class StatusPage {
     slots[SLOT.failed] = runtime.failed ? 1 : 0;
     slots[SLOT.slowCalls] = runtime.slowCalls;
     slots[SLOT.slowestCall] = runtime.slowestCallMs;
+    slots[SLOT.unreadableAppends] = runtime.unreadableAppends;
   }
 
   read(): StatusNumbers {
@@ -79,6 +81,7 @@ export class StatusPage {
       failed: slot(SLOT.failed) === 1,
       slowCalls: slot(SLOT.slowCalls),
       slowestCallMs: slot(SLOT.slowestCall),
+      unreadableAppends: slot(SLOT.unreadableAppends),
     };
   }
 }

@@ -31,7 +31,7 @@ import { PeerSender } from './peer-sender.js';
 import type { ArenaRun, ForwardReply, LoadedEntries, RuntimePorts } from './ports.js';
 import { type ProposalBatch, Proposals } from './proposals.js';
 import { type ReadRequest, Reads } from './reads.js';
-import { configurationsIn, isWholeSlab, skipEntries } from './slab.js';
+import { configurationsIn, isWholeSlab, skipEntries, type UnreadableEntry } from './slab.js';
 
 const NO_BYTES = new Uint8Array(0);
 /** How long one turn applies entries before it looks at messages again. */
@@ -79,6 +79,9 @@ export class GroupRuntime {
   /** Calls of the state machine that took longer than half a heartbeat, and the longest of all. */
   slowCalls = 0;
   slowestCallMs = 0;
+  /** Appends dropped for a configuration entry that this build cannot read. */
+  unreadableAppends = 0;
+  #unreadableTold = '';
   #leading = false;
   /** With what everything that comes now is refused; null while the group runs. */
   #endedBy: ErrorNumber | null = null;
@@ -186,7 +189,10 @@ export class GroupRuntime {
     if (!isWholeSlab(slab, start, end, count, this.#options.entryBytesMax)) return false;
     const first = (message.prevIndex + 1) as LogIndex;
     const configurations = configurationsIn(slab, start, end, first);
-    if (configurations === null) return false;
+    if ('problem' in configurations) {
+      this.#onUnreadable(message.from, configurations);
+      return true;
+    }
     // No room is a lost message: the leader asks again, the entries wait there.
     if (count > 0 && !this.#makeRoom(bytes, count, 'peer')) return true;
     const request = { ...message, bytes, configurations };
@@ -196,6 +202,17 @@ export class GroupRuntime {
     const from = skipEntries(slab, start, placement.from - first);
     this.log.append(slab, from, end, placement.from, null);
     return true;
+  }
+
+  /** The leader sends it again and again: each time is counted, the first is told. */
+  #onUnreadable(from: NodeId, { index, problem }: UnreadableEntry): void {
+    this.unreadableAppends += 1;
+    const text =
+      `entry ${index} from node ${from} is not taken: ${problem}. This replica stays behind ` +
+      'until it runs a version of ringraft that reads it';
+    if (text === this.#unreadableTold) return;
+    this.#unreadableTold = text;
+    this.#ports.completions.event({ kind: 'unreadable', index, from, text });
   }
 
   #truncateAfter(index: LogIndex): void {

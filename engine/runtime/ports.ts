@@ -66,6 +66,12 @@ export interface NetworkPort {
 export type RuntimeEvent =
   | { readonly kind: 'role'; readonly role: Role; readonly term: Term; readonly leader: NodeId }
   | { readonly kind: 'configuration'; readonly index: number; readonly bytes: Uint8Array }
+  | {
+      readonly kind: 'unreadable';
+      readonly index: number;
+      readonly from: NodeId;
+      readonly text: string;
+    }
   | { readonly kind: 'failed'; readonly code: ErrorNumber; readonly text: string };
 
 export interface CompletionPort {

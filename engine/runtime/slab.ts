@@ -40,16 +40,22 @@ export function isOfCommands(slab: Buffer, start: number, end: number): boolean 
   return true;
 }
 
+/** A whole entry whose meaning this build does not know. */
+export interface UnreadableEntry {
+  readonly index: number;
+  readonly problem: string;
+}
+
 /**
- * Configuration entries of a checked slab whose first entry has index `first`; null if one is
- * broken.
+ * Configuration entries of a checked slab whose first entry has index `first`, or the first of them
+ * that cannot be read: another version of ringraft may have written it.
  */
 export function configurationsIn(
   slab: Buffer,
   start: number,
   end: number,
   first: LogIndex,
-): ConfigurationEntry[] | null {
+): ConfigurationEntry[] | UnreadableEntry {
   const view = new DataView(slab.buffer, slab.byteOffset, slab.length);
   const found: ConfigurationEntry[] = [];
   let index: number = first;
@@ -59,8 +65,8 @@ export function configurationsIn(
       const payload = slab.subarray(at + ENTRY_HEADER_BYTES, at + ENTRY_HEADER_BYTES + length);
       try {
         found.push({ index: index as LogIndex, configuration: decodeConfiguration(payload) });
-      } catch {
-        return null;
+      } catch (cause) {
+        return { index, problem: cause instanceof Error ? cause.message : String(cause) };
       }
     }
     at += entryBytes(length);

@@ -50,15 +50,17 @@ class LastCommand implements StateMachine {
   restore(): void {}
 }
 
+/** One encoded entry. */
+export function entryOf(kind: EntryKind, payload: Uint8Array): Buffer {
+  const slab = Buffer.alloc(entryBytes(payload.length));
+  const view = new DataView(slab.buffer, slab.byteOffset, slab.length);
+  slab.set(payload, writeEntryHeader(view, 0, kind, payload.length, 0));
+  return slab;
+}
+
 /** Entries with these commands, encoded back to back. */
 export function slabOf(commands: readonly string[]): Buffer {
-  const parts = commands.map((command) => {
-    const slab = Buffer.alloc(entryBytes(command.length));
-    const view = new DataView(slab.buffer, slab.byteOffset, slab.length);
-    slab.write(command, writeEntryHeader(view, 0, EntryKind.command, command.length, 0));
-    return slab;
-  });
-  return Buffer.concat(parts);
+  return Buffer.concat(commands.map((command) => entryOf(EntryKind.command, Buffer.from(command))));
 }
 
 export class RuntimeFollower {
@@ -128,7 +130,9 @@ export class RuntimeFollower {
         readResults: (batch, _offset, _count, bytes) =>
           this.events.push(`read ${batch} saw ${text(bytes)}`),
         readRefused: (batch, _count, code) => this.events.push(`read ${batch} error ${code}`),
-        event: () => undefined,
+        event: (event) => {
+          if (event.kind === 'unreadable') this.events.push(event.text);
+        },
       },
       oldLog: { load: () => undefined },
       wallClock: () => 1,
@@ -166,7 +170,18 @@ export class RuntimeFollower {
     commands: readonly string[],
     commit: number,
   ): void {
-    const slab = slabOf(commands);
+    this.appendSlab(at, prev, entriesTerm, slabOf(commands), commands.length, commit);
+  }
+
+  /** The same with entries of any kind. */
+  appendSlab(
+    at: number,
+    prev: { readonly term: number; readonly index: number },
+    entriesTerm: number,
+    slab: Buffer,
+    count: number,
+    commit: number,
+  ): boolean {
     const message: AppendRequest = {
       kind: MessageKind.append,
       from: LEADER,
@@ -174,14 +189,14 @@ export class RuntimeFollower {
       term: at as Term,
       prevIndex: logIndex(prev.index),
       prevTerm: term(prev.term),
-      lastIndex: logIndex(prev.index + commands.length),
-      entriesTerm: term(commands.length === 0 ? 0 : entriesTerm),
+      lastIndex: logIndex(prev.index + count),
+      entriesTerm: term(count === 0 ? 0 : entriesTerm),
       commit: logIndex(commit),
       round: 0,
       bytes: slab.length,
       configurations: [],
     };
-    this.runtime.onAppend(message, LEADER_LIFE, slab, 0, slab.length, this.#now);
+    return this.runtime.onAppend(message, LEADER_LIFE, slab, 0, slab.length, this.#now);
   }
 
   propose(id: number, command: string): void {

@@ -32,6 +32,7 @@ export function logEvents(engine: Engine, group: Group, log: NodeLog): () => voi
   group.on('error', (error) => {
     log.always(`[NODE] ERROR: group ${group.name} stopped on this node: ${error.message}`);
   });
+  group.on('unreadable', ({ text }) => log.always(`[RAFT] ERROR: ${text}`));
   engine.on('peer', ({ remote, peer, reason, detail }) => {
     const who = peer === 0 ? remote : `node ${peer} at ${remote}`;
     log.sometimes(`peer ${peer} ${reason}`, `[PEER] ${who}: ${reason}: ${detail}`);
@@ -49,6 +50,7 @@ export function logEvents(engine: Engine, group: Group, log: NodeLog): () => voi
     clearInterval(watch);
     engine.removeAllListeners('peer');
     group.removeAllListeners('role');
+    group.removeAllListeners('unreadable');
   };
 }
 

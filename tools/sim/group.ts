@@ -155,6 +155,8 @@ export class SimGroup {
       if (event.index > 0) world.counts.configurations += 1;
     } else if (!this.#parts.process.isAlive) {
       return;
+    } else if (event.kind === 'unreadable') {
+      throw new SimFailure(`group ${group} on node ${node}: ${event.text}`);
     } else {
       throw new SimFailure(`group ${group} stopped on node ${node}: ${event.text}`);
     }
