@@ -270,17 +270,19 @@ export class PeerLinks {
       const text = `node ${nodeId} dials node ${hello.from}, not the other way round`;
       return { code: RefuseCode.direction, text };
     }
-    return this.#admitSecond(peer, hello);
+    return this.#admitSecond(peer, hello, channel.remote);
   }
 
   /** The peer may have lost its old stream; but an old stream that is alive is another node's. */
-  #admitSecond(peer: Peer, hello: Hello): Refusal | null {
+  #admitSecond(peer: Peer, hello: Hello, remote: string): Refusal | null {
     const old = peer.channel;
     if (old === null || old.bootId === hello.bootId) return null;
     const silentMs = this.#adapter.now() - old.session.heardAtMs;
     if (silentMs >= this.#limits.duplicateMs) return null;
     const heard = `heard ${Math.round(silentMs)} ms ago`;
-    const text = `node id ${hello.from} is in use by ${old.remote}, ${heard}`;
+    const text =
+      `node id ${hello.from} is in use by ${old.remote}, ${heard}, and ${remote} claims it too: ` +
+      'two processes have this id, end one of them';
     return { code: RefuseCode.duplicateNode, text };
   }
 
