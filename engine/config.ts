@@ -53,7 +53,10 @@ export interface EngineOptions {
   readonly clusterId?: number;
   /** Where this node listens for peers, `host:port`. Default: its own entry of `cluster`. */
   readonly listen?: string;
-  /** Every member's id and peer address; two nodes may spell an address differently. */
+  /**
+   * Every member's id and peer address; two nodes may spell an address differently. Once the data
+   * directory has members on record, those count, and this gives addresses only.
+   */
   readonly cluster: Readonly<Record<number, string>>;
   readonly groups: readonly GroupOptions[];
   /** Data directory; without it the node runs in memory and forgets everything when it ends. */
@@ -97,6 +100,7 @@ export interface ResolvedOptions
   readonly dataDir: string | null;
   readonly walDir: string | null;
   readonly groups: readonly Required<GroupOptions>[];
+  /** As given; of a node that runs, as its data has them on record. */
   readonly members: readonly { readonly id: number; readonly address: string }[];
 }
 

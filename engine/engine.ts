@@ -73,7 +73,7 @@ export interface EngineStatus {
   readonly net: NetNumbers;
   /** What was found on disk at the start: segments, blocks, cuts. */
   readonly recovery: unknown;
-  /** The log names other members than the option `cluster` did: both. Null when they agree. */
+  /** The data names other members than the option `cluster`: both. Null when they agree. */
   readonly membershipWarning: string | null;
   /** Why the node stopped; null while it runs. */
   readonly failure: { readonly code: string; readonly message: string } | null;

@@ -6,13 +6,13 @@
  */
 
 import { crc32c } from '../codec/checksum.js';
-import { decodeConfiguration } from '../codec/configuration.js';
 import { FRAME_HEADER_BYTES, PART_BYTES_MAX } from '../codec/frames/frame-format.js';
 import { MESSAGE_HEADER_BYTES_MAX } from '../codec/frames/message-codec.js';
 import {
   confirmDataDirectory,
   type DataDirectory,
   openDataDirectory,
+  recordFirstMembers,
 } from '../io/data-directory.js';
 import { DataDirectoryError } from '../io/data-directory-error.js';
 import { acquireDataLock, type DataLock, DataLockedError } from '../io/data-lock.js';
@@ -35,10 +35,13 @@ import type { ResolvedOptions } from './config.js';
 import { ErrorNumber, RingraftError } from './errors.js';
 import { isHostedMachine } from './hosted-machine.js';
 import { LIMITS } from './limits.js';
-import { bootstrapConfiguration } from './raft/membership.js';
 import type { RaftOptions, Recovered } from './raft/state.js';
-import { type Configuration, incarnation, logIndex, nodeId, term } from './raft/types.js';
-import { membershipWarning } from './status.js';
+import { incarnation, logIndex, nodeId, term } from './raft/types.js';
+import {
+  type GroupMembership,
+  membershipAtStart,
+  type StartMembership,
+} from './start-membership.js';
 
 /** Memory mode keeps the log in segments of this size. */
 const MEMORY_SEGMENT_BYTES = LIMITS.segmentBytesMin;
@@ -64,9 +67,9 @@ export interface RunningNode {
   readonly peerAddress: string;
   /** What recovery found: segments, blocks, cuts. */
   readonly recovery: unknown;
-  /** The members in the log are others than the given ones: both, for the operator. */
+  /** The members on record are others than the given ones: both, for the operator. */
   readonly membershipWarning: string | null;
-  /** The options with the groups in the order of their numbers in the log. */
+  /** The options, groups in the order of their numbers in the log, members as on record. */
   readonly options: ResolvedOptions;
 }
 
@@ -126,7 +129,7 @@ function raftOptions(options: ResolvedOptions, life: number, entryBytesMax: numb
 
 /** What the core starts from: the group's part of the recovered log, or nothing. */
 function recoveredFor(
-  bootstrap: Configuration,
+  membership: GroupMembership,
   found: RecoveredGroup | undefined,
   inDoubt: boolean,
   termFloor: number,
@@ -137,9 +140,10 @@ function recoveredFor(
     const start = inDoubt ? raisedTo(termFloor, self, nothing) : nothing;
     const log = { last: logIndex(0), generation: 0, termRuns: [], extents: [] };
     const hardState = { term: term(start.term), vote: nodeId(start.vote) };
-    return { hardState, log, bootstrap, configurations: [], inDoubt };
+    return { ...membership, hardState, log, inDoubt };
   }
   return {
+    ...membership,
     hardState: { term: term(found.term), vote: nodeId(found.vote) },
     log: {
       last: logIndex(found.last),
@@ -147,11 +151,6 @@ function recoveredFor(
       termRuns: found.termRuns.map((run) => ({ first: logIndex(run.first), term: term(run.term) })),
       extents: found.extents.map(({ last, bytes }) => ({ last: logIndex(last), bytes })),
     },
-    bootstrap,
-    configurations: found.configurations.map(({ index, bytes }) => ({
-      index: logIndex(index),
-      configuration: decodeConfiguration(bytes),
-    })),
     inDoubt,
   };
 }
@@ -208,38 +207,22 @@ function asStartError(refused: ThreadRefused): RingraftError {
   return new RingraftError(number, { detail: refused.message, cause: refused });
 }
 
-function bootstrapOf(options: ResolvedOptions): Configuration {
-  const members = options.members.map(({ id, address }) => ({ id: nodeId(id), address }));
-  return bootstrapConfiguration(members);
-}
-
-/** Of the first group whose log names other members than the options. */
-function membershipWarningOf(options: ResolvedOptions, recovered: ReadyRecovered): string | null {
-  for (const { group, configurations } of recovered.groups) {
-    const latest = configurations.at(-1);
-    const { name } = options.groups[group] ?? {};
-    if (latest === undefined || name === undefined) continue;
-    const warning = membershipWarning(name, options.members, decodeConfiguration(latest.bytes));
-    if (warning !== null) return warning;
-  }
-  return null;
-}
-
 function groupData(
   options: ResolvedOptions,
   life: number,
-  bootstrap: Configuration,
+  membership: StartMembership,
   recovered: ReadyRecovered,
   statusPages: readonly SharedArrayBuffer[],
 ): GroupThreadData[] {
   return options.groups.map((group, number) => {
     const found = recovered.groups.find((each) => each.group === number);
     const inDoubt = recovered.inDoubt.includes(number);
+    const began = membership.groups[number] as GroupMembership;
     return {
       group: number,
       name: group.name,
       raft: raftOptions(options, life, group.entryBytesMax),
-      recovered: recoveredFor(bootstrap, found, inDoubt, recovered.termFloor, options.nodeId),
+      recovered: recoveredFor(began, found, inDoubt, recovered.termFloor, options.nodeId),
       locations: found?.locations ?? [],
       entryBytesMax: group.entryBytesMax,
       status: statusPages[number] as SharedArrayBuffer,
@@ -254,7 +237,7 @@ function transportData(
   common: { readonly memory: NodeMemory; readonly threadOfGroup: readonly number[] },
   life: number,
   bootId: number,
-  bootstrap: Configuration,
+  membership: StartMembership,
   figures: SharedArrayBuffer,
 ): TransportThreadData {
   const { clusterId, nodeId: self, groups } = options;
@@ -266,12 +249,13 @@ function transportData(
     incarnation: life,
     bootId,
     listen: options.listen,
-    peers: options.members.filter(({ id }) => id !== self),
+    peers: membership.members.filter(({ id }) => id !== self),
     groups: groups.map((group, number) => ({
       group: number,
       nameHash: hashOf(group.name),
       entryBytesMax: group.entryBytesMax,
-      configurationHash: hashOf(bootstrap.voters.join(',')),
+      // Of what the group began with: a change of its members must not part the two.
+      configurationHash: hashOf(String(membership.groups[number]?.bootstrap.voters)),
     })),
     frameBytesMax: FRAME_OVERHEAD_BYTES + Math.max(...groups.map((group) => group.entryBytesMax)),
     idleMs: Math.max(2000, options.heartbeatInterval * PEER_IDLE_HEARTBEATS),
@@ -307,8 +291,12 @@ async function startThreads(
     figures,
   });
   if (recovered.kind !== 'recovered') throw new Error('the io thread said nothing of its log');
+  const firstMembers = directory?.meta.firstMembers ?? [];
+  const membership = membershipAtStart(options, { ...recovered, firstMembers });
   if (directory !== null) {
-    confirmDataDirectory(new NodeDisk(), directory);
+    const disk = new NodeDisk();
+    const confirmed = confirmDataDirectory(disk, directory);
+    recordFirstMembers(disk, confirmed, membership.firstMembers);
     const { firstSpareNumber } = recovered;
     const walDirectory = directory.paths.wal;
     await supervisor.start({
@@ -321,8 +309,7 @@ async function startThreads(
     });
   }
   const statusPages = groups.map(() => createStatusPage());
-  const bootstrap = bootstrapOf(options);
-  const threadData = groupData(options, identity.incarnation, bootstrap, recovered, statusPages);
+  const threadData = groupData(options, identity.incarnation, membership, recovered, statusPages);
   for (let thread = 0; thread < options.workers; thread += 1) {
     await supervisor.start({
       kind: 'consensus',
@@ -336,7 +323,7 @@ async function startThreads(
   const bootId = randomU48();
   const netFigures = createNetFigures();
   const listening = await supervisor.start(
-    transportData(options, common, identity.incarnation, bootId, bootstrap, netFigures),
+    transportData(options, common, identity.incarnation, bootId, membership, netFigures),
   );
   return {
     memory,
@@ -350,7 +337,7 @@ async function startThreads(
     bootId,
     peerAddress: listening.kind === 'listening' ? listening.address : options.listen,
     recovery: recovered.report,
-    membershipWarning: membershipWarningOf(options, recovered),
-    options,
+    membershipWarning: membership.warning,
+    options: { ...options, members: membership.members },
   };
 }

@@ -57,22 +57,30 @@ export function membersOf(configuration: Configuration): MemberStatus[] {
   });
 }
 
+interface Named {
+  readonly id: number;
+  readonly address: string;
+}
+
 /**
- * What to tell an operator who starts a node with other members than its log names; null when they
- * are the same. Ids count: two nodes may spell an address differently.
+ * What to tell an operator who starts a node with other members than are on record for it; null
+ * when they are the same. Ids count: two nodes may spell an address differently.
  */
 export function membershipWarning(
   group: string,
-  given: readonly { readonly id: number; readonly address: string }[],
-  recorded: Configuration,
+  given: readonly Named[],
+  recorded: readonly Named[],
 ): string | null {
-  const ids = (members: typeof given): string => String(members.map(({ id }) => id).sort());
-  if (ids(given) === ids(recorded.members)) return null;
-  const shown = (members: typeof given): string =>
+  const without = (members: readonly Named[], others: readonly Named[]): number[] =>
+    members.map(({ id }) => id).filter((id) => !others.some((other) => other.id === id));
+  const onlyGiven = without(given, recorded);
+  if (onlyGiven.length === 0 && without(recorded, given).length === 0) return null;
+  const shown = (members: readonly Named[]): string =>
     members.map(({ id, address }) => `${id}=${address}`).join(' ');
+  const strangers = onlyGiven.length === 0 ? '' : `, and ${onlyGiven.join(', ')} is not dialled`;
   return (
-    `the log of group ${group} names the members ${shown(recorded.members)}, the option cluster ` +
-    `says ${shown(given)}: the log counts. Start this node with the members of the log`
+    `the data of group ${group} names the members ${shown(recorded)}, this start names ` +
+    `${shown(given)}: the data counts${strangers}. Start this node with the members of the data`
   );
 }
 

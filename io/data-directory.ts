@@ -9,8 +9,9 @@
  * is worse than one that does not start. It runs on any Disk, in memory mode too.
  */
 
+import { isDeepStrictEqual } from 'node:util';
 import { unusableDirectory } from './data-directory-error.js';
-import { type DataMeta, encodeMeta } from './data-meta.js';
+import { type DataMeta, encodeMeta, type FirstMembers } from './data-meta.js';
 import { type DataPaths, dataPaths } from './data-paths.js';
 import {
   assertLogPresent,
@@ -101,6 +102,24 @@ export function confirmDataDirectory(disk: Disk, directory: DataDirectory): Data
     const meta = { ...directory.meta, complete: true };
     replaceFile(disk, paths.meta, encodeMeta(meta));
     return { paths, meta, fresh: false };
+  });
+}
+
+/**
+ * Records the members that the groups began with, before this start has voted or promised anything:
+ * a later start that names none finds them here.
+ */
+export function recordFirstMembers(
+  disk: Disk,
+  directory: DataDirectory,
+  firstMembers: readonly FirstMembers[],
+): DataDirectory {
+  const { paths, fresh } = directory;
+  if (isDeepStrictEqual(directory.meta.firstMembers, firstMembers)) return directory;
+  return refusing(paths, () => {
+    const meta = { ...directory.meta, firstMembers };
+    replaceFile(disk, paths.meta, encodeMeta(meta));
+    return { paths, meta, fresh };
   });
 }
 

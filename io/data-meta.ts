@@ -16,6 +16,17 @@ export const META_VERSION = 1;
 const KNOWN_FEATURES = 0;
 export const META_BYTES_MAX = 64 * 1024;
 
+export interface MemberAddress {
+  readonly id: number;
+  readonly address: string;
+}
+
+/** The members that some groups, by their numbers, began with: the record at index 0 of each. */
+export interface FirstMembers {
+  readonly groups: readonly number[];
+  readonly members: readonly MemberAddress[];
+}
+
 export interface DataMeta {
   readonly clusterId: number;
   readonly nodeId: number;
@@ -31,6 +42,8 @@ export interface DataMeta {
   readonly groups: readonly string[];
   /** False until the first segment is durable: then a directory without segments has lost them. */
   readonly complete: boolean;
+  /** Absent until a start has recorded it, as in every directory of the first builds. */
+  readonly firstMembers?: readonly FirstMembers[];
 }
 
 export type DecodedMeta =
@@ -85,8 +98,24 @@ function isMeta(value: unknown): value is DataMeta {
     (fields.walDir === null || typeof fields.walDir === 'string') &&
     Array.isArray(fields.groups) &&
     fields.groups.every((name) => typeof name === 'string') &&
-    typeof fields.complete === 'boolean'
+    typeof fields.complete === 'boolean' &&
+    (fields.firstMembers === undefined || isListOf(fields.firstMembers, isFirstMembers))
   );
+}
+
+function isListOf(value: unknown, isOne: (each: object) => boolean): boolean {
+  if (!Array.isArray(value)) return false;
+  return value.every((each) => typeof each === 'object' && each !== null && isOne(each));
+}
+
+function isFirstMembers(value: object): boolean {
+  const { groups, members } = value as Partial<Record<keyof FirstMembers, unknown>>;
+  const isMember = (each: object): boolean => {
+    const { id, address } = each as Partial<Record<keyof MemberAddress, unknown>>;
+    return isWhole(id, 1) && typeof address === 'string';
+  };
+  if (!Array.isArray(groups) || !groups.every((group) => isWhole(group, 0))) return false;
+  return isListOf(members, isMember);
 }
 
 function isWhole(value: unknown, least: number): boolean {

@@ -88,8 +88,8 @@ test('a restart with other members than the log names says both, and the log cou
   const more = { 1: address, 2: '127.0.0.1:9' };
   const engine = await cluster.open(1, { cluster: more });
   const warning = engine.status().membershipWarning ?? '';
-  assert.ok(warning.includes(`names the members 1=${address}, the option cluster`), warning);
-  assert.ok(warning.includes(`says 1=${address} 2=127.0.0.1:9: the log counts`), warning);
+  assert.ok(warning.includes(`names the members 1=${address}, this start names`), warning);
+  assert.ok(warning.includes(`1=${address} 2=127.0.0.1:9: the data counts`), warning);
   assert.equal(Number(await cluster.group(1).propose(bytes('add 1'))), 2);
   await cluster.close(1);
   await cluster.open(1);

@@ -18,8 +18,10 @@ import {
   type DataDirectory,
   type DataDirectoryOptions,
   openDataDirectory,
+  recordFirstMembers,
 } from '../../io/data-directory.js';
 import { DataDirectoryError, type DataDirectoryReason } from '../../io/data-directory-error.js';
+import { encodeMeta } from '../../io/data-meta.js';
 import type { Disk } from '../../io/disk/disk.js';
 import { MemoryDisk } from '../../io/disk/memory-disk.js';
 import { NodeDisk } from '../../io/disk/node-disk.js';
@@ -179,6 +181,27 @@ test('a feature that must be known and is not is refused by its bits, the file l
   }
   write(0);
   assert.equal(open(disk).fresh, false, 'the same file without them opens');
+});
+
+test('the members that the groups began with are kept; a directory without them is read too', () => {
+  const disk = new MemoryDisk();
+  const old = ranBefore(disk);
+  assert.equal(old.meta.firstMembers, undefined);
+  const members = [1, 2].map((id) => ({ id, address: `node-${id}:5001` }));
+  const first = [{ groups: [0, 1], members }];
+  const recorded = recordFirstMembers(disk, open(disk), first);
+  assert.deepEqual(open(disk).meta, { ...old.meta, firstMembers: first });
+  assert.equal(recordFirstMembers(disk, recorded, structuredClone(first)), recorded, 'no new file');
+  for (const wrong of [
+    {},
+    [{}],
+    [{ groups: [-1], members }],
+    [{ groups: [0], members: [{ id: 0 }] }],
+  ]) {
+    const meta = { ...old.meta, firstMembers: wrong as never };
+    replaceFile(disk, '/data/meta', encodeMeta(meta));
+    refuses('damagedMeta', ['/data/meta', 'missing or out of range'], () => open(disk));
+  }
 });
 
 test('a separate WAL directory holds the log and a mark of its owner', () => {
