@@ -56,27 +56,31 @@ test('a node restarted with no list, a shorter or a longer one rejoins, follows 
 test('peers dial a member by their own list, and by the address in the log where it is not there', async () => {
   await using cluster = await TestCluster.plan({ durable: true });
   const { members } = cluster;
-  const listen = members[1] as string;
-  // Node 1 leads first, so the log has the address by which it calls itself.
-  const called = listen.replace('127.0.0.1', 'localhost');
-  const late = { electionTimeoutMin: 5000, electionTimeoutMax: 10_000 };
-  await Promise.all([
-    cluster.open(1, { cluster: { ...members, 1: called }, listen }),
-    cluster.open(2, late),
-    cluster.open(3, late),
-  ]);
-  assert.equal(await cluster.leader(), 1);
-  await cluster.group(2).propose(bytes('add 1'));
+  const address = (id: number): string => members[id] as string;
+  const called = (id: number): string => address(id).replace('127.0.0.1', 'localhost');
+  const start = (id: number) =>
+    cluster.open(id, { cluster: { ...members, [id]: called(id) }, listen: address(id) });
+  await Promise.all(cluster.ids.map(start));
+  await cluster.leader();
+  await cluster.group(3).propose(bytes('add 1'));
+  // Who leads first puts its list on record, and with it the address by which it calls itself.
   const recorded = cluster
-    .group(2)
+    .group(3)
     .status()
-    .members.find(({ id }) => id === 1);
-  assert.equal(recorded?.address, called);
-  assert.equal(cluster.engine(2).options.members[0]?.address, listen, 'dialled by its own list');
-  await cluster.close(2);
-  const engine = await cluster.open(2, { cluster: { 2: members[2] as string } });
-  assert.equal(engine.options.members[0]?.address, called, 'dialled by the log');
-  assert.equal(Number(await cluster.group(2).propose(bytes('add 1'))), 2);
+    .members.map((member) => member.address);
+  const byList = (first: number): string[] =>
+    cluster.ids.map((id) => (id === first ? called(id) : address(id)));
+  assert.ok(
+    cluster.ids.some((id) => String(byList(id)) === String(recorded)),
+    String(recorded),
+  );
+  const dialled = (): string[] => cluster.engine(3).options.members.map((each) => each.address);
+  assert.deepEqual(dialled(), [address(1), address(2), called(3)], 'by its own list');
+  await cluster.close(3);
+  await cluster.open(3, { cluster: { 3: address(3) } });
+  assert.deepEqual(dialled(), [recorded[0], recorded[1], address(3)], 'by the log');
+  await cluster.leader();
+  assert.equal(Number(await cluster.group(3).propose(bytes('add 1'))), 2);
 });
 
 test('a node that holds no entry yet is not elected alone by a start without its peers', async () => {
@@ -102,8 +106,7 @@ test('a log with a configuration of an unknown version is refused by version, gr
   appendConfiguration(cluster.dataDir(1), 5);
   await assert.rejects(cluster.open(1), {
     code: 'ERR_STORAGE',
-    message:
-      /entry \d+ of group "ledger" in the log cannot be read: configuration of format version 5, this build reads 1\. Start the version/,
+    message: /^entry \d+ of group "ledger" in the log .*: configuration of format version 5, this/,
   });
 });
 

@@ -117,16 +117,20 @@ export class Node {
   readonly peerPort: number;
   readonly clientPort: number;
   readonly dataDir: string | null;
+  readonly #host: string;
   readonly #args: readonly string[];
   #run: Run | null = null;
 
   constructor(parts: {
     id: number;
+    /** Where it listens for peers; default 127.0.0.1. */
+    host?: string;
     peerPort: number;
     clientPort: number;
     dataDir: string | null;
     args: readonly string[];
   }) {
+    this.#host = parts.host ?? '127.0.0.1';
     this.id = parts.id;
     this.peerPort = parts.peerPort;
     this.clientPort = parts.clientPort;
@@ -148,7 +152,7 @@ export class Node {
     const data = this.dataDir === null ? [] : ['--data', this.dataDir];
     this.#run = new Run([
       'server',
-      ...['--listen', `127.0.0.1:${this.peerPort}`],
+      ...['--listen', `${this.#host}:${this.peerPort}`],
       ...['--node', String(this.id)],
       ...['--client', String(this.clientPort)],
       ...data,

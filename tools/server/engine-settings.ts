@@ -24,7 +24,10 @@ function usage(problem: string): CommandError {
   return new CommandError(ExitCode.usage, problem);
 }
 
-/** Every member with the address that peers use; this node's own may be advertised differently. */
+/**
+ * Every member with its address. `--advertise` replaces this node's own: what its log records if it
+ * leads first, for peers whose own list does not name it.
+ */
 function membersOf({ listen, node, cluster, advertise }: CommandLine): readonly Member[] {
   const list = cluster ?? [{ id: node, address: advertise ?? listen }];
   const self = list.find(({ id }) => id === node);

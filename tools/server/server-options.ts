@@ -24,12 +24,14 @@ export const serverOptions = {
   ),
   cluster: optional(
     members('127.0.0.1:5001,127.0.0.1:5002,127.0.0.1:5003'),
-    'addresses of all members, this one included: ids are positions from 1, or ID=HOST:PORT',
+    'addresses of all members, this one included: ids are positions from 1, or ID=HOST:PORT; ' +
+      'once --data has members on record those count, and this gives addresses only',
   ),
   client: optional(clientAddress('5101'), 'open a port for clients: RESP and inline commands'),
   advertise: optional(
     address('node1.internal:5001'),
-    'address that peers use for this node; default its entry in --cluster, else --listen',
+    'address that this node puts on record for itself when it leads first; peers dial their own ' +
+      '--cluster entry for it, else the one on record; default its entry in --cluster, or --listen',
   ),
   'cluster-id': value(
     integer(1, Number.MAX_SAFE_INTEGER),
