@@ -16,6 +16,11 @@ export function readU64(view: DataView, offset: number): number {
   return high * TWO_32 + view.getUint32(offset, true);
 }
 
+/** Whether `readU64` can read what lies at `offset`: for bytes that nobody has verified. */
+export function isReadableU64(view: DataView, offset: number): boolean {
+  return view.getUint32(offset + 4, true) < HIGH_MAX;
+}
+
 /** Writes a non-negative safe integer as u64 at `offset`. */
 export function writeU64(view: DataView, offset: number, value: number): void {
   if (!(value >= 0 && value <= Number.MAX_SAFE_INTEGER)) {

@@ -258,10 +258,10 @@ export class GroupAgent {
     if (kind === FrameKind.forward) {
       const forward = decodeForward(view, at, length);
       if (forward === null) return false;
-      const { forwardId, count } = forward;
+      const { forwardId, count, term } = forward;
       const start = at + FORWARD_HEADER_BYTES;
-      const end = at + length;
-      return this.runtime.onForward(from, forwardId, count, bytes, start, end, this.#now);
+      const batch = { forwardId, count, term, slab: bytes, start, end: at + length };
+      return this.runtime.onForward(from, batch, this.#now);
     }
     return kind === FrameKind.forwarded && this.#onForwarded(peer, at, length);
   }

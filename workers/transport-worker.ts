@@ -39,7 +39,7 @@ const links = new PeerLinks(
       nodeId: nodeId(data.nodeId),
       incarnation: incarnation(data.incarnation),
       bootId: data.bootId,
-      required: 0,
+      required: Feature.forwardTerms,
       optional: Feature.forwarding | Feature.parts,
     },
     listenAddress: data.listen,

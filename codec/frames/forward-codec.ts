@@ -1,17 +1,19 @@
 /**
  * Proposals that a follower hands to the leader, and the leader's answer.
  *
- *   FORWARD,   byte 0       4            8       12           16
- *             ┌────────┬────────────┬───────┬────────────┬─────────────┐
- *             │ group  │ forward id │ count │ slab bytes │ entry slab  │
- *             │ u32    │ u32        │ u32   │ u32        │             │
- *             └────────┴────────────┴───────┴────────────┴─────────────┘
+ *   FORWARD,   byte 0       4            8       12           16     24
+ *             ┌────────┬────────────┬───────┬────────────┬──────┬─────────────┐
+ *             │ group  │ forward id │ count │ slab bytes │ term │ entry slab  │
+ *             │ u32    │ u32        │ u32   │ u32        │ u64  │             │
+ *             └────────┴────────────┴───────┴────────────┴──────┴─────────────┘
  *   FORWARDED, byte 0       4            8       12        16            24     32
  *             ┌────────┬────────────┬───────┬─────────┬─────────────┬──────┬─────────────┐
  *             │ group  │ forward id │ count │ outcome │ first index │ term │ leader hint │
  *             │ u32    │ u32        │ u32   │ u32     │ u64         │ u64  │ u64         │
  *             └────────┴────────────┴───────┴─────────┴─────────────┴──────┴─────────────┘
  *
+ * A forward is meant for the leader of its term: one that was read late, by a leader of a later
+ * term, might come behind commands that were proposed after it, and is turned away.
  * A forward id means something to the node that made it only. An answer that never comes means
  * "outcome unknown": whoever forwarded must never send the same proposals again by itself.
  */
@@ -24,7 +26,7 @@ import {
   type Term,
   term,
 } from '../../engine/raft/types.js';
-import { readU64, writeU64 } from '../u64.js';
+import { isReadableU64, readU64, writeU64 } from '../u64.js';
 import { FrameKind } from './frame-format.js';
 
 export const ForwardOutcome = {
@@ -44,6 +46,8 @@ export interface Forward {
   readonly forwardId: number;
   /** Entries in the slab. */
   readonly count: number;
+  /** Term of the leader that it is meant for. */
+  readonly term: Term;
   /** Bytes of the slab that follows. */
   readonly bytes: number;
 }
@@ -63,8 +67,9 @@ const OFFSET_GROUP = 0;
 const OFFSET_FORWARD_ID = OFFSET_GROUP + 4;
 const OFFSET_COUNT = OFFSET_FORWARD_ID + 4;
 const OFFSET_LAST_SMALL = OFFSET_COUNT + 4;
-export const FORWARD_HEADER_BYTES = OFFSET_LAST_SMALL + 4;
-const OFFSET_FIRST_INDEX = FORWARD_HEADER_BYTES;
+const OFFSET_FORWARD_TERM = OFFSET_LAST_SMALL + 4;
+export const FORWARD_HEADER_BYTES = OFFSET_FORWARD_TERM + 8;
+const OFFSET_FIRST_INDEX = OFFSET_LAST_SMALL + 4;
 const OFFSET_TERM = OFFSET_FIRST_INDEX + 8;
 const OFFSET_LEADER = OFFSET_TERM + 8;
 export const FORWARDED_BYTES = OFFSET_LEADER + 8;
@@ -77,6 +82,7 @@ export function encodeForwardHeader(forward: Forward, view: DataView, offset: nu
   view.setUint32(offset + OFFSET_FORWARD_ID, forward.forwardId, true);
   view.setUint32(offset + OFFSET_COUNT, forward.count, true);
   view.setUint32(offset + OFFSET_LAST_SMALL, forward.bytes, true);
+  writeU64(view, offset + OFFSET_FORWARD_TERM, forward.term);
   return FORWARD_HEADER_BYTES;
 }
 
@@ -88,10 +94,12 @@ export function forwardNumber(view: DataView, offset: number): number {
 /** The forward in `[offset, offset + length)`, its slab after `FORWARD_HEADER_BYTES`; or null. */
 export function decodeForward(view: DataView, offset: number, length: number): Forward | null {
   if (length < FORWARD_HEADER_BYTES) return null;
+  if (!isReadableU64(view, offset + OFFSET_FORWARD_TERM)) return null;
   const forward = {
     group: view.getUint32(offset + OFFSET_GROUP, true),
     forwardId: view.getUint32(offset + OFFSET_FORWARD_ID, true),
     count: view.getUint32(offset + OFFSET_COUNT, true),
+    term: term(readU64(view, offset + OFFSET_FORWARD_TERM)),
     bytes: view.getUint32(offset + OFFSET_LAST_SMALL, true),
   };
   const whole = forward.bytes === length - FORWARD_HEADER_BYTES;

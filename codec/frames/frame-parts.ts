@@ -1,13 +1,14 @@
 /**
  * A frame with entries that is too large to leave at once, as parts that are frames of their own.
  *
- *   PART, byte 0      4       8      12
- *        ┌──────┬───────┬──────┬─────────────────────────┐
- *        │ kind │ total │ at   │ bytes of the whole body │
- *        │ u32  │ u32   │ u32  │ from `at` on            │
- *        └──────┴───────┴──────┴─────────────────────────┘
+ *   PART, byte 0      4        8       12     16
+ *        ┌──────┬────────┬───────┬──────┬─────────────────────────┐
+ *        │ kind │ number │ total │ at   │ bytes of the whole body │
+ *        │ u32  │ u32    │ u32   │ u32  │ from `at` on            │
+ *        └──────┴────────┴───────┴──────┴─────────────────────────┘
  *
- * `kind` and `total` are those of the whole frame and its body, the same in every part. Parts come
+ * `kind` and `total` are those of the whole frame and its body, the same in every part; `number`
+ * tells it from the other frames that its sender has cut, so that no two are ever mixed. Parts come
  * in order, one frame at a time; only frames without entries may come between them. An assembly
  * never takes memory for a total that was not judged first, nor survives its connection.
  */
@@ -16,7 +17,8 @@ import { assert } from '../../engine/raft/types.js';
 import { FRAME_HEADER_BYTES, FrameKind, sealFrame } from './frame-format.js';
 
 const OFFSET_KIND = 0;
-const OFFSET_TOTAL = OFFSET_KIND + 4;
+const OFFSET_NUMBER = OFFSET_KIND + 4;
+const OFFSET_TOTAL = OFFSET_NUMBER + 4;
 const OFFSET_AT = OFFSET_TOTAL + 4;
 const PART_HEADER_BYTES = OFFSET_AT + 4;
 const HEADERS_BYTES = FRAME_HEADER_BYTES + PART_HEADER_BYTES;
@@ -50,10 +52,11 @@ function cut(slab: Uint8Array, from: number, to: number): Uint8Array | null {
 
 /**
  * The frame of this body, `body` and then the slabs, as parts of at most `partBytesMax` bytes each.
- * `body` is copied, the slabs are referenced.
+ * `body` is copied, the slabs are referenced. `number` is a u32 that no recent frame had.
  */
 export function sealParts(
   kind: FrameKind,
+  number: number,
   body: Uint8Array,
   slabA: Uint8Array | null,
   slabB: Uint8Array | null,
@@ -71,6 +74,7 @@ export function sealParts(
     const head = new Uint8Array(FRAME_HEADER_BYTES + inHead);
     const view = new DataView(head.buffer);
     view.setUint32(FRAME_HEADER_BYTES + OFFSET_KIND, kind, true);
+    view.setUint32(FRAME_HEADER_BYTES + OFFSET_NUMBER, number, true);
     view.setUint32(FRAME_HEADER_BYTES + OFFSET_TOTAL, total, true);
     view.setUint32(FRAME_HEADER_BYTES + OFFSET_AT, at, true);
     if (at === 0) head.set(body, HEADERS_BYTES);
@@ -100,6 +104,7 @@ export interface WholeFrame {
 /** The parts of one connection, at most one frame of them unfinished. */
 export class FrameAssembly {
   #kind = 0;
+  #number = 0;
   #total = 0;
   #filled = 0;
   /** Null: no frame is unfinished. */
@@ -137,17 +142,19 @@ export class FrameAssembly {
       return { problem: 'malformed', text: `a part of ${length} bytes holds nothing` };
     }
     const kind = view.getUint32(offset + OFFSET_KIND, true);
+    const number = view.getUint32(offset + OFFSET_NUMBER, true);
     const total = view.getUint32(offset + OFFSET_TOTAL, true);
     const at = view.getUint32(offset + OFFSET_AT, true);
     const end = at + length - PART_HEADER_BYTES;
     if (end > total) {
       return { problem: 'sequence', text: `a part ends at byte ${end} of a body of ${total}` };
     }
-    const problem =
-      this.#bytes === null
-        ? this.#begin(kind, total, at, frameBytesMax)
-        : this.#continues(kind, total, at);
+    const isFirst = this.#bytes === null;
+    const problem = isFirst
+      ? this.#begin(kind, total, at, frameBytesMax)
+      : this.#continues(kind, number, total, at);
     if (problem !== null) return problem;
+    if (isFirst) this.#number = number;
     assert(this.#bytes !== null, 'a part has a frame to go to');
     const content = bytes.subarray(offset + PART_HEADER_BYTES, offset + length);
     this.#bytes.set(content, FRAME_HEADER_BYTES + at);
@@ -173,10 +180,12 @@ export class FrameAssembly {
     return null;
   }
 
-  #continues(kind: number, total: number, at: number): PartProblem | null {
-    if (kind === this.#kind && total === this.#total && at === this.#filled) return null;
-    const found = `kind ${kind} from byte ${at} of ${total}`;
-    const wanted = `kind ${this.#kind} from byte ${this.#filled} of ${this.#total}`;
+  #continues(kind: number, number: number, total: number, at: number): PartProblem | null {
+    const isSame = kind === this.#kind && number === this.#number && total === this.#total;
+    if (isSame && at === this.#filled) return null;
+    const found = `kind ${kind}, number ${number}, from byte ${at} of ${total}`;
+    const open = `kind ${this.#kind}, number ${this.#number}`;
+    const wanted = `${open}, from byte ${this.#filled} of ${this.#total}`;
     return { problem: 'sequence', text: `a part of ${found}, expected ${wanted}` };
   }
 

@@ -22,8 +22,10 @@ export const Feature = {
   forwarding: 1,
   /** Large frames may come in parts (PART frames); else they travel whole. */
   parts: 2,
+  /** FORWARD frames say for which term's leader they are meant. */
+  forwardTerms: 4,
 } as const;
-const FEATURES_KNOWN = Feature.forwarding | Feature.parts;
+const FEATURES_KNOWN = Feature.forwarding | Feature.parts | Feature.forwardTerms;
 
 /** Who we are, as the handshake proves it. */
 export interface LocalIdentity {

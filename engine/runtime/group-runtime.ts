@@ -29,7 +29,7 @@ import type { HostEvents, MachineHost } from './machine-host.js';
 import { OldLog } from './old-log.js';
 import { PeerSender } from './peer-sender.js';
 import type { ArenaRun, ForwardReply, LoadedEntries, RuntimePorts } from './ports.js';
-import { type ProposalBatch, Proposals } from './proposals.js';
+import { type ForwardedBatch, type ProposalBatch, Proposals } from './proposals.js';
 import { type ReadRequest, Reads } from './reads.js';
 import { configurationsIn, isWholeSlab, skipEntries, type UnreadableEntry } from './slab.js';
 
@@ -223,20 +223,12 @@ export class GroupRuntime {
     this.#oldLog.blocks.truncateAfter(index);
   }
 
-  onForward(
-    from: NodeId,
-    forwardId: number,
-    count: number,
-    slab: Buffer,
-    start: number,
-    end: number,
-    now: number,
-  ): boolean {
+  onForward(from: NodeId, forward: ForwardedBatch, now: number): boolean {
     if (this.#failed) {
-      this.#proposals.refuseForward(from, forwardId, count);
+      this.#proposals.refuseForward(from, forward.forwardId, forward.count);
       return true;
     }
-    return this.#proposals.onForward(from, forwardId, count, slab, start, end, now);
+    return this.#proposals.onForward(from, forward, now);
   }
 
   onForwardReply(from: NodeId, reply: ForwardReply, now: number): void {

@@ -55,7 +55,7 @@ export interface NetworkPort {
   /** Entries that were read back from disk: copied before the call returns. */
   sendLoaded(message: AppendRequest, slab: Uint8Array): void;
   /** Entries proposed here, for the leader to append: copied before the call returns. */
-  sendForward(to: NodeId, forwardId: number, count: number, slab: Uint8Array): void;
+  sendForward(to: NodeId, forwardId: number, term: Term, count: number, slab: Uint8Array): void;
   sendForwardReply(to: NodeId, reply: ForwardReply): void;
   /** A mark after everything sent so far; marks grow. */
   mark(): number;

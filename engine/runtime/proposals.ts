@@ -10,7 +10,7 @@
 import { ErrorNumber } from '../errors.js';
 import { Prng } from '../raft/prng.js';
 import type { Raft } from '../raft/raft.js';
-import { NOBODY, type NodeId, Role } from '../raft/types.js';
+import { NOBODY, type NodeId, Role, type Term } from '../raft/types.js';
 import { Forwards, type HeldBatch } from './forwards.js';
 import type { GroupLog } from './group-log.js';
 import { type BatchPart, PendingWrites } from './pending-writes.js';
@@ -31,6 +31,17 @@ export interface ProposalBatch {
   readonly deadline: number;
   /** False: a follower refuses with the leader's id instead of forwarding. */
   readonly mayForward: boolean;
+}
+
+/** A follower's batch as it lies in the ring: `slab[start, end)` is only lent for the call. */
+export interface ForwardedBatch {
+  readonly forwardId: number;
+  readonly count: number;
+  /** The follower sent it to the leader of this term. */
+  readonly term: Term;
+  readonly slab: Buffer;
+  readonly start: number;
+  readonly end: number;
 }
 
 interface ProposalsParts {
@@ -170,7 +181,7 @@ export class Proposals {
   #forward(batch: HeldBatch, now: number): void {
     const { raft, ports } = this.#parts;
     const sending = this.#forwards.sending(batch, raft.leader);
-    ports.network.sendForward(raft.leader, sending, batch.count, batch.slab);
+    ports.network.sendForward(raft.leader, sending, raft.term, batch.count, batch.slab);
     this.#sweepAt = Math.min(this.#sweepAt, now + SWEEP_MS);
   }
 
@@ -192,21 +203,15 @@ export class Proposals {
   }
 
   /** A follower's proposals; false when the frame is not what it says. */
-  onForward(
-    from: NodeId,
-    forwardId: number,
-    count: number,
-    slab: Buffer,
-    start: number,
-    end: number,
-    now: number,
-  ): boolean {
+  onForward(from: NodeId, forward: ForwardedBatch, now: number): boolean {
     const { raft, ports, entryBytesMax } = this.#parts;
+    const { forwardId, count, slab, start, end } = forward;
     if (count < 1 || !isWholeSlab(slab, start, end, count, entryBytesMax)) return false;
     if (!isOfCommands(slab, start, end)) return false;
     if (!this.#isNewForward(from, forwardId)) return true;
     const reply = { forwardId, count, leader: raft.leader, first: 0, term: 0 };
-    if (raft.role !== Role.leader) {
+    // Meant for this leader's earlier term: what was proposed after it may be in the log already.
+    if (raft.role !== Role.leader || raft.term !== forward.term) {
       ports.network.sendForwardReply(from, { ...reply, code: ErrorNumber.notLeader });
       return true;
     }

@@ -184,7 +184,7 @@ export class SendQueue {
     const bodyBytes = body.length + (slabA?.length ?? 0) + (slabB?.length ?? 0);
     const bytes = partsBytes(bodyBytes, partBytesMax);
     if (this.#dataBytes > 0 && this.#dataBytes + bytes > dataBytesMax) return false;
-    const parts = sealParts(kind, body, slabA, slabB, partBytesMax);
+    const parts = sealParts(kind, this.framesSplit >>> 0, body, slabA, slabB, partBytesMax);
     for (const [at, part] of parts.entries()) {
       const isLast = at === parts.length - 1;
       this.#data.push({ ...part, token: isLast ? token : 0, continues: at > 0 });

@@ -24,7 +24,7 @@
  */
 
 import { crc32c } from '../../codec/checksum.js';
-import { readU64, writeU64 } from '../../codec/u64.js';
+import { isReadableU64, readU64, writeU64 } from '../../codec/u64.js';
 import { SECTOR_BYTES } from './segment-format.js';
 
 export const BlockKind = {
@@ -257,7 +257,7 @@ function wellSized(frame: BlockFrame): boolean {
 
 /** Reads a u64 of unverified bytes: −1 instead of an assertion when it is past 2^53. */
 function smallU64(view: DataView, at: number): number {
-  return view.getUint32(at + 4, true) < 0x20_0000 ? readU64(view, at) : -1;
+  return isReadableU64(view, at) ? readU64(view, at) : -1;
 }
 
 /**

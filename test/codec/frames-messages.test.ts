@@ -149,14 +149,21 @@ test('a forward comes back with its slab whole, or not at all', () => {
   const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
   const positive = fc.integer({ min: 1, max: 0xffff_ffff });
   fc.assert(
-    fc.property(u32, u32, positive, positive, (group, forwardId, count, bytes) => {
-      const view = new DataView(new ArrayBuffer(FORWARD_HEADER_BYTES));
-      const forward = { group, forwardId, count, bytes };
-      encodeForwardHeader(forward, view, 0);
-      const length = FORWARD_HEADER_BYTES + bytes;
-      assert.deepEqual(decodeForward(view, 0, length), forward);
-      assert.equal(decodeForward(view, 0, length - 1), null);
-    }),
+    fc.property(
+      u32,
+      u32,
+      positive,
+      fc.maxSafeNat(),
+      positive,
+      (group, forwardId, count, at, bytes) => {
+        const view = new DataView(new ArrayBuffer(FORWARD_HEADER_BYTES));
+        const forward = { group, forwardId, count, term: term(at), bytes };
+        encodeForwardHeader(forward, view, 0);
+        const length = FORWARD_HEADER_BYTES + bytes;
+        assert.deepEqual(decodeForward(view, 0, length), forward);
+        assert.equal(decodeForward(view, 0, length - 1), null);
+      },
+    ),
   );
 });
 

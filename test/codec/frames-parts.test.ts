@@ -37,12 +37,13 @@ function add(assembly: FrameAssembly, body: Uint8Array): PartProblem | null {
 }
 
 /** A PART body as anybody might write it. */
-function part(kind: number, total: number, at: number, content: number): Uint8Array {
-  const body = new Uint8Array(12 + content);
+function part(kind: number, total: number, at: number, content: number, number = 7): Uint8Array {
+  const body = new Uint8Array(16 + content);
   const view = viewOf(body);
   view.setUint32(0, kind, true);
-  view.setUint32(4, total, true);
-  view.setUint32(8, at, true);
+  view.setUint32(4, number, true);
+  view.setUint32(8, total, true);
+  view.setUint32(12, at, true);
   return body;
 }
 
@@ -56,7 +57,7 @@ test('a frame in parts comes out whole, whatever its slabs and the bound', () =>
     fc.property(sizes, sizes, bounds, fc.boolean(), (a, b, partBytesMax, isAppend) => {
       const kind = isAppend ? FrameKind.append : FrameKind.forward;
       const body = slab(HEAD, 1);
-      const parts = sealParts(kind, body, slab(a, 2), slab(b, 3), partBytesMax);
+      const parts = sealParts(kind, 7, body, slab(a, 2), slab(b, 3), partBytesMax);
       const wire = parts.map(bytesOf);
       assert.ok(wire.every(({ length }) => length <= partBytesMax));
       assert.deepEqual(
@@ -83,16 +84,16 @@ test('a frame in parts comes out whole, whatever its slabs and the bound', () =>
 
 test('slabs are referenced where they lie, and full parts are as large as the bound', () => {
   const entries = slab(1024 * 1024);
-  const parts = sealParts(FrameKind.append, slab(HEAD), entries, null, PART_BYTES_MAX);
+  const parts = sealParts(FrameKind.append, 7, slab(HEAD), entries, null, PART_BYTES_MAX);
   assert.deepEqual(
     parts.map(({ bytes }) => bytes),
-    [PART_BYTES_MAX, PART_BYTES_MAX, PART_BYTES_MAX, PART_BYTES_MAX, 5 * 24 + HEAD],
+    [PART_BYTES_MAX, PART_BYTES_MAX, PART_BYTES_MAX, PART_BYTES_MAX, 5 * 28 + HEAD],
   );
   for (const { slabA } of parts) assert.equal(slabA?.buffer, entries.buffer);
 });
 
 test('a body that is no larger than the head is one part', () => {
-  const parts = sealParts(FrameKind.forward, slab(20), null, null, PART_BYTES_MIN);
+  const parts = sealParts(FrameKind.forward, 7, slab(20), null, null, PART_BYTES_MIN);
   assert.equal(parts.length, 1);
 });
 
@@ -101,7 +102,7 @@ const APPEND = FrameKind.append;
 /** Parts that are fine so far, the part that is not, its problem, and what is said of it. */
 const WRONG: [readonly Uint8Array[], Uint8Array, PartProblem['problem'], RegExp][] = [
   [[], EMPTY, 'malformed', /part of 0 bytes/],
-  [[], part(APPEND, 100, 0, 0), 'malformed', /part of 12 bytes holds nothing/],
+  [[], part(APPEND, 100, 0, 0), 'malformed', /part of 16 bytes holds nothing/],
   [[], part(FrameKind.vote, 100, 0, 50), 'malformed', /kind 3 does not travel in parts/],
   [[], part(FrameKind.part, 100, 0, 50), 'malformed', /kind 50 does not travel in parts/],
   [[], part(APPEND, 0xffff_ffff, 0, 50), 'oversized', /4294967295 bytes announced/],
@@ -113,23 +114,24 @@ const WRONG: [readonly Uint8Array[], Uint8Array, PartProblem['problem'], RegExp]
     [part(APPEND, 100, 0, 50)],
     part(APPEND, 100, 0, 50),
     'sequence',
-    /expected kind 5 from byte 50/,
+    /expected kind 5, number 7, from byte 50/,
   ],
   [
     [part(APPEND, 100, 0, 50)],
     part(APPEND, 100, 60, 40),
     'sequence',
-    /expected kind 5 from byte 50/,
+    /expected kind 5, number 7, from byte 50/,
   ],
   [
     [part(APPEND, 100, 0, 50)],
     part(APPEND, 100, 40, 60),
     'sequence',
-    /expected kind 5 from byte 50/,
+    /expected kind 5, number 7, from byte 50/,
   ],
   [[part(APPEND, 100, 0, 50)], part(APPEND, 101, 50, 51), 'sequence', /of 101, expected .* of 100/],
   [[part(APPEND, 100, 0, 50)], part(FrameKind.forward, 100, 50, 50), 'sequence', /kind 48/],
   [[part(APPEND, 100, 0, 50)], part(APPEND, 100, 50, 51), 'sequence', /ends at byte 101/],
+  [[part(APPEND, 100, 0, 50)], part(APPEND, 100, 50, 50, 6), 'sequence', /number 6, .* number 7/],
   [[part(APPEND, 100, 0, 100)], part(APPEND, 100, 100, 1), 'sequence', /ends at byte 101/],
 ];
 
@@ -175,7 +177,7 @@ test('after an unfinished frame is given up the next one is whole and clean', ()
   const assembly = new FrameAssembly();
   assert.equal(add(assembly, part(APPEND, 500, 0, 400)), null);
   assembly.clear();
-  const [first, second] = sealParts(FrameKind.forward, slab(HEAD), slab(1500), null, 1024);
+  const [first, second] = sealParts(FrameKind.forward, 7, slab(HEAD), slab(1500), null, 1024);
   for (const { head, slabA } of [first!, second!]) {
     assert.equal(add(assembly, concat([head.subarray(FRAME_HEADER_BYTES), slabA!])), null);
   }

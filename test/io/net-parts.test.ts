@@ -195,10 +195,10 @@ const wireOf = ({ head, slabA }: FramePart): Uint8Array =>
   concat(slabA === null ? [head] : [head, slabA]);
 
 /** An append of 2,500 bytes of entries in parts of 1 KiB. */
-const PARTS = sealParts(FrameKind.append, headOf(append(2, 1, 2500)), slab(2500), null, KIB).map(
+const PARTS = sealParts(FrameKind.append, 7, headOf(append(2, 1, 2500)), slab(2500), null, KIB).map(
   wireOf,
 );
-const FORWARD_PARTS = sealParts(FrameKind.forward, slab(16), slab(2500), null, KIB).map(wireOf);
+const FORWARD_PARTS = sealParts(FrameKind.forward, 7, slab(16), slab(2500), null, KIB).map(wireOf);
 
 test('parts become one frame, with votes and heartbeats handed out between them', () => {
   const { wire, end } = opened();
@@ -217,8 +217,8 @@ test('parts become one frame, with votes and heartbeats handed out between them'
 });
 
 function partBody(kind: number, total: number, at: number, content: number): Uint8Array {
-  const body = new Uint8Array(12 + content);
-  [kind, total, at].forEach((word, place) => {
+  const body = new Uint8Array(16 + content);
+  [kind, 7, total, at].forEach((word, place) => {
     viewOf(body).setUint32(4 * place, word, true);
   });
   return makeFrame(FrameKind.part, body);
@@ -229,7 +229,7 @@ test('every sequence of parts that is out of place ends the session under its ow
   const { append: APPEND, forward: FORWARD } = FrameKind;
   const cases: [string, readonly Uint8Array[]][] = [
     ['badPart', [makeFrame(FrameKind.part, new Uint8Array(0))]],
-    ['badPart', [makeFrame(FrameKind.part, new Uint8Array(12))]],
+    ['badPart', [makeFrame(FrameKind.part, new Uint8Array(16))]],
     ['badPart', [second]],
     ['badPart', [first, first]],
     ['badPart', [first, third]],

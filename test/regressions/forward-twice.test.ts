@@ -15,16 +15,17 @@ import { Proposals } from '../../engine/runtime/proposals.js';
 import { slabOf } from './runtime-follower.js';
 
 const PEER = nodeId(3);
+const TERM = term(4);
 
 /** A leader that counts what it appends, and a peer that forwards to it. */
 function leader() {
   let last = 0;
   const propose = (count: number) => {
     last += count;
-    return { first: last - count + 1, term: term(4) };
+    return { first: last - count + 1, term: TERM };
   };
   const state = { options: { seed: 1 } };
-  const raft = { id: nodeId(1), role: Role.leader, leader: nodeId(1), state, propose };
+  const raft = { id: nodeId(1), role: Role.leader, term: TERM, leader: nodeId(1), state, propose };
   const ports = { wallClock: () => 1, network: { sendForwardReply: () => undefined } };
   const proposals = new Proposals({
     raft: raft as unknown as Raft,
@@ -36,7 +37,8 @@ function leader() {
   });
   const forward = (number: number): number => {
     const slab = slabOf(['append x']);
-    proposals.onForward(PEER, number, 1, slab, 0, slab.length, 1);
+    const batch = { forwardId: number, count: 1, term: TERM, slab, start: 0, end: slab.length };
+    proposals.onForward(PEER, batch, 1);
     return last;
   };
   return { proposals, forward };

@@ -10,7 +10,7 @@ import test from 'node:test';
 import { EntryKind, entryBytes, writeEntryHeader } from '../../codec/entry.js';
 import { ErrorNumber } from '../../engine/errors.js';
 import type { Raft } from '../../engine/raft/raft.js';
-import { NOBODY, type NodeId, nodeId, Role } from '../../engine/raft/types.js';
+import { NOBODY, type NodeId, nodeId, Role, type Term, term } from '../../engine/raft/types.js';
 import type { GroupLog } from '../../engine/runtime/group-log.js';
 import type { ForwardReply, RuntimePorts } from '../../engine/runtime/ports.js';
 import { Proposals } from '../../engine/runtime/proposals.js';
@@ -19,6 +19,7 @@ const OLD = nodeId(2);
 const NEW = nodeId(3);
 const DEADLINE = 5000;
 const SWEEP = 30;
+const TERM = term(5);
 
 /** One entry of one letter. */
 function entry(command: string, kind: EntryKind = EntryKind.command): Buffer {
@@ -26,6 +27,11 @@ function entry(command: string, kind: EntryKind = EntryKind.command): Buffer {
   const at = writeEntryHeader(new DataView(slab.buffer, slab.byteOffset), 0, kind, 1, 0);
   slab.write(command, at);
   return slab;
+}
+
+/** A peer's first forward, of two entries. */
+function forwardOf(slab: Buffer) {
+  return { forwardId: 1, count: 2, term: TERM, slab, start: 0, end: slab.length };
 }
 
 function letter(slab: Uint8Array): string {
@@ -41,6 +47,7 @@ function follower(seed = 1) {
     id: nodeId(1),
     role: Role.follower as Role,
     leader: OLD as NodeId,
+    term: TERM,
     state: { options: { seed } },
     propose: (count: number) => ({ first: log.push(...Array(count).fill('')), term: 5 }),
   };
@@ -54,7 +61,8 @@ function follower(seed = 1) {
     wallClock: () => 1,
     network: {
       sendForwardReply: (_to: number, reply: ForwardReply) => replies.push(reply.code),
-      sendForward: (to: number, sending: number, _count: number, slab: Uint8Array) => {
+      sendForward: (to: number, sending: number, at: Term, _: number, slab: Uint8Array) => {
+        assert.equal(at, TERM, 'a forward names the term of the leader it goes to');
         sendings.push(sending);
         sent.push(`${to}:${letter(slab)}`);
       },
@@ -235,6 +243,19 @@ test('a batch that came back is refused when the fate of a younger one stays unk
   assert.deepEqual([...proposals.unansweredForwards], [3]);
 });
 
+test('a forward that was meant for an earlier term is turned away, and may come again', () => {
+  const { raft, log, replies, proposals } = follower();
+  raft.leader = raft.id;
+  raft.role = Role.leader;
+  raft.term = term(TERM + 2);
+  const slab = entry('a');
+  const forward = { ...forwardOf(slab), count: 1 };
+  assert.equal(proposals.onForward(OLD, forward, 1), true);
+  assert.deepEqual([log, replies], [[], [ErrorNumber.notLeader]]);
+  proposals.onForward(OLD, { ...forward, forwardId: 2, term: term(TERM + 2) }, 1);
+  assert.deepEqual([log, replies], [['a'], [ErrorNumber.notLeader, 0]]);
+});
+
 test('a forward that holds anything but commands is malformed and leaves no trace', () => {
   const { raft, log, replies, proposals } = follower();
   raft.leader = raft.id;
@@ -242,10 +263,10 @@ test('a forward that holds anything but commands is malformed and leaves no trac
   const { command, ...others } = EntryKind;
   for (const kind of Object.values(others)) {
     const slab = Buffer.concat([entry('a'), entry('b', kind)]);
-    assert.equal(proposals.onForward(OLD, 1, 2, slab, 0, slab.length, 1), false);
+    assert.equal(proposals.onForward(OLD, forwardOf(slab), 1), false);
   }
   assert.deepEqual([log, replies], [[], []]);
   const slab = Buffer.concat([entry('a'), entry('b', command)]);
-  assert.equal(proposals.onForward(OLD, 1, 2, slab, 0, slab.length, 1), true);
+  assert.equal(proposals.onForward(OLD, forwardOf(slab), 1), true);
   assert.deepEqual([log.length, replies], [2, [0]]);
 });

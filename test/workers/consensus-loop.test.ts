@@ -169,7 +169,7 @@ class Bench {
       if (at === RING_FULL) break;
       this.#forwardId += 1;
       writePeerHeader(view, at, PEER, FrameKind.forward, PEER_LIFE);
-      const forward = { group: 0, forwardId: this.#forwardId, count: 1, bytes };
+      const forward = { group: 0, forwardId: this.#forwardId, count: 1, term: term(1), bytes };
       const body = at + FRAME_RECORD_BYTES;
       encodeForwardHeader(forward, view, body);
       writeEntryHeader(view, body + FORWARD_HEADER_BYTES, EntryKind.command, payloadBytes, 0);

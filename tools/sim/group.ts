@@ -221,10 +221,11 @@ export class SimGroup {
     if (kind === FrameKind.forward) {
       const forward = decodeForward(view, 0, body.length);
       if (forward === null) return false;
-      const { forwardId, count } = forward;
+      const { forwardId, count, term } = forward;
       this.#note(() => `forward ${forwardId} of ${count} from ${from}`);
       const start = FORWARD_HEADER_BYTES;
-      return runtime.onForward(from, forwardId, count, body, start, body.length, now);
+      const batch = { forwardId, count, term, slab: body, start, end: body.length };
+      return runtime.onForward(from, batch, now);
     }
     const answer = decodeForwarded(view, 0, body.length);
     if (kind !== FrameKind.forwarded || answer === null) return false;

@@ -1,6 +1,7 @@
 /**
- * Clients that do not wait: each sends a write and, behind it on the same connection, a read of the
- * same key. The read must see the write, whatever the two have to go through.
+ * Clients that do not wait: each sends two writes and, behind them on the same connection, a read of
+ * the same key. The read must see the last one that was carried out, and the first never comes
+ * after the second, whatever the three have to go through.
  *
  * Keys are fresh each time, so that nobody else's write explains what a read saw.
  */
@@ -13,6 +14,8 @@ import type { Operation } from './operation.js';
 import type { Scheduler } from './scheduler.js';
 import { SimFailure } from './sim-failure.js';
 
+/** Between the operations of one pipeline: leaders may come and go meanwhile. */
+const GAPS_US = [0, 0, 2_000, 60_000, 250_000] as const;
 /** Clients of this kind are numbered from here in the history. */
 const FIRST_CLIENT = 1_000;
 
@@ -57,30 +60,41 @@ export class Pipelines {
     this.#serial += 1;
     const key = `p${this.#serial}`;
     const node = prng.between(1, nodes);
-    const replies: Reply[] = [];
-    const settle = (reply: Reply): void => {
-      replies.push(reply);
-      if (replies.length < 2) return;
-      this.#check(key, written, read);
-      this.#think(client);
-    };
-    let written: Reply | null = null;
-    let read: Reply | null = null;
-    this.invoke(client, node, { op: 'set', key, value: key }, (reply) => {
-      written = reply;
-      settle(reply);
-    });
-    this.invoke(client, node, { op: 'get', key }, (reply) => {
-      read = reply;
-      settle(reply);
-    });
+    const operations: readonly Operation[] = [
+      { op: 'set', key, value: `${key}-first` },
+      { op: 'set', key, value: `${key}-second` },
+      { op: 'get', key },
+    ];
+    const replies: (Reply | null)[] = operations.map(() => null);
+    let owed = operations.length;
+    const gapUs = prng.pick(GAPS_US);
+    for (const [at, operation] of operations.entries()) {
+      const settle = (reply: Reply): void => {
+        replies[at] = reply;
+        owed -= 1;
+        if (owed > 0) return;
+        this.#check(key, replies);
+        this.#think(client);
+      };
+      const invoke = (): void => this.invoke(client, node, operation, settle);
+      if (gapUs === 0) invoke();
+      else this.#parts.scheduler.after(at * gapUs, invoke);
+    }
   }
 
-  #check(key: string, written: Reply | null, read: Reply | null): void {
-    if (written?.kind !== 'ok' || read?.kind !== 'ok') return;
-    this.#parts.counts.orderedReads += 1;
-    if (read.result === key) return;
-    throw new SimFailure(`a read behind the write of ${key} on its connection did not see it`);
+  /** What the read may see depends on which writes were certainly carried out. */
+  #check(key: string, [first, second, read]: readonly (Reply | null)[]): void {
+    if (read?.kind !== 'ok') return;
+    const isSeen = (value: string): boolean => read.result === `${key}-${value}`;
+    if (second?.kind === 'ok') {
+      this.#parts.counts.orderedReads += 1;
+      if (isSeen('second')) return;
+    } else if (first?.kind === 'ok') {
+      this.#parts.counts.orderedReads += 1;
+      if (isSeen('first') || (second?.kind === 'unknown' && isSeen('second'))) return;
+    } else return;
+    const seen = `a read behind two writes of ${key} on its connection saw ${read.result}`;
+    throw new SimFailure(`${seen}; the writes: ${first?.kind}, ${second?.kind}`);
   }
 
   /** One operation of one client, recorded with its outcome. */

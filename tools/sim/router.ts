@@ -20,6 +20,8 @@ const QUERIES_MAX = 4;
 interface Gathered {
   readonly writes: Waiter[];
   readonly reads: Waiter[];
+  /** Writes that were handed on or wait here: reads that come meanwhile are behind them. */
+  unanswered: number;
 }
 
 /** Which group a key belongs to. */
@@ -42,29 +44,39 @@ export class Router {
     this.#process = process;
     this.#prng = prng;
     this.#groups = groups;
-    this.#gathered = groups.map(() => ({ writes: [], reads: [] }));
+    this.#gathered = groups.map(() => ({ writes: [], reads: [], unanswered: 0 }));
   }
 
   submit(waiter: Waiter): void {
     const { key, op } = waiter.operation;
     const gathered = this.#gathered[groupOf(key, this.#groups.length)];
     assert(gathered !== undefined, 'every key has a group');
-    (op === 'get' ? gathered.reads : gathered.writes).push(waiter);
+    if (op === 'get') gathered.reads.push(waiter);
+    else gathered.writes.push(this.#counted(waiter, gathered));
     if (this.#isWoken) return;
     this.#isWoken = true;
     const waitUs = this.#prng.between(1, this.#world.plan.gatherUs);
     this.#process.after(waitUs, () => this.#flush());
   }
 
+  #counted(waiter: Waiter, gathered: Gathered): Waiter {
+    gathered.unanswered += 1;
+    const reply: Waiter['reply'] = (answer) => {
+      gathered.unanswered -= 1;
+      waiter.reply(answer);
+    };
+    return { ...waiter, reply };
+  }
+
   #flush(): void {
     this.#isWoken = false;
     const deadlineMs = (this.#process.localUs + this.#world.plan.timeoutUs * 0.9) / US_PER_MS;
-    this.#gathered.forEach(({ writes, reads }, group) => {
+    this.#gathered.forEach(({ writes, reads, unanswered }, group) => {
       const to = this.#groups[group]!;
-      const hasWrites = writes.length > 0;
       const mayForward = this.#prng.chance(FORWARDING);
-      if (hasWrites) to.propose(writes.splice(0), deadlineMs, mayForward);
-      while (reads.length > 0) to.read(reads.splice(0, QUERIES_MAX), deadlineMs, hasWrites);
+      if (writes.length > 0) to.propose(writes.splice(0), deadlineMs, mayForward);
+      const isBehind = unanswered > 0;
+      while (reads.length > 0) to.read(reads.splice(0, QUERIES_MAX), deadlineMs, isBehind);
     });
   }
 

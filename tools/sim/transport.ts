@@ -94,6 +94,7 @@ export class Transport {
   readonly #decoder: FrameDecoder;
   /** The unfinished frames of the connections that are up. */
   readonly #assemblies = new Map<number, FrameAssembly>();
+  #cutFrames = 0;
   /** Frames with entries that wait behind the parts of one, by peer. */
   readonly #waiting = new Map<number, Uint8Array[]>();
   /** Peers whose connection was ended here; what they sent on it is not read any more. */
@@ -129,10 +130,10 @@ export class Transport {
         put(message.to, message.kind, encoded(message, group), [...pieces]),
       sendLoaded: (message, slab) =>
         put(message.to, message.kind, encoded(message, group), [], Uint8Array.from(slab)),
-      sendForward: (to, forwardId, count, slab) => {
+      sendForward: (to, forwardId, term, count, slab) => {
         this.forwarded += 1;
         const body = new Uint8Array(FORWARD_HEADER_BYTES);
-        const head = { group, forwardId, count, bytes: slab.length };
+        const head = { group, forwardId, term, count, bytes: slab.length };
         encodeForwardHeader(head, new DataView(body.buffer), 0);
         put(to, Kinds.forward, body, [], Uint8Array.from(slab));
       },
@@ -184,7 +185,8 @@ export class Transport {
     const total = FRAME_HEADER_BYTES + body.length + slab.length;
     if (holdsEntries(kind) && total > partBytesMax) {
       counts.framesInParts += 1;
-      const parts = sealParts(kind, body, slab, null, partBytesMax);
+      this.#cutFrames += 1;
+      const parts = sealParts(kind, this.#cutFrames, body, slab, null, partBytesMax);
       this.#sendInOrder(to, parts.map(bytesOf));
       return;
     }

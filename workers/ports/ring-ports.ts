@@ -16,7 +16,7 @@ import { FrameKind } from '../../codec/frames/frame-format.js';
 import { encodeMessageHeader, messageHeaderBytes } from '../../codec/frames/message-codec.js';
 import { ErrorNumber } from '../../engine/errors.js';
 import type { Message } from '../../engine/raft/message.js';
-import { type LogIndex, logIndex, type NodeId, term } from '../../engine/raft/types.js';
+import { type LogIndex, logIndex, type NodeId, type Term, term } from '../../engine/raft/types.js';
 import type { LogPiece } from '../../engine/runtime/log-index.js';
 import type {
   CompletionPort,
@@ -222,7 +222,7 @@ export class RingNetworkPort implements NetworkPort {
     return at;
   }
 
-  sendForward(to: NodeId, forwardId: number, count: number, slab: Uint8Array): void {
+  sendForward(to: NodeId, forwardId: number, term: Term, count: number, slab: Uint8Array): void {
     const at = this.#claimInline(sendBytes(FORWARD_HEADER_BYTES, 0) + slab.length);
     if (at === RING_FULL) {
       this.#unsent.push({ to, forwardId });
@@ -231,7 +231,7 @@ export class RingNetworkPort implements NetworkPort {
     const { view, bytes } = this.#ring;
     const bodyAt = writeSendHeader(view, at, to, FrameKind.forward, FORWARD_HEADER_BYTES, 0);
     const group = this.#group;
-    encodeForwardHeader({ group, forwardId, count, bytes: slab.length }, view, bodyAt);
+    encodeForwardHeader({ group, forwardId, term, count, bytes: slab.length }, view, bodyAt);
     bytes.set(slab, afterBody(bodyAt, FORWARD_HEADER_BYTES));
   }
 
