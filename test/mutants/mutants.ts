@@ -133,13 +133,6 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'const unanswered = behindWrites ? new Set<number>() : null;',
   },
   {
-    name: 'forward-from-an-earlier-term',
-    what: 'a proposal forwarded to an earlier term’s leader is appended by a later one’s',
-    file: 'engine/runtime/proposals.ts',
-    find: 'if (raft.role !== Role.leader || raft.term !== forward.term) {',
-    replace: 'if (raft.role !== Role.leader) {',
-  },
-  {
     name: 'forward-twice',
     what: 'a forwarded proposal whose frame comes twice is appended twice',
     file: 'engine/runtime/proposals.ts',

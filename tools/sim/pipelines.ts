@@ -1,6 +1,6 @@
 /**
- * Clients that do not wait: each sends two writes and, behind them on the same connection, a read of
- * the same key. The read must see the last one that was carried out, and the first never comes
+ * Clients that do not wait: each sends two writes and, behind them on the same connection, a read
+ * of the same key. The read must see the last one that was carried out, and the first never comes
  * after the second, whatever the three have to go through.
  *
  * Keys are fresh each time, so that nobody else's write explains what a read saw.
