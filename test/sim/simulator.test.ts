@@ -14,6 +14,7 @@ import { drawPlan } from '../../tools/sim/plan.js';
 import { type RunResult, runSeed } from '../../tools/sim/run.js';
 import { nodesOf, nodesRange } from '../../tools/sim/sim-options.js';
 import { describeFailure, describeTally, replayCommand } from '../../tools/sim/sim-report.js';
+import { exitCodeOfTally, type Tally, thinRun } from '../../tools/sim/verdict.js';
 
 const CLEAN_SEEDS = 40;
 
@@ -120,15 +121,47 @@ test('a failure is printed with its last events and the command that replays it'
   );
 });
 
+function tallyOf(parts: Partial<Tally>): Tally {
+  return {
+    ...{ runs: 300, failures: 0, elapsedMs: 1, virtualMs: 1, counts: noCounts() },
+    ...{ operationsMin: 200, faultKindsMin: 5, thin: [] },
+    ...parts,
+  };
+}
+
 test('a kind of event that never happened is named in the report', () => {
   const counts = noCounts();
   for (const name of missingKinds(counts)) counts[name] = 1;
   assert.deepEqual(missingKinds(counts), []);
   const lacking = { ...counts, tornTails: 0 };
   assert.deepEqual(missingKinds(lacking), ['tornTails']);
-  const tally = { runs: 300, failures: 0, elapsedMs: 1, virtualMs: 1, counts: lacking };
-  const text = describeTally({ ...tally, operationsMin: 200, faultKindsMin: 5 });
+  const tally = tallyOf({ counts: lacking });
+  const text = describeTally(tally);
   assert.match(text, /never happened: recoveries that found a recognisable torn block/);
+  assert.match(text, /300 runs must meet every required kind: 1 never happened/);
+  assert.equal(exitCodeOfTally(tally), ExitCode.failed);
+  assert.equal(exitCodeOfTally({ ...tally, runs: 299 }), ExitCode.ok, 'fewer runs may miss one');
+  assert.equal(exitCodeOfTally(tallyOf({ counts })), ExitCode.ok);
+  assert.equal(exitCodeOfTally(tallyOf({ counts, failures: 1 })), ExitCode.failed);
+});
+
+test('a run with too few operations or kinds of faults fails the command, by its seed', () => {
+  const counts = { ...noCounts(), operations: 200 };
+  const result: RunResult = {
+    ...{ seed: 9, nodes: 3, failure: null, counts, faultKinds: 5 },
+    ...{ virtualMs: 1, digest: '', lines: [] },
+  };
+  assert.equal(thinRun(result), null);
+  assert.equal(thinRun({ ...result, nodes: 1, faultKinds: 0 }), null, 'it has no network to break');
+  assert.equal(thinRun({ ...result, faultKinds: 0, failure: 'found' }), null, 'it ended early');
+  const fewOperations = thinRun({ ...result, counts: { ...counts, operations: 199 } });
+  const fewFaults = thinRun({ ...result, seed: 11, faultKinds: 4 });
+  assert.ok(fewOperations !== null && fewFaults !== null);
+  const tally = tallyOf({ runs: 2, thin: [fewOperations, fewFaults] });
+  assert.equal(exitCodeOfTally(tally), ExitCode.failed);
+  const text = describeTally(tally);
+  assert.match(text, /seed 9 with 3 nodes tested too little: 199 operations and 5 kinds of faults/);
+  assert.match(text, /seed 11 .*: 200 operations and 4 kinds of faults, a run must have 200 and 5/);
 });
 
 async function runCommand(...argv: string[]): Promise<{ code: ExitCode; text: string }> {

@@ -9,16 +9,11 @@ import { performance } from 'node:perf_hooks';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Invocation, Output } from '../cli/command.js';
 import { ExitCode } from '../cli/exit-codes.js';
-import { addCounts, missingKinds, noCounts } from './counts.js';
+import { addCounts, noCounts } from './counts.js';
 import { type RunResult, runSeed } from './run.js';
 import { nodesOf, type simOptions } from './sim-options.js';
-import {
-  describeFailure,
-  describeProgress,
-  describeTally,
-  RUNS_FOR_KINDS,
-  type Tally,
-} from './sim-report.js';
+import { describeFailure, describeProgress, describeTally } from './sim-report.js';
+import { exitCodeOfTally, type Tally, type ThinRun, thinRun } from './verdict.js';
 
 const ERASE_LINE = '\r\u001b[K';
 const PROGRESS_EVERY_MS = 1_000;
@@ -47,9 +42,7 @@ export async function run(invocation: Invocation<typeof simOptions>): Promise<Ex
   progress.clear();
   const tally = book.tally();
   stdout.write(describeTally(tally));
-  if (signal.aborted) return ExitCode.interrupted;
-  const lacks = tally.runs >= RUNS_FOR_KINDS && missingKinds(tally.counts).length > 0;
-  return tally.failures > 0 || lacks ? ExitCode.failed : ExitCode.ok;
+  return signal.aborted ? ExitCode.interrupted : exitCodeOfTally(tally);
 }
 
 function runTraced(seed: number, nodes: number, stdout: Output): RunResult {
@@ -68,6 +61,7 @@ function lastLines(seed: number, nodes: number): readonly string[] {
 /** Adds up what the runs met. */
 class Book {
   readonly #counts = noCounts();
+  readonly #thin: ThinRun[] = [];
   readonly #begunMs = performance.now();
   #runs = 0;
   #virtualMs = 0;
@@ -82,6 +76,8 @@ class Book {
     this.#operationsMin = Math.min(this.#operationsMin, result.counts.operations);
     this.#faultKindsMin = Math.min(this.#faultKindsMin, result.faultKinds);
     if (result.failure !== null) this.failures += 1;
+    const thin = thinRun(result);
+    if (thin !== null) this.#thin.push(thin);
   }
 
   tally(): Tally {
@@ -93,6 +89,7 @@ class Book {
       counts: this.#counts,
       operationsMin: this.#operationsMin,
       faultKindsMin: this.#faultKindsMin,
+      thin: this.#thin,
     };
   }
 }

@@ -3,23 +3,10 @@
  * replays it, and the table of everything that was met.
  */
 
-import { COUNT_NAMES, COUNT_SPECS, type Counts, missingKinds } from './counts.js';
+import { COUNT_NAMES, COUNT_SPECS, missingKinds } from './counts.js';
 import type { RunResult } from './run.js';
 import { alignColumns } from './trace.js';
-
-export interface Tally {
-  readonly runs: number;
-  readonly failures: number;
-  readonly elapsedMs: number;
-  readonly virtualMs: number;
-  readonly counts: Counts;
-  /** The fewest of any run. */
-  readonly operationsMin: number;
-  readonly faultKindsMin: number;
-}
-
-/** From this many runs on, a kind that never happened is a failure. */
-export const RUNS_FOR_KINDS = 300;
+import { describeLacks, type Tally } from './verdict.js';
 
 export function replayCommand({ seed, nodes }: Pick<RunResult, 'seed' | 'nodes'>): string {
   return `ringraft sim --seed ${seed} --runs 1 --nodes ${nodes} --trace`;
@@ -66,6 +53,7 @@ export function describeTally(tally: Tally): string {
   if (missing.length > 0) {
     lines.push(`never happened: ${missing.map((name) => COUNT_SPECS[name].help).join('; ')}`);
   }
+  lines.push(...describeLacks(tally));
   return `${lines.join('\n')}\n`;
 }
 
