@@ -138,7 +138,7 @@ export class RequestParser implements Request {
     return Parsed.needMore;
   }
 
-  /** Null: an empty array, which Redis skips without an answer. */
+  /** Null: an empty array or a null one, which Redis skips without an answer. */
   #readArray(): Parsed | null {
     const count = this.#readLength(1);
     if (count === LENGTH_CUT) return Parsed.needMore;
@@ -201,8 +201,8 @@ export class RequestParser implements Request {
   }
 
   /**
-   * Reads `digits CR LF` at `from`, relative to the request's start. Any well-formed negative
-   * number gives −1.
+   * Reads `digits CR LF` at `from`, relative to the request's start. Of negative numbers only −1 is
+   * a length, that of nothing.
    */
   #readLength(from: number): number {
     const { buffer, at: base, end } = this.#stream;
@@ -224,7 +224,8 @@ export class RequestParser implements Request {
     if (at + 1 === end) return LENGTH_CUT;
     if (buffer[at + 1] !== LF) return LENGTH_BAD;
     this.#lengthEnd = at + 2 - base;
-    return negative ? -1 : value;
+    if (!negative) return value;
+    return value === 1 ? -1 : LENGTH_BAD;
   }
 
   /** Null: a line without arguments. */

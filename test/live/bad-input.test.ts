@@ -36,6 +36,7 @@ async function oneError(bytes: string | Buffer, pattern: RegExp): Promise<void> 
 }
 
 test('malformed arrays get one protocol error and the end', async () => {
+  await oneError('*-5\r\n', /^-ERR Protocol error: invalid multibulk length\r\n$/);
   await oneError('*-5x\r\n', /^-ERR Protocol error: invalid multibulk length\r\n$/);
   await oneError('*99999999999\r\n', /^-ERR Protocol error: invalid multibulk length/);
   await oneError('*1000\r\n', /^-ERR Protocol error: invalid multibulk length/);
