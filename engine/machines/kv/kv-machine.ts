@@ -14,6 +14,7 @@ import { digestStore } from './digest.js';
 import { Image } from './image.js';
 import { ImageReader } from './image-format.js';
 import { type KvOptions, kvOptions } from './options.js';
+import { asksAboutStore } from './queries.js';
 import { ResultWriter } from './results.js';
 import { Store } from './store.js';
 
@@ -23,7 +24,10 @@ export class KvMachine implements StateMachine {
   readonly #commands: CommandApplier;
   readonly #queries: QueryAnswerer;
   #store: Store;
-  /** Commands and queries served by this process: reads count as operations. Not replicated. */
+  /**
+   * Commands and queries served by this process: reads of keys count as operations, questions about
+   * the store itself do not. Not replicated.
+   */
   #operations = 0;
 
   constructor(options: KvOptions) {
@@ -46,7 +50,7 @@ export class KvMachine implements StateMachine {
   }
 
   query(query: Uint8Array): Uint8Array {
-    this.#operations += 1;
+    if (!asksAboutStore(query[0])) this.#operations += 1;
     const bytes = Buffer.isBuffer(query)
       ? query
       : Buffer.from(query.buffer, query.byteOffset, query.byteLength);

@@ -30,6 +30,11 @@ export const QueryType = {
 } as const;
 export type QueryType = (typeof QueryType)[keyof typeof QueryType];
 
+/** Watching a store must not look like using it. */
+export function asksAboutStore(type: number | undefined): boolean {
+  return type === QueryType.size || type === QueryType.stat || type === QueryType.digest;
+}
+
 export const QUERY_HEADER_BYTES = 1;
 export const SCAN_OFFSET_CURSOR = QUERY_HEADER_BYTES;
 export const SCAN_OFFSET_COUNT = SCAN_OFFSET_CURSOR + 4;
