@@ -76,6 +76,7 @@ test('a write on one node is read on all, after a kill and a new start too', asy
   assert.equal(await ask(cluster, victim, 'GET', 'after'), bulk('kill'));
   const status = await command('status --json');
   assert.equal(status.code, 0, status.output);
+  assert.match((await command('status')).output, / sync +client[\s\S]* always +127\.0\.0\.1/);
   assert.equal((await command('stop')).code, 0);
   const log = readFileSync(`${cluster.dataDir}/${other}.log`, 'utf8');
   assert.match(log, /Node stopped/, 'it ended by itself');

@@ -62,7 +62,7 @@ test('bare line feeds and one-shot pipes work as with netcat', async () => {
   assert.equal(await oneShot(port, 'QUIT\r\nGET foo\r\n'), '+OK\r\n');
 });
 
-test('STATUS has the ten fields of the demo in order, and knows the writes before it', async () => {
+test('STATUS has the ten fields of the demo in order, then the durability, and knows the writes before it', async () => {
   const [, , reply] = await exchange(port, 'FLUSHALL\r\nSET a 1\r\nSTATUS\r\n', 3);
   const fields = (reply as string).split('\r\n')[1]?.split('\n') ?? [];
   const names = fields.map((field) => field.split(':')[0]);
@@ -77,6 +77,7 @@ test('STATUS has the ten fields of the demo in order, and knows the writes befor
     'is_leader',
     'kv_keys',
     'kv_memory',
+    'durability',
   ]);
   const status = await node.status();
   assert.equal(status.get('role'), 'leader');
@@ -84,6 +85,8 @@ test('STATUS has the ten fields of the demo in order, and knows the writes befor
   assert.equal(status.get('is_leader'), '1');
   assert.equal(status.get('kv_keys'), '1');
   assert.ok(fields.includes('kv_keys:1'), String(fields));
+  const meaning = 'an acknowledged entry is synced to the disks of a majority';
+  assert.equal(fields.at(-1), `durability:always: ${meaning}`);
 });
 
 test('INFO is STATUS inline, and what Redis tools expect as an array', async () => {
@@ -240,6 +243,8 @@ test('sync modes batch and none and another log directory start and serve', asyn
       Buffer.concat([array('SET', 'a', '1'), array('CONFIG', 'GET', 'sync')]),
       2,
     );
+    const [info] = await exchange(other.clientPort, array('INFO'), 1);
+    assert.match(info as string, new RegExp(`\r\ndurability:${sync}: .* can lose it`));
     assert.equal(set, '+OK\r\n');
     assert.match(config as string, new RegExp(sync));
     await other.kill();

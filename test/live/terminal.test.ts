@@ -82,12 +82,30 @@ test('the demo session: plain answers, STATUS in sections, QUIT', { skip: missin
   assert.match(status, /^=== Cluster Status ===\n {2}Node ID: {7}1\n {2}Role: {10}Leader\n/);
   assert.match(status, / {2}Term: {10}\d+\n {2}Leader ID: {5}1\n {2}Commit Index: {2}\d+\n/);
   assert.match(status, / {2}Last Applied: {2}\d+\n\n=== Key-Value Store ===\n/);
-  assert.match(status, / {2}Total Keys: {4}1\n {2}Total Ops: {5}\d+\n/);
+  assert.match(status, / {2}Total Keys: {4}1\n {2}Total Ops: {5}9\n/);
   assert.match(status, /=== Snapshots ===\n {2}Created: {7}0\n {2}Restored: {6}0\n\n=== Log ===\n/);
-  assert.match(status, /\n {2}Growth: {8}grows with every write until snapshots exist$/);
+  assert.match(
+    status,
+    /\n {2}Durability: {4}always: an acknowledged entry [^\n]+\n {2}Growth: {8}grows with every write until snapshots exist$/,
+  );
   terminal.type('QUIT\n');
   await terminal.until(/Shutting down\.\.\.\n\[NODE\] Node stopped\n/);
   assert.equal((await terminal.exited)[0], 0);
+});
+
+test('Total Ops counts what the demo counts, however often it is asked', {
+  skip: missing,
+}, async (t) => {
+  const terminal = await start(t);
+  assert.equal(await terminal.ask('SET greeting "Hello, Raft!"'), 'OK');
+  assert.equal(await terminal.ask('GET greeting'), 'Hello, Raft!');
+  assert.equal(await terminal.ask('INCR counter'), '1');
+  assert.equal(await terminal.ask('INCR counter'), '2');
+  for (let look = 0; look < 2; look += 1) {
+    const status = await terminal.ask('STATUS');
+    assert.match(status, / {2}Total Keys: {4}2\n {2}Total Ops: {5}4\n/);
+    assert.match(await terminal.ask('STAT'), / {2}Ops: 4$/);
+  }
 });
 
 test('mistakes are told, HELP lists commands, Ctrl-D ends', { skip: missing }, async (t) => {

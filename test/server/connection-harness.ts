@@ -137,6 +137,7 @@ const VIEW: ServerView = {
   clusterId: 1,
   version: '0.0.0',
   startedAtMs: 0,
+  durability: 'always: an acknowledged entry is on disks',
   nowMs: () => 0,
   status: () => ({
     role: 'leader',

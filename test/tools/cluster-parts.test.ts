@@ -237,7 +237,7 @@ function view(id: number, state: NodeState, role?: 'leader' | 'follower', term =
       ? null
       : {
           ...{ address: { host: '127.0.0.1', port: 6100 + id }, nodeId: id, role, term },
-          ...{ leaderId: 1, commitIndex: 12, lastApplied: 11 },
+          ...{ leaderId: 1, commitIndex: 12, lastApplied: 11, syncMode: 'always' },
         };
   const up = ['serving', 'no leader', 'starting', 'silent', 'paused'].includes(state);
   const addresses = { client: `127.0.0.1:${6100 + id}`, peer: `127.0.0.1:${6000 + id}` };
@@ -248,9 +248,9 @@ test('status is a table for people and an object for programs', () => {
   const views = [view(1, 'serving', 'leader', 3), view(2, 'killed')];
   assert.equal(
     statusTable(views),
-    'node  pid  role    term  leader  commit  applied  client          state\n' +
-      '   1  401  leader     3       1      12       11  127.0.0.1:6101  serving\n' +
-      '   2    -  -          -       -       -        -  127.0.0.1:6102  killed\n',
+    'node  pid  role    term  leader  commit  applied  sync    client          state\n' +
+      '   1  401  leader     3       1      12       11  always  127.0.0.1:6101  serving\n' +
+      '   2    -  -          -       -       -        -  -       127.0.0.1:6102  killed\n',
   );
   const report = statusReport('./data', views);
   assert.equal(report.leader, 1);

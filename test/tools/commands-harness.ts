@@ -22,6 +22,7 @@ export function serverView(sessions: readonly Session[], machine: KvMachine): Se
     nodeId: 1,
     clusterId: 1,
     version: '0.1.0',
+    durability: 'always: an acknowledged entry is on disks',
     startedAtMs: STARTED_AT_MS,
     connectionsAccepted: 5,
     commandsProcessed: 7,

@@ -25,12 +25,13 @@ test('netcat works: bare line feeds, several lines at once', () => {
   assert.equal(client.send('set a "x y"\nget a\n'), '+OK\r\n$3\r\nx y\r\n');
 });
 
-test('STATUS has the ten fields of the seed in their order, and INFO is its alias', () => {
+test('STATUS has the ten fields of the seed in their order, then the durability, and INFO is its alias', () => {
   const client = new Connection();
   client.inline('SET k v');
   const status =
     'node_id:1\ncluster_id:1\nrole:leader\nterm:3\nleader_id:1\ncommit_index:42\n' +
-    'last_applied:42\nis_leader:1\nkv_keys:1\nkv_memory:16';
+    'last_applied:42\nis_leader:1\nkv_keys:1\nkv_memory:16\n' +
+    'durability:always: an acknowledged entry is on disks';
   assert.equal(client.send('STATUS\r\n'), `$${status.length}\r\n${status}\r\n`);
   assert.equal(client.send('INFO\r\n'), `$${status.length}\r\n${status}\r\n`);
 });
@@ -39,7 +40,7 @@ test('STAT tells what the store holds', () => {
   const client = new Connection();
   client.inline('SET k v');
   client.inline('GET k');
-  assert.equal(client.inline('STAT'), '$31\r\nkv_keys:1\nkv_memory:16\nkv_ops:3');
+  assert.equal(client.inline('STAT'), '$31\r\nkv_keys:1\nkv_memory:16\nkv_ops:2');
 });
 
 test('counters go up and down by any amount, exactly', () => {

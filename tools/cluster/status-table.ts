@@ -7,7 +7,7 @@
 import { leaderOf, type NodeView } from './node-view.js';
 
 const HEADER = [
-  ...['node', 'pid', 'role', 'term', 'leader', 'commit', 'applied', 'client', 'state'],
+  ...['node', 'pid', 'role', 'term', 'leader', 'commit', 'applied', 'sync', 'client', 'state'],
 ] as const;
 /** Columns of numbers stand flush right. */
 const RIGHT = new Set(['node', 'pid', 'term', 'leader', 'commit', 'applied']);
@@ -21,6 +21,7 @@ function cells({ id, pid, status, client, state }: NodeView): string[] {
     status === null || status.leaderId === 0 ? '-' : String(status.leaderId),
     status === null ? '-' : String(status.commitIndex),
     status === null ? '-' : String(status.lastApplied),
+    status?.syncMode || '-',
     client,
     state,
   ];
@@ -56,6 +57,7 @@ export interface StatusReport {
     readonly leader: number | null;
     readonly commitIndex: number | null;
     readonly lastApplied: number | null;
+    readonly sync: string | null;
     readonly client: string;
     readonly peer: string;
     readonly startedAt: string | null;
@@ -75,6 +77,7 @@ export function statusReport(data: string, views: readonly NodeView[]): StatusRe
       leader: status === null || status.leaderId === 0 ? null : status.leaderId,
       commitIndex: status?.commitIndex ?? null,
       lastApplied: status?.lastApplied ?? null,
+      sync: status?.syncMode || null,
       client,
       peer,
       startedAt: startedAtMs === 0 ? null : new Date(startedAtMs).toISOString(),

@@ -19,6 +19,8 @@ export interface NodeStatus {
   readonly leaderId: number;
   readonly commitIndex: number;
   readonly lastApplied: number;
+  /** When the node syncs what it acknowledges: `always`, `in memory`, …; empty: it does not say. */
+  readonly syncMode: string;
 }
 
 const INFO = '*1\r\n$4\r\nINFO\r\n';
@@ -41,6 +43,7 @@ export function parseStatus(address: Address, text: string): NodeStatus {
     leaderId: number('leader_id'),
     commitIndex: number('commit_index'),
     lastApplied: number('last_applied'),
+    syncMode: (fields.get('durability') ?? '').split(':')[0] as string,
   };
 }
 

@@ -47,6 +47,7 @@ export function parseFigures(text: string): KvFigures {
 
 export class NodeView implements ServerView {
   readonly version: string;
+  readonly durability: string;
   readonly startedAtMs = Date.now();
   readonly counters: PortCounters = { connectionsAccepted: 0, commandsProcessed: 0 };
   /** Filled by the client port, when there is one. */
@@ -65,6 +66,9 @@ export class NodeView implements ServerView {
     this.#engine = engine;
     this.#group = group;
     this.version = version;
+    const { durable, syncMode, acknowledgement } = engine.status();
+    // In memory the sentence itself begins with the mode.
+    this.durability = durable ? `${syncMode}: ${acknowledgement}` : acknowledgement;
     this.#settings = settings;
   }
 

@@ -40,6 +40,7 @@ export function statusSections(view: NodeView): string {
     ]),
     section('Log', [
       ['Size', `${log.logBytes} bytes in ${log.segments} segments`],
+      ['Durability', view.durability],
       ['Growth', 'grows with every write until snapshots exist'],
     ]),
   ].join('\n\n');

@@ -2,7 +2,8 @@
  * Commands about this server and its cluster: STATUS, INFO, CONFIG, and the cluster commands that
  * have a name already.
  *
- * STATUS has the seed's ten fields in the seed's order. INFO over RESP carries the same fields
+ * STATUS has the seed's ten fields in the seed's order, and after them what an acknowledgement
+ * means. INFO over RESP carries the same fields
  * among those that Redis tools look for; sent inline it is the seed's alias for STATUS.
  */
 
@@ -14,7 +15,7 @@ import type { Plan } from './plan.js';
 import type { LogView, ServerView } from './server-view.js';
 import { type Subcommand, subcommandHandler } from './subcommands.js';
 
-/** The seed's STATUS: field and value, in the seed's order. */
+/** The seed's STATUS: field and value, in the seed's order; what is ours comes behind. */
 export function statusFields(server: ServerView): readonly (readonly [string, string | number])[] {
   const status = server.status();
   return [
@@ -28,6 +29,7 @@ export function statusFields(server: ServerView): readonly (readonly [string, st
     ['is_leader', status.role === 'leader' ? 1 : 0],
     ['kv_keys', status.kvKeys],
     ['kv_memory', status.kvMemoryBytes],
+    ['durability', server.durability],
   ];
 }
 

@@ -39,6 +39,8 @@ export interface ServerView {
   readonly clusterId: number;
   /** Of ringraft itself. */
   readonly version: string;
+  /** The sync mode and what it means for a write that was acknowledged: `always: …`. */
+  readonly durability: string;
   readonly startedAtMs: number;
   nowMs(): number;
   status(): StatusView;
