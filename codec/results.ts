@@ -11,6 +11,9 @@
 
 export const RESULT_HEADER_BYTES = 4;
 
+/** Memory beyond this is given back as soon as it is empty. */
+const KEPT_BYTES_MAX = 4 * 1024 * 1024;
+
 /** Collects results into one growing buffer that is reused between batches. */
 export class ResultWriter {
   #buffer: Buffer;
@@ -18,7 +21,10 @@ export class ResultWriter {
   #length = 0;
   #count = 0;
 
+  readonly #initialBytes: number;
+
   constructor(initialBytes = 64 * 1024) {
+    this.#initialBytes = initialBytes;
     this.#buffer = Buffer.allocUnsafeSlow(initialBytes);
     this.#view = new DataView(this.#buffer.buffer, this.#buffer.byteOffset, this.#buffer.length);
   }
@@ -39,6 +45,7 @@ export class ResultWriter {
   clear(): void {
     this.#length = 0;
     this.#count = 0;
+    if (this.#buffer.length > KEPT_BYTES_MAX) this.#replace(this.#initialBytes);
   }
 
   add(bytes: Uint8Array, rejected: boolean): void {
@@ -66,10 +73,14 @@ export class ResultWriter {
   }
 
   #grow(needed: number): void {
-    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2));
-    larger.set(this.bytes);
-    this.#buffer = larger;
-    this.#view = new DataView(larger.buffer, larger.byteOffset, larger.length);
+    const held = this.bytes;
+    this.#replace(Math.max(needed, this.#buffer.length * 2));
+    this.#buffer.set(held);
+  }
+
+  #replace(bytes: number): void {
+    this.#buffer = Buffer.allocUnsafeSlow(bytes);
+    this.#view = new DataView(this.#buffer.buffer, this.#buffer.byteOffset, this.#buffer.length);
   }
 }
 

@@ -88,6 +88,8 @@ export class Channel {
   #outcome: SlabOutcome | null = null;
   #nextBatch = 1;
   #inflight = 0;
+  /** The answer that is coming in parts, as far as it is here; null between two. */
+  #answer: Buffer | null = null;
   #closed = false;
 
   constructor(parts: ChannelParts) {
@@ -247,6 +249,9 @@ export class Channel {
       case CompletionKind.query:
         this.#onQueries(at);
         break;
+      case CompletionKind.readPart:
+        this.#onPart(at, bytes);
+        break;
       default:
         this.#onCompletion(kind, at, bytes);
     }
@@ -262,6 +267,20 @@ export class Channel {
     } else {
       this.#refuse(id, offset, count, code as ErrorNumber, readLeader(view, at));
     }
+  }
+
+  /** The parts of an answer come back to back, and none of another between them. */
+  #onPart(at: number, bytes: number): void {
+    const { bytes: buffer, view } = this.#parts.completions;
+    const { batch: id, offset, count: total, code: from } = readCompletionHeader(view, at);
+    // A batch that expired here was answered already: its answer needs no memory.
+    if (from === 0) this.#answer = this.#batches.has(id) ? Buffer.allocUnsafeSlow(total) : null;
+    const answer = this.#answer;
+    if (answer === null) return;
+    buffer.copy(answer, from, at + COMPLETION_HEADER_BYTES, at + bytes);
+    if (from + bytes - COMPLETION_HEADER_BYTES < total) return;
+    this.#answer = null;
+    this.deliver(id, offset, answer, 0, total);
   }
 
   /** Results (codec/results.ts) at `buffer[start, end)` for entry or query `offset` and on. */

@@ -19,6 +19,8 @@ export const LIMITS = {
   inflightEntriesMax: 1 << 18,
   /** Bytes of commands and queries gathered for one ring record. */
   batchBytesMax: 64 * 1024,
+  /** Largest answer to a read: it is held whole by both threads while it travels in parts. */
+  answerBytesMax: 128 * 1024 * 1024,
   /** Longest `timeoutMs` of a call. */
   timeoutMsMax: 2 ** 31 - 1,
 } as const;

@@ -9,6 +9,8 @@
 import { DECIMAL_BYTES_MAX, type Int64, writeDecimal } from '../int64.js';
 
 const BLOCK_BYTES = 64 * 1024;
+/** A block beyond this goes with what was taken of it. */
+const BLOCK_BYTES_KEPT_MAX = 1024 * 1024;
 const NONE = Buffer.alloc(0);
 
 const CR = 13;
@@ -47,6 +49,11 @@ export class ReplyWriter {
   take(): Buffer {
     const taken = this.#block.subarray(this.#start, this.#at);
     this.#start = this.#at;
+    if (this.#block.length > BLOCK_BYTES_KEPT_MAX) {
+      this.#block = NONE;
+      this.#start = 0;
+      this.#at = 0;
+    }
     return taken;
   }
 

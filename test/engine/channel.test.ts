@@ -89,6 +89,26 @@ class Bench implements CompletionSink {
     this.worker.results(id, offset, texts.length, results.bytes);
   }
 
+  read(token: number): void {
+    assert.ok(this.channel.claimRead(4, OPTIONS, this, token) >= 0);
+  }
+
+  /** The id of the reads that have arrived at the worker, which have one batch. */
+  readsArrived(): number {
+    let id = 0;
+    this.#inbox.drain((kind, at) => {
+      if (kind === InboxKind.read) id = this.#inbox.view.getUint32(at, true);
+      return RECORD_TAKEN;
+    }, 1000);
+    return id;
+  }
+
+  answer(id: number, offset: number, texts: readonly string[]): void {
+    const results = new ResultWriter();
+    for (const text of texts) results.add(Buffer.from(text), text.startsWith('no'));
+    this.worker.readResults(id, offset, texts.length, results.bytes);
+  }
+
   drain(): string[] {
     this.worker.producer.publish();
     this.channel.drain();
@@ -220,4 +240,47 @@ test('a result that no record can hold is refused alone: the command was execute
   bench.results(id, 0, ['a']);
   bench.results(id, 1, ['x'.repeat(RING_BYTES / 4)]);
   assert.deepEqual(bench.drain(), ['0=a', `1 refused ${ErrorNumber.replyTooLarge}`]);
+});
+
+test('an answer to a read that no record can hold comes in parts and is given out whole', () => {
+  const bench = new Bench();
+  for (let token = 0; token < 3; token += 1) bench.read(token);
+  bench.channel.flush();
+  const id = bench.readsArrived();
+  const large = Array.from({ length: 400_000 }, (_, i) => `${i % 10}`).join('');
+  bench.answer(id, 0, ['a']);
+  bench.answer(id, 1, [large]);
+  bench.answer(id, 2, ['c']);
+  assert.deepEqual(bench.drain(), ['0=a', `1=${large}`, '2=c']);
+  assert.equal(bench.channel.inflight, 0);
+});
+
+test('more parts than the ring has room for arrive in the end, a rejection among them', () => {
+  const bench = new Bench();
+  bench.read(0);
+  bench.read(1);
+  bench.channel.flush();
+  const id = bench.readsArrived();
+  const large = 'x'.repeat(3 * RING_BYTES);
+  bench.answer(id, 0, [large]);
+  bench.answer(id, 1, [`no${large}`]);
+  const answers: string[] = [];
+  for (let turn = 0; turn < 20 && answers.length < 2; turn += 1) answers.push(...bench.drain());
+  assert.deepEqual(answers, [`0=${large}`, `1!no${large}`]);
+  assert.equal(bench.worker.producer.isWaiting, false);
+});
+
+test('parts for reads that have expired here are dropped, and what follows is not', () => {
+  const bench = new Bench();
+  bench.read(0);
+  bench.channel.flush();
+  const late = bench.readsArrived();
+  bench.channel.sweep(OPTIONS.deadline + 1000);
+  assert.deepEqual(bench.drain(), [`0 refused ${ErrorNumber.timeout}`]);
+  bench.answer(late, 0, ['x'.repeat(RING_BYTES / 4)]);
+  bench.read(1);
+  bench.channel.flush();
+  const large = 'y'.repeat(RING_BYTES / 4);
+  bench.answer(bench.readsArrived(), 0, [large]);
+  assert.deepEqual(bench.drain(), [`1=${large}`]);
 });

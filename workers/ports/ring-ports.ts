@@ -15,6 +15,7 @@ import {
 import { FrameKind } from '../../codec/frames/frame-format.js';
 import { encodeMessageHeader, messageHeaderBytes } from '../../codec/frames/message-codec.js';
 import { ErrorNumber } from '../../engine/errors.js';
+import { LIMITS } from '../../engine/limits.js';
 import type { Message } from '../../engine/raft/message.js';
 import { type LogIndex, logIndex, type NodeId, type Term, term } from '../../engine/raft/types.js';
 import type { LogPiece } from '../../engine/runtime/log-index.js';
@@ -45,7 +46,7 @@ import {
 } from '../records/peer.js';
 import { persistBytes, StorageKind, writePersist } from '../records/storage.js';
 import { RING_FULL, type RingProducer } from '../ring/spsc-ring.js';
-import { OverflowProducer } from './overflow.js';
+import { type Fill, OverflowProducer } from './overflow.js';
 
 export class RingStoragePort implements StoragePort {
   readonly producer: OverflowProducer;
@@ -74,6 +75,9 @@ export class RingLogReaderPort implements LogReaderPort {
   }
 }
 
+/** Parts of a large answer leave room in the ring for others. */
+const PART_BYTES_MAX = 256 * 1024;
+
 export class RingCompletionPort implements CompletionPort {
   readonly producer: OverflowProducer;
   readonly #payloadBytesMax: number;
@@ -100,9 +104,7 @@ export class RingCompletionPort implements CompletionPort {
   ): void {
     const length = COMPLETION_HEADER_BYTES + results.length;
     if (length > this.#payloadBytesMax) {
-      const refused =
-        kind === CompletionKind.results ? CompletionKind.refused : CompletionKind.readRefused;
-      this.#putRefused(refused, batch, offset, count, ErrorNumber.replyTooLarge, 0);
+      this.#putLarge(kind, batch, offset, count, results);
       return;
     }
     const fillWith =
@@ -112,6 +114,30 @@ export class RingCompletionPort implements CompletionPort {
         bytes.set(source, at + COMPLETION_HEADER_BYTES);
       };
     this.producer.put(kind, length, fillWith(results), () => fillWith(Uint8Array.from(results)));
+  }
+
+  /** An answer to one read goes in parts; what a command replied has to fit one record. */
+  #putLarge(kind: number, batch: number, offset: number, count: number, results: Uint8Array): void {
+    const isRead = kind === CompletionKind.readResults;
+    if (!isRead || count !== 1 || results.length > LIMITS.answerBytesMax) {
+      const refused = isRead ? CompletionKind.readRefused : CompletionKind.refused;
+      this.#putRefused(refused, batch, offset, count, ErrorNumber.replyTooLarge, 0);
+      return;
+    }
+    const partBytes = Math.min(PART_BYTES_MAX, this.#payloadBytesMax - COMPLETION_HEADER_BYTES);
+    for (let from = 0; from < results.length; from += partBytes) {
+      const part = results.subarray(from, from + partBytes);
+      const fillWith =
+        (source: Uint8Array) =>
+        (bytes: Buffer, view: DataView, at: number): void => {
+          const header = { batch, offset, count: results.length, code: from };
+          writeCompletionHeader(view, at, header);
+          bytes.set(source, at + COMPLETION_HEADER_BYTES);
+        };
+      const length = COMPLETION_HEADER_BYTES + part.length;
+      const later = (): Fill => fillWith(Uint8Array.from(part));
+      this.producer.put(CompletionKind.readPart, length, fillWith(part), later);
+    }
   }
 
   refused(batch: number, offset: number, count: number, code: ErrorNumber, leader: NodeId): void {

@@ -3,10 +3,13 @@
  *
  *   RESULTS, READ_RESULTS │ batch u32 │ offset u32 │ count u32 │ 0 u32    │ codec/results.ts
  *   REFUSED, READ_REFUSED │ batch u32 │ offset u32 │ count u32 │ code u32 │ leader f64
+ *   READ_PART             │ batch u32 │ offset u32 │ total u32 │ at u32   │ bytes
  *   EVENT                 │ JSON, UTF-8
  *   APPLY, QUERY          │ for a machine hosted on the main thread: see hosted.ts
  *
- * Events are rare (role changes, failures) and may be JSON; nothing per operation is.
+ * One answer to a read that is larger than a record comes in parts, back to back: `bytes` belong at
+ * byte `at` of the `total` bytes that codec/results.ts lays out. Events are rare (role changes,
+ * failures) and may be JSON; nothing per operation is.
  */
 
 export const CompletionKind = {
@@ -17,6 +20,7 @@ export const CompletionKind = {
   event: 5,
   apply: 6,
   query: 7,
+  readPart: 8,
 } as const;
 
 const OFFSET_BATCH = 0;
