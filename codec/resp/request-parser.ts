@@ -106,6 +106,18 @@ export class RequestParser implements Request {
     return this.#stream.end - this.#stream.at;
   }
 
+  /** Memory it keeps from being freed. */
+  get heldBytes(): number {
+    return this.#stream.heldBytes + this.ranges.byteLength;
+  }
+
+  /** Ends parsing for good and gives back all memory; the bytes that have arrived are lost. */
+  discard(): void {
+    this.#fail('discarded');
+    this.#stream.clear();
+    this.ranges = new Int32Array(0);
+  }
+
   /** Adds a chunk; quoted inline commands are unquoted in place, so its bytes may change. */
   push(chunk: Buffer): void {
     const moved = this.#stream.at;

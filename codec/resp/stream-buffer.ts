@@ -18,6 +18,19 @@ export class StreamBuffer {
   end = 0;
   #owned: Buffer = NONE;
 
+  /** Memory that is kept from being freed, whether its bytes are read or not. */
+  get heldBytes(): number {
+    return this.#owned.length + (this.buffer === this.#owned ? 0 : this.buffer.length);
+  }
+
+  /** Forgets what is unread. */
+  clear(): void {
+    this.#owned = NONE;
+    this.buffer = NONE;
+    this.at = 0;
+    this.end = 0;
+  }
+
   /**
    * Adds a chunk. When nothing is unread it is used in place, so it must stay as it is until
    * everything is read or `retain` has been called.

@@ -309,6 +309,64 @@ test('a request begun and not ended, and silence, end the connection in time', (
   assert.equal(idle.socket.ended, true);
 });
 
+test('what a connection holds is booked, and given back when it ends', () => {
+  const on = new Harness({ budgetBytes: 180_000 });
+  on.receive('*2\r\n$3\r\nGET\r\n$200000\r\n');
+  on.receive('x'.repeat(100_000));
+  assert.ok(on.budget.held >= 100_000 && on.budget.held < 180_000, String(on.budget.held));
+  assert.equal(on.overdraws, 0);
+  on.receive('x'.repeat(60_000));
+  assert.ok(on.overdraws > 0, 'memory that doubles while it grows is counted');
+  on.connection.destroy();
+  assert.equal(on.budget.held, 0);
+});
+
+test('untaken replies are booked; giving up loses the connection that does not take them', () => {
+  const on = new Harness({ budgetBytes: 50_000 });
+  on.socket.stuck = true;
+  on.receive('GET a\r\n');
+  on.complete(valueResult('x'.repeat(60_000)));
+  assert.ok(on.overdraws > 0);
+  assert.ok(on.connection.forfeitBytes >= 60_000);
+  on.connection.giveUp();
+  assert.equal(on.budget.held, 0);
+  assert.equal(on.connection.forfeitBytes, 0);
+  assert.equal(on.hasEnded, true);
+});
+
+test('an unfinished request is given up with an error behind the replies that are owed', () => {
+  const on = new Harness();
+  on.receive('SET a 1\r\n*2\r\n$3\r\nGET\r\n$200000\r\n');
+  on.receive('x'.repeat(100_000));
+  on.connection.giveUp();
+  assert.ok(on.budget.held < 10_000, String(on.budget.held));
+  on.receive('x'.repeat(100_000));
+  assert.ok(on.budget.held < 10_000, 'what still comes is dropped');
+  assert.equal(on.sent(), '');
+  on.complete();
+  const [ok, error, end] = on.sent().split('\r\n');
+  assert.equal(ok, '+OK');
+  assert.match(
+    error as string,
+    /^-ERR busy: clients hold \d+ bytes .*, at most 268435456 .*not exec/,
+  );
+  assert.equal(end, '');
+  assert.equal(on.socket.ended, true);
+});
+
+test('a tight budget shrinks what a client may leave untaken, and it goes on by itself', () => {
+  const on = new Harness({ budgetBytes: 400_000, outputBytesMax: 300_000 });
+  on.budget.change(250_000);
+  on.socket.stuck = true;
+  on.receive('COMMAND LIST\r\n'.repeat(1000));
+  assert.equal(on.socket.isPaused(), true);
+  assert.ok(on.socket.writableLength < 110_000, String(on.socket.writableLength));
+  const before = on.commands;
+  on.budget.change(-250_000);
+  on.sweep(250);
+  assert.ok(on.commands > before, 'no event of its own was needed');
+});
+
 test('results for a connection that is gone are dropped', () => {
   const on = new Harness();
   on.receive('SET a 1\r\nGET b\r\nSET b 2\r\n');

@@ -8,6 +8,7 @@ import type { Socket } from 'node:net';
 import type { BatchOptions, CompletionSink } from '../../engine/channel.js';
 import type { ErrorNumber } from '../../engine/errors.js';
 import { BatchTerms } from '../../tools/server/batch-terms.js';
+import { ByteBudget } from '../../tools/server/byte-budget.js';
 import { ClientConnection, type ConnectionHost } from '../../tools/server/client-connection.js';
 import { type ClientLimits, DEFAULT_CLIENT_LIMITS } from '../../tools/server/client-limits.js';
 import type { OperationChannel } from '../../tools/server/client-requests.js';
@@ -168,6 +169,8 @@ export class Harness implements ConnectionHost {
   readonly fence = new ReadFence();
   readonly statusReplies = new StatusReplies(VIEW as NodeView);
   readonly entryBytesMax = 1024 * 1024;
+  readonly budget: ByteBudget;
+  overdraws = 0;
   now = 1000;
   commands = 0;
   waiting = 0;
@@ -176,8 +179,17 @@ export class Harness implements ConnectionHost {
 
   constructor(limits: Partial<ClientLimits> = {}) {
     this.limits = { ...DEFAULT_CLIENT_LIMITS, ...limits };
+    this.budget = new ByteBudget(this.limits.budgetBytes);
     const socket = this.socket as unknown as Socket;
     this.connection = new ClientConnection(this, socket, openSession(1, 'test', 0));
+  }
+
+  get outputBytesMax(): number {
+    return this.budget.outputShare(this.limits.outputBytesMax, 1);
+  }
+
+  overdrawn(): void {
+    this.overdraws += 1;
   }
 
   forwards(inline: boolean): boolean {

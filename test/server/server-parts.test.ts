@@ -13,15 +13,20 @@ import { ROOT_COMMAND } from '../../tools/cli/commands.js';
 import { parseCommandLine } from '../../tools/cli/parse.js';
 import { errorKindOf } from '../../tools/load/error-kinds.js';
 import { BatchTerms } from '../../tools/server/batch-terms.js';
+import { ByteBudget } from '../../tools/server/byte-budget.js';
+import { DEFAULT_CLIENT_LIMITS } from '../../tools/server/client-limits.js';
 import { clientAddress, members } from '../../tools/server/cluster-list.js';
-import { clientLimits, engineOptions, settings } from '../../tools/server/engine-settings.js';
+import { engineOptions, settings } from '../../tools/server/engine-settings.js';
+import { serverLimits } from '../../tools/server/limit-settings.js';
 import { NodeLog } from '../../tools/server/node-log.js';
 import { parseFigures } from '../../tools/server/node-view.js';
 import { FENCE_WIDE, ReadFence } from '../../tools/server/read-fence.js';
-import { readRefusal, writeRefusal } from '../../tools/server/refusals.js';
+import { overBudget, readRefusal, writeRefusal } from '../../tools/server/refusals.js';
 import { ReplyQueue } from '../../tools/server/reply-queue.js';
 import type { serverOptions } from '../../tools/server/server-options.js';
 import { array } from '../live/raw-client.js';
+
+const MIB = 1024 * 1024;
 
 test('a reply queue keeps order and contents while it grows around its end', () => {
   const queue = new ReplyQueue();
@@ -179,7 +184,60 @@ test('the quick starts of the demo become engine options', () => {
   assert.equal(options.electionTimeoutMin, 500);
   assert.equal(options.syncMode, 'always');
   assert.equal(settings(second).get('port'), '5102');
-  assert.equal(clientLimits(second).connectionsMax, 1024);
+  assert.equal(serverLimits(second).client.connectionsMax, 1024);
+});
+
+const ONE_NODE = ['--listen', '127.0.0.1:5001', '--node', '1'];
+
+test('limits that were not given follow those that were', () => {
+  const plain = serverLimits(commandLine(...ONE_NODE));
+  assert.equal(plain.entryBytesMax, MIB);
+  assert.deepEqual(plain.client, DEFAULT_CLIENT_LIMITS);
+  const large = serverLimits(commandLine(...ONE_NODE, '--max-entry', '2m'));
+  assert.equal(large.entryBytesMax, 2 * MIB);
+  assert.equal(large.client.bulkBytesMax, 4 * MIB);
+  assert.equal(large.client.requestBytesMax, 8 * MIB);
+  const options = resolveOptions(engineOptions(commandLine(...ONE_NODE, '--max-entry', '2m')));
+  assert.equal(options.groups[0]?.entryBytesMax, 2 * MIB);
+  const tight = serverLimits(commandLine(...ONE_NODE, '--max-buffers', '6m', '--max-output', '1k'));
+  assert.equal(tight.client.requestBytesMax, 3 * MIB);
+  assert.equal(tight.client.answerBytesMax, 8 * 1024);
+  const small = serverLimits(commandLine(...ONE_NODE, '--max-request', '64k'));
+  assert.equal(small.client.bulkBytesMax, 64 * 1024);
+});
+
+test('limits that cannot work together are refused with both numbers and the remedy', () => {
+  for (const [args, expected] of [
+    [
+      ['--max-bulk', '1500k'],
+      /--max-bulk is 1536000: .* an entry of the log holds \(--max-entry\), 1048576 bytes; lower/,
+    ],
+    [['--max-bulk', '1m', '--max-request', '512k'], /--max-bulk is 1048576: .*request\), 524288 b/],
+    [['--max-request', '16m', '--max-buffers', '16m'], /--max-request is 16777216: .*, 8388608 b/],
+    [['--max-answer', '32m', '--max-output', '1m'], /--max-answer is .* 8 × --max-output, 8388608/],
+    [['--max-answer', '32m', '--max-buffers', '64m'], /--max-answer is .* by 4, 16777216 bytes; /],
+    [['--max-buffers', '1m'], /--max-bulk is 2097152: |--max-request is 2097152: /],
+  ] as const) {
+    const parsed = commandLine(...ONE_NODE, ...args);
+    assert.throws(() => engineOptions(parsed), expected, args.join(' '));
+  }
+  assert.throws(() => commandLine(...ONE_NODE, '--max-entry', '64k'), /--max-entry is "64k"/);
+  assert.throws(() => commandLine(...ONE_NODE, '--max-entry', '3m'), /from 1048576 to 2097152/);
+});
+
+test('a budget counts, is tight from its half on, and then shares what output may take', () => {
+  const budget = new ByteBudget(16 * MIB);
+  assert.equal(budget.outputShare(8 * MIB, 4), 8 * MIB);
+  budget.change(9 * MIB);
+  assert.equal(budget.isOver, false);
+  assert.equal(budget.outputShare(8 * MIB, 4), MIB);
+  assert.equal(budget.outputShare(8 * MIB, 100_000), 16 * 1024);
+  assert.equal(budget.outputShare(1000, 4), 1000);
+  budget.change(8 * MIB);
+  assert.equal(budget.isOver, true);
+  budget.change(-17 * MIB);
+  assert.equal(budget.held, 0);
+  assert.throws(() => budget.change(-1), /more was given back/);
 });
 
 test('the load generator understands every refusal', () => {
@@ -191,6 +249,7 @@ test('the load generator understands every refusal', () => {
   assert.equal(errorKindOf(readRefusal(noLeader)), 'noLeader');
   assert.equal(errorKindOf(writeRefusal(outcomeUnknown, 0, false)), 'unknown');
   assert.equal(errorKindOf(writeRefusal(busy, 0, false)), 'busy');
+  assert.equal(errorKindOf(overBudget(1, 3, 2)), 'busy');
   for (const code of Object.values(ErrorNumber)) {
     assert.match(writeRefusal(code, 0, false), /^ERR [^\r\n]+$/);
     assert.match(readRefusal(code), /^ERR [^\r\n]+$/);

@@ -11,11 +11,12 @@
 import type { Socket } from 'node:net';
 import { Parsed, RequestParser } from '../../codec/resp/request-parser.js';
 import { ErrorNumber } from '../../engine/errors.js';
+import type { ByteBudget } from './byte-budget.js';
 import { OUTPUT_OVERRUN } from './client-limits.js';
 import { ClientRequests, Outcome, type RequestHost } from './client-requests.js';
 import type { Session } from './commands/session.js';
 import { OwedReplies } from './owed-replies.js';
-import { writeRefusal } from './refusals.js';
+import { overBudget, writeRefusal } from './refusals.js';
 
 /** What the port lends to all its connections. */
 export interface ConnectionHost extends RequestHost {
@@ -29,6 +30,10 @@ export interface ConnectionHost extends RequestHost {
   /** The engine had no room: try again soon. */
   refusedByEngine(connection: ClientConnection): void;
   ended(connection: ClientConnection): void;
+  /** What all connections hold together; each books its own changes. */
+  readonly budget: ByteBudget;
+  /** The budget is overdrawn: somebody has to give up what it holds. */
+  overdrawn(): void;
 }
 
 /** After its last reply a connection may still receive for this long, so that none is lost. */
@@ -56,6 +61,8 @@ export class ClientConnection {
   #unreadSince: number;
   #finishedAt = 0;
   #unreadBytes = 0;
+  /** What the budget was told that this connection holds. */
+  #bookedBytes = 0;
 
   constructor(host: ConnectionHost, socket: Socket, session: Session) {
     this.#host = host;
@@ -84,6 +91,7 @@ export class ClientConnection {
   finish(): void {
     if (this.#state !== State.open) return;
     this.#state = State.finishing;
+    this.#parser.discard();
     this.#held = false;
     this.#stalled = false;
     this.#finishedAt = this.#host.turn();
@@ -121,12 +129,13 @@ export class ClientConnection {
   #pump(): void {
     do {
       this.#stalled = !this.#run();
-      this.#send();
+      this.#flush();
     } while (this.#stalled && !this.#held && this.#hasRoom());
     this.#setReading(!this.#stalled);
     const partial = !this.#stalled && this.#parser.pendingBytes > 0;
     if (!partial) this.#partialSince = 0;
     else if (this.#partialSince === 0) this.#partialSince = this.#host.now;
+    this.#book();
   }
 
   /** False when it stalled: with or without a request in its hands. */
@@ -140,7 +149,7 @@ export class ClientConnection {
         const parsed = this.#parser.next();
         if (parsed === Parsed.needMore) break;
         if (parsed === Parsed.error) {
-          this.#refuseStream(this.#parser.error as string);
+          this.#refuseStream(`ERR ${this.#parser.error}`);
           break;
         }
         count += 1;
@@ -160,15 +169,15 @@ export class ClientConnection {
     if (outcome === Outcome.noRoom) this.#host.refusedByEngine(this);
     else if (outcome === Outcome.closes) this.finish();
     else if (outcome === Outcome.garbage) {
-      this.#refuseStream('Protocol error: this is not a command');
+      this.#refuseStream('ERR Protocol error: this is not a command');
     }
     return !waits;
   }
 
   #hasRoom(): boolean {
-    const { backlogMax, outputBytesMax } = this.#host.limits;
-    if (this.#replies.length >= backlogMax) return false;
-    return this.#socket.writableLength + this.#replies.out.length <= outputBytesMax;
+    if (this.#replies.length >= this.#host.limits.backlogMax) return false;
+    const untaken = this.#socket.writableLength + this.#replies.out.length;
+    return untaken <= this.#host.outputBytesMax;
   }
 
   #setReading(reading: boolean): void {
@@ -178,8 +187,8 @@ export class ClientConnection {
   }
 
   /** The stream makes no sense from here on: one error, and the end. */
-  #refuseStream(text: string): void {
-    this.#replies.answerError(`ERR ${text}`);
+  #refuseStream(line: string): void {
+    this.#replies.answerError(line);
     this.finish();
   }
 
@@ -189,8 +198,13 @@ export class ClientConnection {
     this.#host.touched(this);
   }
 
-  /** One write for all that is due. */
   #send(): void {
+    this.#flush();
+    this.#book();
+  }
+
+  /** One write for all that is due. */
+  #flush(): void {
     const { out } = this.#replies;
     if (this.#state === State.ended || this.#state === State.lingering) {
       out.take();
@@ -207,15 +221,65 @@ export class ClientConnection {
   }
 
   #onClose(): void {
+    this.#end();
+    this.#host.ended(this);
+  }
+
+  #end(): void {
     this.#state = State.ended;
     this.#held = false;
     this.#stalled = false;
-    this.#host.ended(this);
+    this.#parser.discard();
+    this.#book();
+  }
+
+  /** Tells the budget what is held here now. */
+  #book(): void {
+    const isOpen = this.#state !== State.ended;
+    const held = isOpen ? this.#parser.heldBytes + this.#untakenBytes : 0;
+    if (held === this.#bookedBytes) return;
+    const { budget } = this.#host;
+    budget.change(held - this.#bookedBytes);
+    this.#bookedBytes = held;
+    if (budget.isOver) this.#host.overdrawn();
+  }
+
+  get #untakenBytes(): number {
+    return this.#socket.writableLength + this.#replies.heldBytes;
+  }
+
+  /** Held by a request that has begun to arrive and was not carried out. */
+  get #unfinishedBytes(): number {
+    const unfinished = this.#state === State.open && this.#parser.pendingBytes > 0;
+    return unfinished ? this.#parser.heldBytes : 0;
+  }
+
+  /** What `giveUp` would free. */
+  get forfeitBytes(): number {
+    if (this.#state === State.ended) return 0;
+    return Math.max(this.#unfinishedBytes, this.#untakenBytes);
+  }
+
+  /**
+   * Frees what this connection holds most of: its unfinished request, which gets an error, or
+   * replies that the client does not take, which takes the connection with them.
+   */
+  giveUp(): void {
+    const { budget } = this.#host;
+    const unfinished = this.#unfinishedBytes;
+    if (unfinished >= this.#untakenBytes) {
+      this.#refuseStream(overBudget(unfinished, budget.held, budget.bytesMax));
+      this.#book();
+    } else {
+      this.#socket.resetAndDestroy();
+      this.#end();
+    }
   }
 
   /** Looks at what has waited too long; called a few times a second. */
   sweep(now: number): void {
     this.#replies.trim();
+    this.#book();
     if (this.#state === State.open) this.#sweepOpen(now);
     else if (this.#state === State.lingering && now - this.#finishedAt > LINGER_MS) this.destroy();
     if (this.#state !== State.ended) this.#sweepOutput(now);
@@ -227,9 +291,12 @@ export class ClientConnection {
       if (now - this.#heldSince > timeoutMs) this.#giveUpHeld();
       else this.goOn();
     } else if (this.#partialSince > 0 && partialMs > 0 && now - this.#partialSince > partialMs) {
-      this.#refuseStream(`a request was begun and not ended within ${partialMs / 1000} s`);
+      this.#refuseStream(`ERR a request was begun and not ended within ${partialMs / 1000} s`);
     } else if (idleMs > 0 && this.#replies.length === 0 && now - this.#lastDataAt > idleMs) {
       this.finish();
+    } else if (this.#stalled) {
+      // The limit it waits for moves with what others hold: no event of its own tells.
+      this.goOn();
     }
   }
 

@@ -20,6 +20,10 @@ export interface ClientLimits {
   readonly backlogMax: number;
   /** Reply bytes a client has not taken; beyond it its requests are not read. */
   readonly outputBytesMax: number;
+  /** Longest answer of KEYS, MGET and the like. */
+  readonly answerBytesMax: number;
+  /** Bytes of unfinished requests and untaken replies of all clients together. */
+  readonly budgetBytes: number;
   /** A client that takes nothing of a full output for this long is closed. */
   readonly unreadMs: number;
   /** Close what sent nothing for this long; 0: never. */
@@ -39,6 +43,8 @@ export const DEFAULT_CLIENT_LIMITS: ClientLimits = {
   requestBytesMax: 4 * LIMITS.entryBytesMaxDefault,
   backlogMax: 16_384,
   outputBytesMax: 8 * 1024 * 1024,
+  answerBytesMax: 32 * 1024 * 1024,
+  budgetBytes: 256 * 1024 * 1024,
   unreadMs: 60_000,
   idleMs: 0,
   partialMs: 60_000,

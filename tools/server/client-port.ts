@@ -13,6 +13,7 @@ import { Consistency } from '../../engine/runtime/reads.js';
 import { monotonicMs } from '../../io/clock.js';
 import { type Address, printAddress } from '../cli/value-rules.js';
 import { BatchTerms } from './batch-terms.js';
+import { ByteBudget } from './byte-budget.js';
 import { ClientConnection, type ConnectionHost } from './client-connection.js';
 import type { ClientLimits } from './client-limits.js';
 import { Plan } from './commands/plan.js';
@@ -125,6 +126,7 @@ class Host implements ConnectionHost {
   readonly fence = new ReadFence();
   readonly statusReplies: StatusReplies;
   readonly entryBytesMax: number;
+  readonly budget: ByteBudget;
   now = monotonicMs();
   readonly #view: NodeView;
   readonly #onFollower: OnFollower;
@@ -137,11 +139,13 @@ class Host implements ConnectionHost {
   /** Connections whose request found no room in the engine. */
   #waiting = new Set<ClientConnection>();
   #inTurn = false;
+  #relieving = false;
   #nextSession = 1;
 
   constructor(engine: Engine, group: Group, view: NodeView, options: ClientPortOptions) {
     this.channel = group.channel;
     this.limits = options.limits;
+    this.budget = new ByteBudget(options.limits.budgetBytes);
     this.terms = new BatchTerms(options.limits.timeoutMs, Consistency[options.reads]);
     this.entryBytesMax = engine.options.groups[group.id]?.entryBytesMax as number;
     this.statusReplies = new StatusReplies(view);
@@ -154,6 +158,10 @@ class Host implements ConnectionHost {
   get isBusy(): boolean {
     for (const connection of this.connections) if (connection.isBusy) return true;
     return false;
+  }
+
+  get outputBytesMax(): number {
+    return this.budget.outputShare(this.limits.outputBytesMax, this.connections.size);
   }
 
   *#sessions(): Iterable<Session> {
@@ -203,6 +211,32 @@ class Host implements ConnectionHost {
 
   ended(connection: ClientConnection): void {
     this.connections.delete(connection);
+  }
+
+  /** A moment later, before more arrives: the connection that noticed is in the middle of it. */
+  overdrawn(): void {
+    if (this.#relieving) return;
+    this.#relieving = true;
+    queueMicrotask(() => {
+      this.#relieve();
+      this.#relieving = false;
+    });
+  }
+
+  /** Whoever holds most gives it up, until the budget is kept. */
+  #relieve(): void {
+    while (this.budget.isOver) {
+      let hungriest: ClientConnection | null = null;
+      let most = 0;
+      for (const connection of this.connections) {
+        const bytes = connection.forfeitBytes;
+        if (bytes <= most) continue;
+        hungriest = connection;
+        most = bytes;
+      }
+      if (hungriest === null) return;
+      hungriest.giveUp();
+    }
   }
 
   /** Results were handed out: one write per connection, and room for those who wait for it. */

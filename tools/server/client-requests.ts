@@ -35,6 +35,8 @@ export interface RequestHost {
   readonly fence: ReadFence;
   readonly statusReplies: StatusReplies;
   readonly entryBytesMax: number;
+  /** Reply bytes that a client may leave untaken, as of now: fewer while the budget is tight. */
+  readonly outputBytesMax: number;
   /** Whether a write that came inline, or as an array, is forwarded to the leader. */
   forwards(inline: boolean): boolean;
 }
@@ -98,8 +100,8 @@ export class ClientRequests {
   }
 
   #read(plan: Plan): Outcome {
-    const { channel, terms, limits } = this.#host;
-    if (this.#replies.readBytesExpected > limits.outputBytesMax) return Outcome.mustWait;
+    const { channel, terms, outputBytesMax } = this.#host;
+    if (this.#replies.readBytesExpected > outputBytesMax) return Outcome.mustWait;
     const options = terms.read(this.#replies.hasWrites);
     const token = this.#replies.nextToken;
     const at = channel.claimRead(plan.payloadBytes, options, this.#replies, token);

@@ -7,16 +7,19 @@ import type { EngineOptions } from '../../engine/config.js';
 import type { OptionValues } from '../cli/command.js';
 import { CommandError, ExitCode } from '../cli/exit-codes.js';
 import { type Address, printAddress } from '../cli/value-rules.js';
-import type { ClientLimits } from './client-limits.js';
 import type { Member } from './cluster-list.js';
+import { serverLimits } from './limit-settings.js';
 import type { serverOptions } from './server-options.js';
 
 type CommandLine = OptionValues<typeof serverOptions>;
 
 export const GROUP_NAME = 'kv';
 
-/** A result travels in one ring record of at most 2 MiB, beside others of up to 256 KiB. */
-const RESULT_BYTES_MAX = 1536 * 1024;
+/**
+ * What a command replies travels in one ring record: of the smallest rings 2 MiB with their
+ * headers. It decides which commands are rejected, so it must be the same whenever a log is read.
+ */
+const VALUE_BYTES_MAX = 2 * 1024 * 1024 - 4096;
 
 const MACHINE = `kv-machine.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`;
 
@@ -55,14 +58,16 @@ export function engineOptions(options: CommandLine): EngineOptions {
     throw usage('--wal-dir needs --data: a node in memory has no log on disk');
   }
   const { heartbeat, 'election-min': electionMin, 'election-max': electionMax } = options;
-  const machineOptions = { valueBytesMax: RESULT_BYTES_MAX, answerBytesMax: RESULT_BYTES_MAX };
+  const { entryBytesMax, client } = serverLimits(options);
+  const { answerBytesMax } = client;
+  const machineOptions = { valueBytesMax: VALUE_BYTES_MAX, answerBytesMax };
   const machine = new URL(`../../engine/machines/kv/${MACHINE}`, import.meta.url);
   return {
     nodeId: options.node,
     clusterId: options['cluster-id'],
     listen: printAddress(options.listen),
     cluster: Object.fromEntries(members.map(({ id, address }) => [id, printAddress(address)])),
-    groups: [{ name: GROUP_NAME, machine, machineOptions }],
+    groups: [{ name: GROUP_NAME, machine, machineOptions, entryBytesMax }],
     syncMode: options.sync,
     batchSyncInterval: options['sync-interval'],
     timing: options.timing,
@@ -72,22 +77,6 @@ export function engineOptions(options: CommandLine): EngineOptions {
     ...(heartbeat === undefined ? {} : { heartbeatInterval: heartbeat }),
     ...(electionMin === undefined ? {} : { electionTimeoutMin: electionMin }),
     ...(electionMax === undefined ? {} : { electionTimeoutMax: electionMax }),
-  };
-}
-
-export function clientLimits(options: CommandLine): ClientLimits {
-  return {
-    connectionsMax: options['max-clients'],
-    inlineBytesMax: options['max-inline'],
-    argumentsMax: options['max-arguments'],
-    bulkBytesMax: options['max-bulk'],
-    requestBytesMax: options['max-request'],
-    backlogMax: options['max-pipeline'],
-    outputBytesMax: options['max-output'],
-    unreadMs: options['unread-timeout'],
-    idleMs: options['idle-timeout'],
-    partialMs: options['request-timeout'],
-    timeoutMs: options.timeout,
   };
 }
 
@@ -106,7 +95,7 @@ export function settings(options: CommandLine): ReadonlyMap<string, string> {
     ['dir', options.data ?? ''],
     ['maxclients', String(options['max-clients'])],
     ['timeout', String(Math.floor(options['idle-timeout'] / 1000))],
-    ['proto-max-bulk-len', String(options['max-bulk'])],
+    ['proto-max-bulk-len', String(serverLimits(options).client.bulkBytesMax)],
     ['cluster-id', String(options['cluster-id'])],
     ['node', String(options.node)],
     ['listen', printAddress(options.listen)],

@@ -53,6 +53,11 @@ export class OwedReplies implements CompletionSink {
     return this.#queue.length;
   }
 
+  /** Bytes of replies that are known and not sent. */
+  get heldBytes(): number {
+    return this.out.length + this.#queue.keptBytes;
+  }
+
   get hasWrites(): boolean {
     return this.#writes > 0;
   }

@@ -30,8 +30,19 @@ export function writeRefusal(code: ErrorNumber, leader: number, redirects: boole
 
 /** Error line for a read that was refused. */
 export function readRefusal(code: ErrorNumber): string {
-  if (code === ErrorNumber.tooLarge) return 'ERR the reply is too large to be sent: ask for less';
+  if (code === ErrorNumber.tooLarge || code === ErrorNumber.replyTooLarge) {
+    return 'ERR the reply is too large to be sent: ask for less';
+  }
   return `ERR ${TEXTS[code] ?? ERROR_KINDS[code].text}`;
+}
+
+/** A request was given up, half arrived, because all clients together hold too much. */
+export function overBudget(requestBytes: number, heldBytes: number, bytesMax: number): string {
+  return (
+    `ERR busy: clients hold ${heldBytes} bytes of unfinished requests and untaken replies, at ` +
+    `most ${bytesMax} are allowed (--max-buffers); the unfinished request of this connection, ` +
+    `${requestBytes} bytes so far, was the largest and was not executed. Send it again later`
+  );
 }
 
 export function tooLargeToSend(bytes: number, bytesMax: number): string {

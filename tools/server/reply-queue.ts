@@ -29,12 +29,18 @@ export class ReplyQueue {
   #flags = new Uint8Array(CAPACITY_MIN);
   #fences = new Int32Array(CAPACITY_MIN);
   #kept: (Buffer | null)[] = new Array<Buffer | null>(CAPACITY_MIN).fill(null);
+  #keptBytes = 0;
   #head = 0;
   #length = 0;
 
   /** Replies owed. */
   get length(): number {
     return this.#length;
+  }
+
+  /** Bytes of replies that wait for their turn. */
+  get keptBytes(): number {
+    return this.#keptBytes;
   }
 
   /** The token that the next `push` gives out. */
@@ -80,6 +86,7 @@ export class ReplyQueue {
     const slot = token & this.#mask;
     this.#flags[slot] = (this.#flags[slot] as number) | SlotFlag.ready;
     this.#kept[slot] = reply;
+    this.#keptBytes += reply.length;
   }
 
   /** The head's reply was written. */
@@ -95,6 +102,7 @@ export class ReplyQueue {
     const reply = this.#kept[slot] as Buffer | null;
     if (reply === null) return null;
     this.#kept[slot] = null;
+    this.#keptBytes -= reply.length;
     this.shift();
     return reply;
   }

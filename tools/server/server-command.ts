@@ -14,7 +14,8 @@ import { CommandError, ExitCode } from '../cli/exit-codes.js';
 import { printAddress } from '../cli/value-rules.js';
 import { version } from '../cli/version.js';
 import { ClientPort } from './client-port.js';
-import { clientLimits, engineOptions, GROUP_NAME, settings } from './engine-settings.js';
+import { engineOptions, GROUP_NAME, settings } from './engine-settings.js';
+import { serverLimits } from './limit-settings.js';
 import { LocalDialect } from './local-dialect.js';
 import { logEvents } from './node-events.js';
 import { NodeLog } from './node-log.js';
@@ -92,7 +93,7 @@ class Server {
     if (client !== undefined) {
       this.#port = await ClientPort.open(this.#engine, this.#group, view, {
         address: client,
-        limits: clientLimits(options),
+        limits: serverLimits(options).client,
         onFollower: options['on-follower'],
         reads: options.reads,
       }).catch((error: unknown) => {

@@ -5,6 +5,7 @@
  * The command table reads this to print a help page, so it must import no code of the server.
  */
 
+import { LIMITS as ENGINE_LIMITS } from '../../engine/limits.js';
 import { flag, optional, required, value } from '../cli/command.js';
 import { address, bytes, duration, integer, oneOf, text } from '../cli/value-rules.js';
 import { DEFAULT_CLIENT_LIMITS as LIMITS } from './client-limits.js';
@@ -89,11 +90,19 @@ export const serverOptions = {
     LIMITS.argumentsMax,
     'arguments of one client request',
   ),
-  'max-bulk': value(bytes(KIB, 64 * MIB, '2m'), LIMITS.bulkBytesMax, 'bytes of one argument'),
-  'max-request': value(
+  'max-entry': value(
+    bytes(ENGINE_LIMITS.entryBytesMaxDefault, ENGINE_LIMITS.entryBytesMaxMax, '2m'),
+    ENGINE_LIMITS.entryBytesMaxDefault,
+    'bytes of one command in the log; the same on every node, and only ever raised',
+  ),
+  'max-bulk': optional(
+    bytes(KIB, ENGINE_LIMITS.entryBytesMaxMax, '1m'),
+    'bytes of one argument; default twice --max-entry, so that what is a little too large for ' +
+      'the log gets an answer',
+  ),
+  'max-request': optional(
     bytes(KIB, 128 * MIB, '4m'),
-    LIMITS.requestBytesMax,
-    'bytes of one client request',
+    'bytes of one client request; default twice --max-bulk',
   ),
   'max-pipeline': value(
     integer(1, MIB, 1024),
@@ -104,6 +113,17 @@ export const serverOptions = {
     bytes(KIB, 1024 * MIB, '8m'),
     LIMITS.outputBytesMax,
     'reply bytes a client has not taken; beyond it its requests are not read',
+  ),
+  'max-answer': optional(
+    bytes(KIB, 64 * MIB, '32m'),
+    'bytes of one answer of KEYS, MGET and the like; default 32m, or what --max-output and ' +
+      '--max-buffers allow',
+  ),
+  'max-buffers': value(
+    bytes(MIB, 64 * KIB * MIB, '256m'),
+    LIMITS.budgetBytes,
+    'bytes that all clients together may hold of unfinished requests and untaken replies; ' +
+      'beyond it whoever holds most is ended',
   ),
   'unread-timeout': value(
     duration(100, DAY_MS, '60s'),
