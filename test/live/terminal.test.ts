@@ -9,7 +9,16 @@ import { once } from 'node:events';
 import test from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
-import { freePorts, type Owner, RINGRAFT, temporaryDirectory } from './processes.js';
+import {
+  freePorts,
+  leaderOf,
+  type Node,
+  type Owner,
+  RINGRAFT,
+  startCluster,
+  temporaryDirectory,
+} from './processes.js';
+import { bulk, exchange } from './raw-client.js';
 
 const missing =
   spawnSync('script', ['--version']).status === 0 ? false : 'script (util-linux) is not installed';
@@ -122,6 +131,51 @@ test('mistakes are told, HELP lists commands, Ctrl-D ends', { skip: missing }, a
   terminal.type('\u0004');
   await terminal.until(/Shutting down\.\.\.\n\[NODE\] Node stopped\n/);
   assert.equal((await terminal.exited)[0], 0);
+});
+
+/** A node that follows is started again at a terminal, while the leader leads on. */
+async function startFollower(
+  owner: Owner,
+  onFollower: string,
+): Promise<{ terminal: Terminal; leader: Node }> {
+  const nodes = await startCluster(owner, 3);
+  const leader = await leaderOf(nodes);
+  const follower = nodes.find((node) => node !== leader) as Node;
+  await follower.stop();
+  const list = nodes.map(({ peerPort }) => `127.0.0.1:${peerPort}`).join(',');
+  const terminal = new Terminal(owner, [
+    ...['--listen', `127.0.0.1:${follower.peerPort}`, '--node', String(follower.id)],
+    ...['--cluster', list, '--data', follower.dataDir as string],
+    ...['--timing', 'wide-area', '--on-follower', onFollower],
+  ]);
+  await terminal.until(new RegExp(`follows node ${leader.id} in term \\d+[\\s\\S]*> $`));
+  return { terminal, leader };
+}
+
+test('on a follower a write at the terminal is forwarded, a read is answered there', {
+  skip: missing,
+}, async (t) => {
+  const { terminal, leader } = await startFollower(t, 'auto');
+  assert.equal(await terminal.ask('SET typed here'), 'OK');
+  assert.equal(await terminal.ask('GET typed'), 'here');
+  assert.equal(
+    await terminal.ask('INCR typed'),
+    '(error) ERR value is not an integer or out of range',
+  );
+  assert.deepEqual(await exchange(leader.clientPort, 'GET typed\r\n', 1), [bulk('here')]);
+  assert.match(await terminal.ask('HELP'), /\nA write .* is forwarded to the leader; a read /);
+});
+
+test('under --on-follower redirect the terminal refuses as the client port does', {
+  skip: missing,
+}, async (t) => {
+  const { terminal, leader } = await startFollower(t, 'redirect');
+  assert.equal(await terminal.ask('SET typed here'), `(error) REDIRECT ${leader.id}`);
+  assert.equal(await terminal.ask('GET typed'), '(nil)');
+  assert.match(
+    await terminal.ask('HELP'),
+    /\nA write .* answers REDIRECT and the id of the leader/,
+  );
 });
 
 test('Ctrl-C ends the node gracefully', { skip: missing }, async (t) => {

@@ -6,7 +6,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { RequestParser } from '../../codec/resp/request-parser.js';
 import { resolveOptions } from '../../engine/config.js';
-import { ErrorNumber } from '../../engine/errors.js';
+import { ErrorNumber, RingraftError } from '../../engine/errors.js';
+import { nodeId } from '../../engine/raft/types.js';
 import { Consistency } from '../../engine/runtime/reads.js';
 import type { OptionValues } from '../../tools/cli/command.js';
 import { ROOT_COMMAND } from '../../tools/cli/commands.js';
@@ -21,7 +22,13 @@ import { serverLimits } from '../../tools/server/limit-settings.js';
 import { NodeLog } from '../../tools/server/node-log.js';
 import { parseFigures } from '../../tools/server/node-view.js';
 import { FENCE_WIDE, ReadFence } from '../../tools/server/read-fence.js';
-import { overBudget, readRefusal, writeRefusal } from '../../tools/server/refusals.js';
+import {
+  overBudget,
+  readRefusal,
+  readRefusalOf,
+  writeRefusal,
+  writeRefusalOf,
+} from '../../tools/server/refusals.js';
 import { ReplyQueue } from '../../tools/server/reply-queue.js';
 import type { serverOptions } from '../../tools/server/server-options.js';
 import { array } from '../live/raw-client.js';
@@ -260,4 +267,16 @@ test('figures are read out of STAT', () => {
   const text = 'kv_keys:12\nkv_memory:345\nkv_ops:6';
   assert.deepEqual(parseFigures(text), { keys: 12, memoryBytes: 345, operations: 6 });
   assert.deepEqual(parseFigures(''), { keys: 0, memoryBytes: 0, operations: 0 });
+});
+
+test('an error of a promise is worded as on the client port', () => {
+  const { notLeader, tooLarge, timeout, outcomeUnknown } = ErrorNumber;
+  const moved = new RingraftError(notLeader, { leader: nodeId(2) });
+  assert.equal(writeRefusalOf(moved, true, 10, 100), 'REDIRECT 2');
+  assert.equal(writeRefusalOf(moved, false, 10, 100), writeRefusal(notLeader, 2, false));
+  const large = new RingraftError(tooLarge);
+  assert.match(writeRefusalOf(large, true, 101, 100), /^ERR command of 101 bytes, at most 100 /);
+  const unknown = new RingraftError(outcomeUnknown);
+  assert.match(writeRefusalOf(unknown, true, 10, 100), /^ERR outcome unknown: /);
+  assert.match(readRefusalOf(new RingraftError(timeout)), /^ERR timeout: /);
 });

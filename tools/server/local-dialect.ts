@@ -3,7 +3,8 @@
  * for somebody at the terminal. Takes the same table, so that a command means the same in both
  * places.
  *
- * One line at a time, by promises: people type slowly. It must never end the process; QUIT is only
+ * On a node that does not lead a write is forwarded, as a RESP client's is, unless the server
+ * redirects; refusals are worded as on the client port. One line at a time, by promises: people type slowly. It must never end the process; QUIT is only
  * reported.
  */
 
@@ -21,6 +22,7 @@ import { renderRejection, renderResult } from './commands/render-result.js';
 import { openSession } from './commands/session.js';
 import { COMMANDS, planRequest } from './commands/table.js';
 import type { NodeView } from './node-view.js';
+import { readRefusalOf, writeRefusalOf } from './refusals.js';
 import { idleRequest } from './status-replies.js';
 import { statusSections } from './status-sections.js';
 
@@ -33,6 +35,7 @@ export interface DialectOptions {
   readonly forward: boolean;
   readonly reads: keyof typeof Consistency;
   readonly timeoutMs: number;
+  readonly entryBytesMax: number;
 }
 
 const STAT_QUERY = Buffer.alloc(QUERY_HEADER_BYTES, QueryType.stat);
@@ -60,7 +63,7 @@ export class LocalDialect {
     if (parsed === Parsed.needMore) return { text: '', quits: false };
     if (parsed === Parsed.error) return { text: `(error) ERR ${parser.error}`, quits: false };
     const name = parser.buffer.toString('latin1', parser.ranges[0], parser.ranges[1]).toUpperCase();
-    if (name === 'HELP') return { text: commandHelp(COMMANDS), quits: false };
+    if (name === 'HELP') return { text: this.#help(), quits: false };
     planRequest(this.#plan, parser, this.#session);
     if (this.#plan.action === Action.local && (name === 'STATUS' || name === 'INFO')) {
       await this.#askFigures();
@@ -75,6 +78,14 @@ export class LocalDialect {
     const reply = await this.#reply();
     const value = decodeReply(reply, 0, reply.length);
     return { text: closes ? '' : print(value, ''), quits: closes };
+  }
+
+  #help(): string {
+    const elsewhere = this.#options.forward
+      ? 'is forwarded to the leader'
+      : 'answers REDIRECT and the id of the leader, and is not executed (--on-follower redirect)';
+    const rule = `A write on a node that does not lead ${elsewhere}; a read is answered here.`;
+    return `${commandHelp(COMMANDS)}\n\n${rule}`;
   }
 
   /** The reply to the current plan, as the client port would send it. */
@@ -94,9 +105,15 @@ export class LocalDialect {
     } catch (error) {
       if (!(error instanceof RingraftError)) throw error;
       if (error.data !== null) renderRejection(writer, Buffer.from(error.data).toString());
-      else writer.error(error.message);
+      else writer.error(this.#refusal(action, error, payload.length));
     }
     return writer.take();
+  }
+
+  #refusal(action: Action, error: RingraftError, payloadBytes: number): string {
+    if (action !== Action.write) return readRefusalOf(error);
+    const { forward, entryBytesMax } = this.#options;
+    return writeRefusalOf(error, !forward, payloadBytes, entryBytesMax);
   }
 
   #ask(action: Action, payload: Buffer): Promise<Uint8Array> {

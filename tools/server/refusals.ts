@@ -6,7 +6,7 @@
  * claim more than its code does.
  */
 
-import { ERROR_KINDS, ErrorNumber } from '../../engine/errors.js';
+import { ERROR_KINDS, ErrorNumber, type RingraftError } from '../../engine/errors.js';
 
 const TEXTS: Partial<Record<ErrorNumber, string>> = {
   [ErrorNumber.notLeader]:
@@ -26,6 +26,31 @@ export function writeRefusal(code: ErrorNumber, leader: number, redirects: boole
   if (code === ErrorNumber.tooLarge)
     return 'ERR outcome unknown: its reply is too large to be sent';
   return `ERR ${TEXTS[code] ?? ERROR_KINDS[code].text}`;
+}
+
+/** The number behind an error that the engine threw. */
+function numberOf({ code }: RingraftError): ErrorNumber {
+  const numbers = Object.values(ErrorNumber);
+  const number = numbers.find((one) => ERROR_KINDS[one].code === code);
+  if (number === undefined) throw new Error(`assertion failed: no error has the code ${code}`);
+  return number;
+}
+
+/** The same lines for who asks by promise; `payloadBytes` is what was to be sent. */
+export function writeRefusalOf(
+  error: RingraftError,
+  redirects: boolean,
+  payloadBytes: number,
+  entryBytesMax: number,
+): string {
+  // A promise is refused by size before anything is sent, but for a reply that is too large.
+  const unsent = numberOf(error) === ErrorNumber.tooLarge && payloadBytes > entryBytesMax;
+  if (unsent) return tooLargeToSend(payloadBytes, entryBytesMax);
+  return writeRefusal(numberOf(error), error.leaderHint, redirects);
+}
+
+export function readRefusalOf(error: RingraftError): string {
+  return readRefusal(numberOf(error));
 }
 
 /** Error line for a read that was refused. */

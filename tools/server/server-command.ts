@@ -120,6 +120,7 @@ class Server {
       forward: options['on-follower'] !== 'redirect',
       reads: options.reads,
       timeoutMs: options.timeout,
+      entryBytesMax: options['max-entry'],
     });
     this.#repl = new Repl(dialect, terminal, () => this.#quit());
   }

@@ -58,7 +58,7 @@ export const serverOptions = {
     oneOf(['auto', 'redirect', 'forward']),
     'auto',
     'writes on a node that does not lead: answer REDIRECT, forward them, or by their framing ' +
-      '(inline redirected, arrays forwarded)',
+      '(inline redirected, arrays and commands at the terminal forwarded)',
   ),
   timing: value(
     oneOf(['low-latency', 'standard', 'wide-area']),
