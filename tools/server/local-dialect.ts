@@ -4,8 +4,8 @@
  * places.
  *
  * On a node that does not lead a write is forwarded, as a RESP client's is, unless the server
- * redirects; refusals are worded as on the client port. One line at a time, by promises: people type slowly. It must never end the process; QUIT is only
- * reported.
+ * redirects; refusals are worded as on the client port. One line at a time, by promises: people
+ * type slowly. It must never end the process; QUIT is only reported.
  */
 
 import { ReplyWriter } from '../../codec/resp/reply.js';
