@@ -1,10 +1,13 @@
 /**
- * What `bench cluster` says in the end, as text: the machine and its disk, a line for each row, and
- * what lies behind the rows under load.
+ * What `bench cluster` says in the end: as text the machine and its disk, a line for each row and
+ * what lies behind the rows under load; as JSON the same data, never rounded; and the exit code.
  *
- * The JSON file is the same data, never rounded.
+ * It must never measure: whatever was measured is in the report.
  */
 
+import { writeFileSync } from 'node:fs';
+import type { Output } from '../../tools/cli/command.js';
+import { ExitCode } from '../../tools/cli/exit-codes.js';
 import { type Column, figure, textTable } from '../text-table.js';
 import type { Context } from './context.js';
 import { ROWS, type RowResult, type SyncTimes } from './rows.js';
@@ -62,6 +65,7 @@ const DETAILS = [
   ['cpuUsPerWrite', 'CPU µs/write'],
   ['leaderCpuUsPerWrite', 'of it leader'],
   ['generatorCpuUsPerWrite', 'generator'],
+  ['generatorCores', 'its cores'],
   ['entriesPerBlock', 'entries/block'],
   ['logBytesPerWrite', 'log B/write'],
   ['syncsPerWrite', 'syncs/write'],
@@ -88,4 +92,23 @@ export function describeBench({ context, rows }: BenchReport): string {
     ...(problems.length === 0 ? [] : ['', ...problems]),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** Where a report goes: `json` is a file, `-` for the standard output, or undefined for nowhere. */
+export interface Delivery {
+  readonly options: { readonly json?: string | undefined };
+  readonly stdout: Output;
+  readonly stderr: Output;
+}
+
+/** Writes the report; failed when a row misses its floor. */
+export function deliverReport(
+  report: BenchReport,
+  { options, stdout, stderr }: Delivery,
+): ExitCode {
+  const json = `${JSON.stringify(report, null, 2)}\n`;
+  (options.json === '-' ? stderr : stdout).write(describeBench(report));
+  if (options.json === '-') stdout.write(json);
+  else if (options.json !== undefined) writeFileSync(options.json, json);
+  return report.rows.every(({ pass }) => pass) ? ExitCode.ok : ExitCode.failed;
 }

@@ -5,13 +5,13 @@
  * Progress goes to stderr, the result to stdout, so that a pipe gets the result only.
  */
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Invocation, Output } from '../../tools/cli/command.js';
-import { ExitCode } from '../../tools/cli/exit-codes.js';
+import type { ExitCode } from '../../tools/cli/exit-codes.js';
 import type { clusterBenchOptions } from '../commands.js';
 import { figure } from '../text-table.js';
-import { type BenchReport, describeBench } from './bench-report.js';
+import { type BenchReport, deliverReport } from './bench-report.js';
 import { type Context, describeMachine, loadAverage } from './context.js';
 import { requireDisk } from './disk-kind.js';
 import { measureFailover } from './failover-row.js';
@@ -25,18 +25,14 @@ import { SyncProbe } from './sync-probe.js';
 type BenchInvocation = Invocation<typeof clusterBenchOptions>;
 
 export async function run(invocation: BenchInvocation): Promise<ExitCode> {
-  const { options, stdout, stderr } = invocation;
+  const { options } = invocation;
   requireProc();
   const fileSystem = requireDisk(options.dir);
   const parent = resolve(options.dir);
   const directory = mkdtempSync(join(parent, 'run-'));
   try {
     const report = await new ClusterBench(invocation, directory).measure(parent, fileSystem);
-    const json = `${JSON.stringify(report, null, 2)}\n`;
-    (options.json === '-' ? stderr : stdout).write(describeBench(report));
-    if (options.json === '-') stdout.write(json);
-    else if (options.json !== undefined) writeFileSync(options.json, json);
-    return report.rows.every(({ pass }) => pass) ? ExitCode.ok : ExitCode.failed;
+    return deliverReport(report, invocation);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

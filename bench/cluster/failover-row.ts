@@ -1,7 +1,7 @@
 /**
  * Failover: the leader is killed with -9, and the time counts until one of the others has
  * acknowledged a write that was sent after the kill. The killed node is started again and catches
- * up before the next kill.
+ * up before the next kill; after the last one the three states must be equal.
  *
  * Probes go to both survivors every few milliseconds, each over a connection that owes nothing, so
  * that a write which waits never hides one that would have gone through.
@@ -13,6 +13,7 @@ import type { Address } from '../../tools/cli/value-rules.js';
 import { NodeClient } from './node-client.js';
 import type { Node, Nodes } from './nodes.js';
 import type { Measured } from './rows.js';
+import { digestProblems, stateDigests } from './state-digests.js';
 
 const KILLS = 10;
 const PROBE_MS = 5;
@@ -39,7 +40,12 @@ export async function measureFailover(
     await nodes.leader();
     await nodes.caughtUp();
   }
-  return { runs: times, problems: [], detail: { kills: KILLS, probeMs: PROBE_MS } };
+  const digests = await stateDigests(nodes);
+  return {
+    runs: times,
+    problems: digestProblems(digests),
+    detail: { kills: KILLS, probeMs: PROBE_MS, digest: digests[0] ?? null },
+  };
 }
 
 async function killAndProbe(

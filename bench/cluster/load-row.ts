@@ -9,19 +9,16 @@ import { totalErrors } from '../../tools/load/error-kinds.js';
 import type { LoadReport } from '../../tools/load/load-report.js';
 import { median } from '../statistics.js';
 import { Generator, KEYS } from './generator.js';
-import { askOnce } from './node-client.js';
 import type { Nodes } from './nodes.js';
 import type { LoadShape, Measured } from './rows.js';
 import { type Between, between, takeSample } from './samples.js';
+import { digestProblems, stateDigests } from './state-digests.js';
 
 /**
  * Before the first run, nodes that have just started get this: code that has run a few thousand
  * times only is not compiled yet, and one write in flight would take a minute to change that.
  */
 const BURST = { inFlight: 1024, connections: 4, seconds: 4 };
-
-/** Walking a state takes a while when it is large. */
-const DIGEST_MS_MAX = 30_000;
 
 export interface LoadRowPlan {
   readonly shape: LoadShape;
@@ -74,17 +71,8 @@ async function measureOnce(nodes: Nodes, plan: LoadRowPlan): Promise<Run> {
   return { report, between: between(first, second) };
 }
 
-/** Of every node, once each has applied everything. */
-async function stateDigests(nodes: Nodes): Promise<string[]> {
-  await nodes.caughtUp();
-  return Promise.all(
-    nodes.all.map(({ client }) => askOnce(client, DIGEST_MS_MAX, 'DEBUG', 'DIGEST')),
-  );
-}
-
 function problemsOf(runs: readonly Run[], digests: readonly string[]): string[] {
-  const problems: string[] = [];
-  if (new Set(digests).size !== 1) problems.push(`the states differ: ${digests.join(', ')}`);
+  const problems = digestProblems(digests);
   for (const [at, { report }] of runs.entries()) {
     const errors = totalErrors(report.errors);
     if (errors === 0) continue;
@@ -111,6 +99,7 @@ function detailOf(shape: LoadShape, runs: readonly Run[], digests: readonly stri
     maxMs: Math.max(...runs.map(({ report }) => report.latencyMs.writes?.max ?? 0)),
     cpuUsPerWrite: middle((one) => one.cpuUsPerWrite),
     generatorCpuUsPerWrite: middle((one) => one.generatorCpuUsPerWrite),
+    generatorCores: middle((one) => one.generatorCores),
     leaderCpuUsPerWrite: middle((one) => one.leaderCpuUsPerWrite),
     entriesPerBlock: middle((one) => one.entriesPerBlock),
     entriesPerRequest: middle((one) => one.entriesPerRequest),

@@ -32,6 +32,8 @@ export interface Between {
   readonly writesPerSecond: number;
   readonly cpuUsPerWrite: number;
   readonly generatorCpuUsPerWrite: number;
+  /** Of one core: near 1 the generator, not the nodes, may be what bounds the row. */
+  readonly generatorCores: number;
   readonly leaderCpuUsPerWrite: number;
   /** On the leader. */
   readonly entriesPerBlock: number;
@@ -85,6 +87,7 @@ export function between(first: Sample, second: Sample): Between | null {
     writesPerSecond: writes / seconds,
     cpuUsPerWrite: (second.cpuUs - first.cpuUs) / writes,
     generatorCpuUsPerWrite: (second.generatorCpuUs - first.generatorCpuUs) / writes,
+    generatorCores: (second.generatorCpuUs - first.generatorCpuUs) / (seconds * 1e6),
     leaderCpuUsPerWrite: (second.leaderCpuUs - first.leaderCpuUs) / writes,
     entriesPerBlock: writes / (later.blocks - leader.blocks),
     entriesPerRequest: writes / (later.requests - leader.requests),

@@ -4,7 +4,7 @@
  */
 
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -96,13 +96,16 @@ test('times of syncs are told by their quantiles', () => {
   assert.deepEqual(syncTimes(samples), { p50Us: 100, p99Us: 198 });
 });
 
-test('the small tasks run and leave nothing behind', async () => {
+const inMemory = diskKind(statfsSync(tmpdir()).type).inMemory
+  ? `${tmpdir()} is in memory, where nothing is measured`
+  : false;
+
+test('the small tasks run and leave nothing behind', { skip: inMemory }, async () => {
   const directory = mkdtempSync(join(tmpdir(), 'ringraft-bench-'));
   const file = join(directory, 'micro.json');
   try {
     const words = ['--milliseconds', '10', '--dir', directory, '--json', file];
     const { code, stdout, stderr } = await bench('micro', ...words);
-    if (/which is memory/.test(stderr)) return;
     assert.equal(code, ExitCode.ok, stderr);
     assert.match(stdout, /^WAL, 1 entry, file, synced/m);
     const { rows } = JSON.parse(readFileSync(file, 'utf8')) as { rows: { name: string }[] };

@@ -4,15 +4,25 @@
  */
 
 import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { type BenchReport, describeBench } from '../../bench/cluster/bench-report.js';
+import {
+  type BenchReport,
+  deliverReport,
+  describeBench,
+} from '../../bench/cluster/bench-report.js';
 import { parseInfo } from '../../bench/cluster/node-client.js';
+import type { Node } from '../../bench/cluster/nodes.js';
 import { parseCpuUs, parseRssBytes } from '../../bench/cluster/process-figures.js';
 import { judgeRow, type Measured, ROW_IDS, ROWS, type RowId } from '../../bench/cluster/rows.js';
 import { between, type NodeSample, type Sample } from '../../bench/cluster/samples.js';
+import { digestProblems, stateDigests } from '../../bench/cluster/state-digests.js';
 import { microTable } from '../../bench/micro/micro-report.js';
 import { median, quantile } from '../../bench/statistics.js';
 import { figure, textTable } from '../../bench/text-table.js';
+import { ExitCode } from '../../tools/cli/exit-codes.js';
 
 const DISK = { p50Us: 50, p99Us: 100 };
 
@@ -116,6 +126,7 @@ test('what lies between two samples is told per write', () => {
     writesPerSecond: 100_000,
     cpuUsPerWrite: 4,
     generatorCpuUsPerWrite: 1,
+    generatorCores: 0.1,
     leaderCpuUsPerWrite: 2,
     entriesPerBlock: 100,
     entriesPerRequest: 50,
@@ -171,7 +182,7 @@ const CONTEXT: BenchReport['context'] = {
 };
 
 test('the report names machine, disk and every row, and says why a row fails', () => {
-  const detail = { inFlight: 64, p50Ms: 0.5, cpuUsPerWrite: 12.34, entriesPerBlock: null };
+  const detail = { inFlight: 64, p50Ms: 0.5, cpuUsPerWrite: 12.34, generatorCores: 0.5 };
   const rows = [
     { ...judge('w16-64', [31_000, 32_000, 33_000], ['the states differ: a, b']), detail },
     judge('rss', [100]),
@@ -183,7 +194,65 @@ test('the report names machine, disk and every row, and says why a row fails', (
   assert.match(row ?? '', /32,000 +writes\/s +≥ 30,000 +NO +31,000 32,000 33,000$/);
   assert.match(lines.find((line) => line.startsWith('rss')) ?? '', /100 +MiB +≤ 150 +yes +100$/);
   const behind = lines.filter((line) => line.startsWith('w16-64')).at(1);
-  assert.match(behind ?? '', /^w16-64 +0\.500 +– +12\.3 +– +– +–/);
+  assert.match(behind ?? '', /^w16-64 +0\.500 +– +12\.3 +– +– +0\.500 +– /);
+  assert.ok(lines.some((line) => /generator +its cores +entries\/block/.test(line)));
+});
+
+test('a row that misses ends the bench with 1, and the file has all of it', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'ringraft-bench-'));
+  const text = { stdout: '', stderr: '' };
+  const to = (name: keyof typeof text) => ({
+    write: (more: string) => {
+      text[name] += more;
+    },
+  });
+  const deliver = (rows: BenchReport['rows'], json?: string) =>
+    deliverReport(
+      { context: CONTEXT, rows },
+      {
+        options: { json },
+        stdout: to('stdout'),
+        stderr: to('stderr'),
+      },
+    );
+  try {
+    const met = judge('rss', [100]);
+    const missed = judge('w16-64', [10_000, 20_000, 29_000]);
+    const file = join(directory, 'bench.json');
+    assert.equal(deliver([met, missed], file), ExitCode.failed);
+    assert.match(text.stdout, /20,000 +writes\/s +≥ 30,000 +NO/);
+    const written = JSON.parse(readFileSync(file, 'utf8')) as BenchReport;
+    assert.deepEqual(Object.keys(written), ['context', 'rows']);
+    assert.deepEqual(written, { context: CONTEXT, rows: [met, missed] });
+    for (const name of ['id', 'value', 'unit', 'floor', 'pass', 'runs']) {
+      assert.ok(Object.hasOwn(written.rows[1] as object, name), name);
+    }
+    assert.equal(deliver([met]), ExitCode.ok);
+    text.stdout = '';
+    assert.equal(deliver([met, judge('rss', [10], ['the states differ: a, b'])], '-'), 1);
+    assert.equal((JSON.parse(text.stdout) as BenchReport).rows.length, 2, 'nothing but JSON');
+    assert.match(text.stderr, /rss: the states differ: a, b/);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test('states are asked once all is applied, and differing ones are a problem', async () => {
+  const asked: string[] = [];
+  const nodes = {
+    all: [1, 2, 3].map((id) => ({ id }) as Node),
+    caughtUp: async () => {
+      asked.push('caught up');
+    },
+  };
+  const ask = async ({ id }: Node) => {
+    asked.push(`digest ${id}`);
+    return id === 2 ? 'b' : 'a';
+  };
+  const digests = await stateDigests(nodes, ask);
+  assert.deepEqual(asked, ['caught up', 'digest 1', 'digest 2', 'digest 3']);
+  assert.deepEqual(digestProblems(digests), ['the states differ: a, b, a']);
+  assert.deepEqual(digestProblems(['a', 'a', 'a']), []);
 });
 
 test('the table of small tasks shows times in the unit that fits', () => {
