@@ -163,7 +163,7 @@ test('a required feature that one side does not know is refused by name', () => 
   const demanding = { ...local, required: (1 << 31) >>> 0 };
   const missing = checkHello(demanding, ours, good, NOBODY);
   assert.match(missing?.text ?? '', /node 1 requires bit 31, unknown there/);
-  assert.equal(featureNames(Feature.forwarding | 4), 'forwarding, bit 2');
+  assert.equal(featureNames(Feature.forwarding | 8), 'forwarding, bit 3');
 });
 
 test('a group that is configured differently is refused by field with both values', () => {

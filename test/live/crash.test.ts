@@ -33,7 +33,7 @@ async function crash(
   // A calm election: the neighbours of a test must not decide whether it passes.
   const calm = ['--timing', 'wide-area', '--in-flight', '48'];
   const args = ['crash', ...words.split(' '), '--data', data, '--json', json, ...calm];
-  const run = new Run(args, environment);
+  const run = new Run(args, { env: { ...process.env, ...environment } });
   t.after(async () => void (await run.stop('SIGKILL')));
   const ended = await run.ended;
   const { output } = run;

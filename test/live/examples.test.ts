@@ -51,7 +51,7 @@ async function production(t: TestContext): Promise<() => Promise<Run[]>> {
   return async () => {
     const runs = ports.map((port, at) => {
       const args = [String(at + 1), String(port), join(directory, String(at + 1))];
-      return new Run(args, { CLUSTER }, PRODUCTION);
+      return new Run(args, { env: { ...process.env, CLUSTER } }, PRODUCTION);
     });
     all.push(...runs);
     await Promise.all(

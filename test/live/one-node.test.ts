@@ -224,6 +224,30 @@ test('kill -9 loses nothing that was acknowledged', async () => {
   for (const [i, reply] of found.entries()) assert.equal(reply, bulk(`v${i}`));
 });
 
+/** From the port's first answer on, whatever it takes until somebody listens. */
+async function untilAcknowledged(clientPort: number): Promise<void> {
+  for (;;) {
+    const replies = await exchange(clientPort, array('SET', 'first', 'write'), 1);
+    if (replies[0] === '+OK\r\n') return;
+    await sleep(10);
+  }
+}
+
+test('a node serves within 5 s of its start, and of its restart', async (t) => {
+  const [peerPort, clientPort] = (await freePorts(2)) as [number, number];
+  const data = temporaryDirectory(t);
+  const listen = ['--listen', `127.0.0.1:${peerPort}`, '--client', String(clientPort)];
+  for (const start of ['first', 'second']) {
+    const spawned = performance.now();
+    const run = new Run(['server', ...listen, '--node', '1', '--data', data]);
+    t.after(async () => void (await run.stop('SIGKILL')));
+    await untilAcknowledged(clientPort);
+    const ms = performance.now() - spawned;
+    assert.ok(ms < 5000, `the ${start} start took ${ms} ms to the first acknowledged write`);
+    assert.deepEqual(await run.stop(), { code: 0, signal: null });
+  }
+});
+
 test('without --data a node says that it forgets; without --client it has no port', async (t) => {
   const [peerPort] = (await freePorts(1)) as [number];
   const run = new Run(['server', '--listen', `127.0.0.1:${peerPort}`, '--node', '1']);

@@ -7,7 +7,7 @@
  */
 
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -69,15 +69,11 @@ export class Run {
   /** Everything it printed, both streams together. */
   output = '';
 
-  constructor(
-    args: readonly string[],
-    environment: NodeJS.ProcessEnv = {},
-    script: string = RINGRAFT,
-  ) {
+  constructor(args: readonly string[], options: SpawnOptions = {}, script: string = RINGRAFT) {
     assert(existsSync(RINGRAFT), 'build first: npm run build');
     this.child = spawn(process.execPath, [script, ...args], {
+      ...options,
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, ...environment },
     });
     const collect = (chunk: Buffer): void => {
       this.output += chunk.toString();

@@ -4,15 +4,27 @@
  */
 
 import assert from 'node:assert/strict';
+import { type SpawnOptions, spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import test from 'node:test';
-import { freePorts, type Node, Run, startCluster, temporaryDirectory } from './processes.js';
+import {
+  freePorts,
+  type Node,
+  RINGRAFT,
+  Run,
+  startCluster,
+  temporaryDirectory,
+} from './processes.js';
 import { array, exchange } from './raw-client.js';
 
-async function refused(args: readonly string[], code: number): Promise<string> {
-  const run = new Run(['server', ...args]);
+async function refused(
+  args: readonly string[],
+  code: number,
+  options: SpawnOptions = {},
+): Promise<string> {
+  const run = new Run(['server', ...args], options);
   const ended = await run.ended;
   assert.equal(ended.code, code, run.output);
   assert.doesNotMatch(run.output, /\n\s+at .*\.js:\d+/, 'no stack trace');
@@ -83,15 +95,25 @@ test('a data directory of another node or cluster, or one that is none, is refus
   assert.ok((await refused([...listen, '--node', '1', '--data', file], 1)).includes(file));
 });
 
-const isRoot = process.getuid?.() === 0 ? 'root may read everything' : false;
+/** Root may read everything: then the node runs as nobody. */
+const NOBODY = 65_534;
+const asUser = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
+const cannotRun =
+  spawnSync(process.execPath, [RINGRAFT, '--version'], asUser).status === 0
+    ? false
+    : 'an unprivileged user cannot run the build from where it lies';
 
-test('an unreadable data directory is named', { skip: isRoot }, async (t) => {
-  const path = join(temporaryDirectory(t), 'closed');
+test('an unreadable data directory is named', { skip: cannotRun }, async (t) => {
+  const directory = temporaryDirectory(t);
+  chmodSync(directory, 0o755);
+  const path = join(directory, 'closed');
   mkdirSync(path);
   chmodSync(path, 0o000);
   const [port] = (await freePorts(1)) as [number];
   const args = ['--listen', `127.0.0.1:${port}`, '--node', '1', '--data', path];
-  assert.match(await refused(args, 1), /permission/);
+  const text = await refused(args, 1, asUser);
+  assert.match(text, /permission/);
+  assert.ok(text.includes(path), text);
 });
 
 test('a node of another cluster is kept out, is told why, and disturbs nobody', async (t) => {
