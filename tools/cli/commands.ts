@@ -21,8 +21,8 @@ const COMMANDS: readonly Command[] = [
     details: [
       'Without --cluster the node is a cluster of its own. Clients speak RESP (redis-cli and ' +
         'every Redis library) or plain lines (netcat) to the port of --client. At a terminal it ' +
-        'also reads commands: HELP lists them, QUIT ends the node. On a node that does not lead it ' +
-        'forwards writes, unless --on-follower is redirect.',
+        'also reads commands: HELP lists them, QUIT ends the node. On a node that does not lead ' +
+        'it forwards writes, unless --on-follower is redirect.',
     ],
     options: serverOptions,
     examples: [
