@@ -230,6 +230,7 @@ export class ClientConnection {
     this.#held = false;
     this.#stalled = false;
     this.#parser.discard();
+    this.#replies.close();
     this.#book();
   }
 

@@ -15,10 +15,13 @@ import type { ClientLimits } from './client-limits.js';
 import { Action, type Plan } from './commands/plan.js';
 import type { Session } from './commands/session.js';
 import { findCommand, planRequest } from './commands/table.js';
+import { KeyWalk } from './key-walk.js';
 import type { OwedReplies } from './owed-replies.js';
-import { FENCE_NONE, type ReadFence } from './read-fence.js';
+import { FENCE_NONE, FENCE_WIDE, type ReadFence } from './read-fence.js';
 import { tooLargeToSend, writeRefusal } from './refusals.js';
 import type { StatusReplies } from './status-replies.js';
+
+const MATCH_ALL = Buffer.from('*');
 
 /** What of a group's channel is needed here. */
 export type OperationChannel = Pick<
@@ -102,12 +105,27 @@ export class ClientRequests {
   #read(plan: Plan): Outcome {
     const { channel, terms, outputBytesMax } = this.#host;
     if (this.#replies.readBytesExpected > outputBytesMax) return Outcome.mustWait;
+    if (this.#session.lastCommand === 'KEYS') return this.#walkKeys(plan);
     const options = terms.read(this.#replies.hasWrites);
     const token = this.#replies.nextToken;
     const at = channel.claimRead(plan.payloadBytes, options, this.#replies, token);
     if (at < 0) return this.#notClaimed(at, plan);
     plan.encode(channel.readBuffer, at);
     this.#replies.bookRead(plan.shape, this.#place());
+    return Outcome.done;
+  }
+
+  /** One at a time: the answers of a pipeline of them would be held together. */
+  #walkKeys(plan: Plan): Outcome {
+    if (this.#replies.hasReads) return Outcome.mustWait;
+    const { channel, terms, limits } = this.#host;
+    const { buffer, ranges, count } = this.#parser;
+    const pattern = count === 1 ? MATCH_ALL : buffer.subarray(ranges[2], ranges[3]);
+    const { answerBytesMax } = limits;
+    const parts = { channel, terms, replies: this.#replies, pattern, answerBytesMax };
+    const at = new KeyWalk(parts).begin();
+    if (at < 0) return this.#notClaimed(at, plan);
+    this.#replies.bookRead(plan.shape, FENCE_WIDE);
     return Outcome.done;
   }
 

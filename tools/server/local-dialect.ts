@@ -21,6 +21,7 @@ import { Action, Plan } from './commands/plan.js';
 import { renderRejection, renderResult } from './commands/render-result.js';
 import { openSession } from './commands/session.js';
 import { COMMANDS, planRequest } from './commands/table.js';
+import { KeyPages, PageOutcome } from './key-pages.js';
 import type { NodeView } from './node-view.js';
 import { readRefusalOf, writeRefusalOf } from './refusals.js';
 import { idleRequest } from './status-replies.js';
@@ -36,6 +37,7 @@ export interface DialectOptions {
   readonly reads: keyof typeof Consistency;
   readonly timeoutMs: number;
   readonly entryBytesMax: number;
+  readonly answerBytesMax: number;
 }
 
 const STAT_QUERY = Buffer.alloc(QUERY_HEADER_BYTES, QueryType.stat);
@@ -100,7 +102,10 @@ export class LocalDialect {
     const payload = Buffer.alloc(plan.payloadBytes);
     plan.encode(payload, 0);
     try {
-      const result = Buffer.from(await this.#ask(action, payload));
+      const isWalk = this.#session.lastCommand === 'KEYS';
+      const result = isWalk
+        ? await this.#walkKeys(payload.subarray(QUERY_HEADER_BYTES))
+        : Buffer.from(await this.#ask(action, payload));
       renderResult(writer, shape, result, 0, result.length);
     } catch (error) {
       if (!(error instanceof RingraftError)) throw error;
@@ -108,6 +113,16 @@ export class LocalDialect {
       else writer.error(this.#refusal(action, error, payload.length));
     }
     return writer.take();
+  }
+
+  async #walkKeys(pattern: Buffer): Promise<Buffer> {
+    const pages = new KeyPages(pattern, this.#options.answerBytesMax);
+    for (;;) {
+      const answer = Buffer.from(await this.#ask(Action.read, pages.query));
+      const outcome = pages.take(answer, 0, answer.length);
+      if (outcome === PageOutcome.whole) return pages.result();
+      if (outcome === PageOutcome.tooLarge) return pages.refusal();
+    }
   }
 
   #refusal(action: Action, error: RingraftError, payloadBytes: number): string {

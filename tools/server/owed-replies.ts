@@ -34,6 +34,8 @@ export class OwedReplies implements CompletionSink {
   #writes = 0;
   #reads = 0;
   #wideReads = 0;
+  #gatheredBytes = 0;
+  #closed = false;
   #replyBytes = READ_REPLY_BYTES_EXPECTED;
 
   constructor(
@@ -55,7 +57,22 @@ export class OwedReplies implements CompletionSink {
 
   /** Bytes of replies that are known and not sent. */
   get heldBytes(): number {
-    return this.out.length + this.#queue.keptBytes;
+    return this.out.length + this.#queue.keptBytes + this.#gatheredBytes;
+  }
+
+  /** Bytes more, or fewer, of an answer that is being gathered for a reply owed here. */
+  hold(bytes: number): void {
+    this.#gatheredBytes += bytes;
+    this.#onProgress();
+  }
+
+  /** Nobody waits for replies any more. */
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  close(): void {
+    this.#closed = true;
   }
 
   get hasWrites(): boolean {

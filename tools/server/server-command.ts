@@ -121,6 +121,7 @@ class Server {
       reads: options.reads,
       timeoutMs: options.timeout,
       entryBytesMax: options['max-entry'],
+      answerBytesMax: serverLimits(options).client.answerBytesMax,
     });
     this.#repl = new Repl(dialect, terminal, () => this.#quit());
   }

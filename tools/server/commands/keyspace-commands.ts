@@ -1,7 +1,8 @@
 /**
  * Commands on the key space as a whole: KEYS, SCAN, DBSIZE, EXISTS, TYPE, FLUSHALL, STAT, DEBUG.
  *
- * KEYS and SCAN answer what the state machine bounds; nothing here holds more than one request.
+ * SCAN answers what the state machine bounds; KEYS is planned here and asked in pages by whoever
+ * carries it out. Nothing here holds more than one request.
  */
 
 import { CommandType, commandBytes, encodeHead } from '../../../engine/machines/kv/commands.js';
@@ -227,7 +228,9 @@ export const KEYSPACE_COMMANDS: readonly CommandSpec[] = [
     inlineCounts: [1, 2],
     kind: 'read',
     group: 'generic',
-    summary: 'Lists the keys that match a glob pattern; inline, all keys without one',
+    summary:
+      'Lists the keys that match a glob pattern, inline all keys without one; keys that come or ' +
+      'go meanwhile may be in it or not',
     arguments: [{ name: 'pattern', type: 'pattern' }],
     keys: NO_KEYS,
     handler: planKeys,
