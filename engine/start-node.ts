@@ -317,6 +317,7 @@ async function startThreads(
       thread,
       nodeId: self,
       memoryMode: directory === null,
+      spares,
       groups: threadData.filter(({ group }) => threadOfGroup[group] === thread),
     });
   }

@@ -6,59 +6,17 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { monotonicMs } from '../io/clock.js';
 import { NodeDisk } from '../io/disk/node-disk.js';
-import { isNoSpace, preparing } from '../io/wal/segment-supply.js';
 import { LoadServer } from './load-server.js';
 import { runParked } from './park-loop.js';
 import { Doorbell } from './ring/doorbell.js';
+import { SparePreparer } from './spare-preparer.js';
 import { SpareOrders } from './spare-words.js';
 import type { BulkThreadData, ThreadReady } from './thread-data.js';
 import { Death, die } from './thread-death.js';
 import { Bell, StopStage } from './topology.js';
 
-/** How soon a full disk is tried again. */
-const FULL_RETRY_MS = 200;
-const NEVER = Number.POSITIVE_INFINITY;
-
 const data = workerData as BulkThreadData;
 const { memory, threadOfGroup } = data;
-
-class SparePreparer {
-  readonly #disk: NodeDisk;
-  readonly #orders: SpareOrders;
-  readonly #io = new Doorbell(memory.doorbells, Bell.io);
-  #job: Generator<number, string> | null = null;
-  #retryAt = 0;
-
-  constructor(disk: NodeDisk, orders: SpareOrders) {
-    this.#disk = disk;
-    this.#orders = orders;
-  }
-
-  get isDue(): boolean {
-    return this.#orders.isWanted && monotonicMs() >= this.#retryAt;
-  }
-
-  get deadline(): number {
-    return this.#orders.isWanted ? this.#retryAt : NEVER;
-  }
-
-  /** One slice of the spare that is wanted. */
-  step(): void {
-    if (!this.isDue) return;
-    const { walDirectory, segmentBytes } = data;
-    this.#job ??= preparing(this.#disk, walDirectory, this.#orders.nextName, segmentBytes);
-    try {
-      if (this.#job.next().done !== true) return;
-      this.#orders.prepared();
-    } catch (cause) {
-      if (!isNoSpace(cause)) throw cause;
-      this.#orders.failed();
-      this.#retryAt = monotonicMs() + FULL_RETRY_MS;
-    }
-    this.#job = null;
-    this.#io.ring();
-  }
-}
 
 function run(): void {
   const disk = new NodeDisk();
@@ -68,7 +26,12 @@ function run(): void {
     bell: new Doorbell(memory.doorbells, Bell.consensus + (threadOfGroup[group] as number)),
   }));
   const loads = new LoadServer(disk, data.walDirectory, groups);
-  const spares = new SparePreparer(disk, new SpareOrders(data.spares, data.firstSpareNumber));
+  const { walDirectory, segmentBytes } = data;
+  const spares = new SparePreparer(
+    { disk, walDirectory, segmentBytes },
+    new SpareOrders(data.spares, data.firstSpareNumber),
+    new Doorbell(memory.doorbells, Bell.io),
+  );
   const ready: ThreadReady = { kind: 'ready' };
   parentPort?.postMessage(ready);
   runParked(memory, Bell.bulk, StopStage.disk, {

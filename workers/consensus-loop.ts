@@ -36,6 +36,7 @@ import { FRAME_RECORD_BYTES, PeerRecordKind, readPeerHeader } from './records/pe
 import { readStored, StorageKind } from './records/storage.js';
 import type { Doorbell } from './ring/doorbell.js';
 import { RECORD_LEFT, RECORD_TAKEN, RingConsumer, RingProducer } from './ring/spsc-ring.js';
+import type { RoomWords } from './spare-words.js';
 import type { StatusPage } from './status-page.js';
 import type { GroupMemory } from './topology.js';
 
@@ -87,6 +88,7 @@ export class GroupAgent {
     made: { readonly machine: StateMachine; readonly context: MachineContext } | null,
     bells: GroupBells,
     status: StatusPage,
+    room: RoomWords,
   ) {
     this.#bells = bells;
     this.#status = status;
@@ -94,7 +96,7 @@ export class GroupAgent {
     this.#fromPeers = new RingConsumer(memory.fromPeers);
     this.#stored = new RingConsumer(memory.stored);
     this.#loaded = new RingConsumer(memory.loaded);
-    this.#storage = new RingStoragePort(new RingProducer(memory.persist));
+    this.#storage = new RingStoragePort(new RingProducer(memory.persist), room);
     this.#oldLog = new RingLogReaderPort(new RingProducer(memory.loads));
     this.#completions = new RingCompletionPort(new RingProducer(memory.completions));
     this.#network = new RingNetworkPort(group, new RingProducer(memory.toPeers));
@@ -194,6 +196,8 @@ export class GroupAgent {
   readonly #onStored = (kind: number, at: number): boolean => {
     if (kind === StorageKind.stored) {
       this.runtime.onStored(readStored(this.#stored.view, at), this.#now);
+    } else if (kind === StorageKind.promised) {
+      this.runtime.onPromised(readStored(this.#stored.view, at).seq, this.#now);
     }
     return RECORD_TAKEN;
   };

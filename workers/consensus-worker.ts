@@ -9,6 +9,7 @@ import type { MachineContext, StateMachine, StateMachineFactory } from '../engin
 import { GroupAgent } from './consensus-loop.js';
 import { runParked } from './park-loop.js';
 import { Doorbell } from './ring/doorbell.js';
+import { RoomWords } from './spare-words.js';
 import { StatusPage } from './status-page.js';
 import type { ConsensusThreadData, GroupThreadData, ThreadReady } from './thread-data.js';
 import { Death, deathText, die } from './thread-death.js';
@@ -69,7 +70,8 @@ async function makeAgent(group: GroupThreadData): Promise<GroupAgent> {
   const arenaMemory = groupMemory.arena;
   const options = { raft, recovered, locations, arenaMemory, entryBytesMax };
   const page = new StatusPage(group.status);
-  return new GroupAgent(group.group, groupMemory, options, machine, bells, page);
+  const room = new RoomWords(data.spares);
+  return new GroupAgent(group.group, groupMemory, options, machine, bells, page, room);
 }
 
 function say(message: ThreadReady): void {

@@ -8,12 +8,14 @@
 
 import { ArenaView } from '../engine/runtime/arena.js';
 import { monotonicMs } from '../io/clock.js';
+import { RequestLane } from '../io/wal/request-lane.js';
 import type { Wal } from '../io/wal/wal.js';
 import type { IoFigures } from './io-figures.js';
 import { OverflowProducer } from './ports/overflow.js';
 import { readPersist, STORED_BYTES, StorageKind, writeStored } from './records/storage.js';
 import type { Doorbell } from './ring/doorbell.js';
 import { RECORD_LEFT, RECORD_TAKEN, RingConsumer, RingProducer } from './ring/spsc-ring.js';
+import type { RoomWords } from './spare-words.js';
 import type { GroupMemory } from './topology.js';
 
 /**
@@ -28,6 +30,7 @@ interface IoGroup {
   readonly group: number;
   readonly arena: ArenaView;
   readonly requests: RingConsumer;
+  readonly lane: RequestLane;
   readonly acks: OverflowProducer;
   readonly bell: Doorbell;
 }
@@ -35,26 +38,29 @@ interface IoGroup {
 export class IoLoop {
   readonly #wal: Wal;
   readonly #figures: IoFigures;
+  readonly #room: RoomWords;
   readonly #groups = new Map<number, IoGroup>();
   readonly #inTurn: IoGroup[] = [];
   /** Whose submissions open the next block. */
   #turn = 0;
   #sealAt = NEVER;
-  #busy = false;
 
   constructor(
     wal: Wal,
     figures: IoFigures,
+    room: RoomWords,
     groups: readonly { group: number; memory: GroupMemory; bell: Doorbell }[],
   ) {
     this.#wal = wal;
     this.#figures = figures;
+    this.#room = room;
     for (const { group, memory, bell } of groups) {
       const one = {
         group,
         bell,
         arena: new ArenaView(memory.arena),
         requests: new RingConsumer(memory.persist),
+        lane: new RequestLane(wal),
         acks: new OverflowProducer(new RingProducer(memory.stored)),
       };
       this.#groups.set(group, one);
@@ -63,13 +69,20 @@ export class IoLoop {
   }
 
   hasWork(): boolean {
-    if (this.#busy) return false;
-    for (const { requests } of this.#groups.values()) if (requests.hasRecords()) return true;
+    for (const { requests, lane } of this.#groups.values()) {
+      if (requests.hasRecords() || (lane.isWaiting && !lane.hasNoRoom)) return true;
+    }
+    return false;
+  }
+
+  /** Submissions wait for space on the disk. */
+  get #hasNoRoom(): boolean {
+    for (const { lane } of this.#groups.values()) if (lane.hasNoRoom) return true;
     return false;
   }
 
   get deadline(): number {
-    const soon = this.#busy || this.#acksWait ? monotonicMs() + BUSY_RETRY_MS : NEVER;
+    const soon = this.#hasNoRoom || this.#acksWait ? monotonicMs() + BUSY_RETRY_MS : NEVER;
     return Math.min(this.#sealAt, this.#wal.nextSyncAt, soon);
   }
 
@@ -80,11 +93,12 @@ export class IoLoop {
 
   /** Returns how many submissions were made durable. */
   doWork(now: number): number {
-    this.#busy = false;
     this.#gather();
     const staged = this.#wal.stagedRequests;
     if (staged > 0) this.#commit(now);
     else this.#idle(now);
+    if (this.#hasNoRoom) this.#room.waited();
+    this.#room.say(this.#wal.isShort);
     this.#acknowledge();
     return staged;
   }
@@ -106,25 +120,27 @@ export class IoLoop {
 
   /** True when submissions of the group are left. */
   #stage(group: IoGroup): boolean {
-    const { requests, arena } = group;
+    const { requests, arena, lane } = group;
     let isLeft = false;
+    lane.resume();
     const region = (position: number, length: number): Uint8Array => arena.region(position, length);
     requests.drain((kind, at) => {
       if (kind !== StorageKind.persist) return RECORD_TAKEN;
       const request = readPersist(group.group, requests.bytes, requests.view, at, region);
-      if (this.#wal.stage(request)) return RECORD_TAKEN;
-      this.#busy ||= this.#wal.busy;
+      if (lane.offer(request)) return RECORD_TAKEN;
       isLeft = true;
       return RECORD_LEFT;
     }, NEVER);
-    return isLeft;
+    lane.promise();
+    return isLeft || lane.isWaiting;
   }
 
   #commit(now: number): void {
     const begun = monotonicMs();
     for (const ack of this.#wal.commit(now)) {
       const fill = (_: Buffer, view: DataView, at: number): void => writeStored(view, at, ack);
-      this.#groups.get(ack.group)?.acks.put(StorageKind.stored, STORED_BYTES, fill, () => fill);
+      const kind = ack.promiseOnly === true ? StorageKind.promised : StorageKind.stored;
+      this.#groups.get(ack.group)?.acks.put(kind, STORED_BYTES, fill, () => fill);
     }
     const ended = monotonicMs();
     this.#sealAt = ended + SEAL_AFTER_MS;

@@ -14,7 +14,7 @@ import { IoLoop } from './io-loop.js';
 import { LoadServer } from './load-server.js';
 import { runParked } from './park-loop.js';
 import { Doorbell } from './ring/doorbell.js';
-import { SharedSegmentSupply } from './spare-words.js';
+import { RoomWords, SharedSegmentSupply } from './spare-words.js';
 import type { IoThreadData, ThreadReady } from './thread-data.js';
 import { Death, die } from './thread-death.js';
 import { Bell, StopStage } from './topology.js';
@@ -64,7 +64,8 @@ function run(): void {
     memory: groupMemory,
     bell: new Doorbell(memory.doorbells, Bell.consensus + (threadOfGroup[group] as number)),
   }));
-  const loop = new IoLoop(wal, new IoFigures(data.figures), groups);
+  const room = new RoomWords(data.spares);
+  const loop = new IoLoop(wal, new IoFigures(data.figures), room, groups);
   const loads = inMemory ? new LoadServer(disk, directory, groups) : null;
   loop.start();
   const inDoubt = groups.map(({ group }) => group).filter((group) => isInDoubt(opened, group));

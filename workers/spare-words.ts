@@ -1,10 +1,12 @@
 /**
- * How the io thread gets spare segments that the bulk thread prepares: three shared words.
+ * How the io thread gets spare segments that the bulk thread prepares, and how the consensus
+ * workers hear that there is none: five shared words.
  *
- *   Int32: wanted (by io) │ prepared (by bulk) │ problem (1: the last attempt found no space)
+ *   Int32: wanted (by io) │ prepared (by bulk) │ problem (by bulk, 1: the last attempt found no
+ *          space) │ full (by io, 1: no more entries) │ waits (by io, counts looks without room)
  *
- * Both count from the start; spare number n is `firstNumber + n`. A commit never waits for a spare:
- * without one the log reports busy.
+ * The first two count from the start; spare number n is `firstNumber + n`. A commit never waits for
+ * a spare: without one the log reports busy.
  */
 
 import type { SegmentSupply } from '../io/wal/segment-supply.js';
@@ -13,7 +15,9 @@ import { spareName } from '../io/wal/segment-supply.js';
 const WORD_WANTED = 0;
 const WORD_PREPARED = 1;
 const WORD_PROBLEM = 2;
-const WORDS = 3;
+const WORD_FULL = 3;
+const WORD_WAITS = 4;
+const WORDS = 5;
 
 export function createSpareWords(): SharedArrayBuffer {
   return new SharedArrayBuffer(WORDS * Int32Array.BYTES_PER_ELEMENT);
@@ -49,6 +53,10 @@ export class SharedSegmentSupply implements SegmentSupply {
 
   get ready(): number {
     return this.#adopted.length + this.#fromBulk;
+  }
+
+  get isStarved(): boolean {
+    return Atomics.load(this.#words, WORD_PROBLEM) === 1;
   }
 
   take(): string | null {
@@ -96,6 +104,35 @@ export class SpareOrders {
 
   failed(): void {
     Atomics.store(this.#words, WORD_PROBLEM, 1);
+  }
+}
+
+/**
+ * What the io thread tells the consensus workers: whether entries still find room, and that what
+ * waits for it does not wait for a stalled disk.
+ */
+export class RoomWords {
+  readonly #words: Int32Array;
+
+  constructor(words: SharedArrayBuffer) {
+    this.#words = new Int32Array(words);
+  }
+
+  get isFull(): boolean {
+    return Atomics.load(this.#words, WORD_FULL) === 1;
+  }
+
+  /** Grows, modulo 2^32, with each look at a submission that found no room. */
+  get waits(): number {
+    return Atomics.load(this.#words, WORD_WAITS);
+  }
+
+  say(isFull: boolean): void {
+    Atomics.store(this.#words, WORD_FULL, isFull ? 1 : 0);
+  }
+
+  waited(): void {
+    Atomics.add(this.#words, WORD_WAITS, 1);
   }
 }
 

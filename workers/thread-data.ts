@@ -73,6 +73,7 @@ export interface ConsensusThreadData extends CommonData {
   readonly thread: number;
   readonly nodeId: number;
   readonly memoryMode: boolean;
+  readonly spares: SharedArrayBuffer;
   readonly groups: readonly GroupThreadData[];
 }
 

@@ -35,7 +35,10 @@ const STATE_RULES: readonly Rule<CoreState>[] = [
   ['Nothing is durable that is not in the log.', ({ log }) => log.durable <= log.last],
   ['No entry is of a later term than the replica.', ({ log, term }) => log.lastTerm <= term],
   ['Indexes and terms grow along the log.', runsGrow],
-  ['Storage acknowledges only what was submitted.', (s) => s.storedSeq <= s.submittedSeq],
+  [
+    'Storage acknowledges only what was submitted.',
+    (s) => s.storedSeq <= s.promisedSeq && s.promisedSeq <= s.submittedSeq,
+  ],
   ['A log is equal to a leader’s only as far as it goes.', (s) => s.equalUpTo <= s.log.last],
   ['A vote belongs to a term.', (s) => s.term > 0 || s.vote === NOBODY],
   ['Whoever is leader, and nobody else, names itself.', namesItself],

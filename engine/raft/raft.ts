@@ -246,6 +246,20 @@ export class Raft {
     if (state.role === Role.leader) advanceCommit(state);
   }
 
+  /** The term and vote of a submission are durable ahead of entries that wait for space. */
+  promised(seq: number, now: number): void {
+    const { state } = this;
+    this.#advance(now);
+    for (const message of state.releasePromised(seq)) state.send(message);
+    onOwnVoteDurable(state);
+  }
+
+  /** Storage waits for space: it has not stalled, and that alone costs no leadership. */
+  storageWaits(now: number): void {
+    this.#advance(now);
+    this.state.storageLives();
+  }
+
   /** Doubt ends once an entry of a leader elected since is durable here. */
   #settleDoubt(): void {
     const { state } = this;

@@ -138,6 +138,8 @@ export class CoreState {
   /** Sequence of the last submission taken, and of the last acknowledged one. */
   submittedSeq = 0;
   storedSeq = 0;
+  /** Terms and votes of submissions up to this one are durable, maybe ahead of their entries. */
+  promisedSeq = 0;
   /** The submission that makes the current hard state durable. */
   #hardStateSeq = 0;
   /** Since when storage has owed an acknowledgement. */
@@ -221,12 +223,12 @@ export class CoreState {
 
   /** Sends once the current term and vote are durable here. */
   sendDurably(message: Message): void {
-    if (this.#hardStateSeq <= this.storedSeq) this.outbox.push(message);
+    if (this.hardStateDurable) this.outbox.push(message);
     else this.#held.push({ seq: this.#hardStateSeq, message });
   }
 
   get hardStateDurable(): boolean {
-    return this.#hardStateSeq <= this.storedSeq;
+    return this.#hardStateSeq <= this.promisedSeq;
   }
 
   /** Appends to the log and to the next submission. */
@@ -308,6 +310,27 @@ export class CoreState {
     assert(seq <= this.submittedSeq, 'only what was submitted is acknowledged');
     this.storedSeq = seq;
     this.storageOwedSince = seq === this.submittedSeq ? null : this.now;
+    return this.#releaseUpTo(seq);
+  }
+
+  /**
+   * Term and vote of submission `seq` are durable, though entries submitted before it wait for
+   * space: what may leave rests on nothing else.
+   */
+  releasePromised(seq: number): Message[] {
+    assert(seq > this.promisedSeq, 'promises arrive in order');
+    assert(seq <= this.submittedSeq, 'only what was submitted is promised');
+    this.storageLives();
+    return this.#releaseUpTo(seq);
+  }
+
+  /** Storage has shown that it works, though it has acknowledged nothing that is owed. */
+  storageLives(): void {
+    if (this.storageOwedSince !== null) this.storageOwedSince = this.now;
+  }
+
+  #releaseUpTo(seq: number): Message[] {
+    this.promisedSeq = Math.max(this.promisedSeq, seq);
     const due = this.#held.filter((held) => held.seq <= seq);
     this.#held = this.#held.filter((held) => held.seq > seq);
     return due.map((held) => held.message).filter((message) => message.term >= this.term);

@@ -31,7 +31,13 @@ import { PeerSender } from './peer-sender.js';
 import type { ArenaRun, ForwardReply, LoadedEntries, RuntimePorts } from './ports.js';
 import { type ForwardedBatch, type ProposalBatch, Proposals } from './proposals.js';
 import { type ReadRequest, Reads } from './reads.js';
-import { configurationsIn, isWholeSlab, skipEntries, type UnreadableEntry } from './slab.js';
+import {
+  configurationsIn,
+  isOfLeaders,
+  isWholeSlab,
+  skipEntries,
+  type UnreadableEntry,
+} from './slab.js';
 
 const NO_BYTES = new Uint8Array(0);
 /** How long one turn applies entries before it looks at messages again. */
@@ -82,6 +88,12 @@ export class GroupRuntime {
   /** Appends dropped for a configuration entry that this build cannot read. */
   unreadableAppends = 0;
   #unreadableTold = '';
+  /** Proposals and appends that were refused because the disk has no space for them. */
+  fullRefusals = 0;
+  /** The next submission holds entries that clients proposed. */
+  #holdsProposals = false;
+  /** What `storage.waits` was when last looked at. */
+  #waitsSeen = 0;
   #leading = false;
   /** With what everything that comes now is refused; null while the group runs. */
   #endedBy: ErrorNumber | null = null;
@@ -97,7 +109,7 @@ export class GroupRuntime {
       raft: this.raft,
       log: this.log,
       ports,
-      makeRoom: (bytes, count) => this.#makeRoom(bytes, count, 'proposal'),
+      makeRoom: (bytes, count) => this.#admitProposals(bytes, count),
       forwardSettled: (id, last) => this.#reads.forwardSettled(id, last),
       entryBytesMax: options.entryBytesMax,
     });
@@ -160,11 +172,19 @@ export class GroupRuntime {
   tick(now: number): void {
     if (this.#failed) return;
     if (now >= this.raft.deadline) {
+      this.#noteWaits(now);
       this.raft.tick(now);
       this.#placeCreated();
     }
     this.#proposals.tick(now);
     this.#reads.tick(now);
+  }
+
+  /** Storage that waits for space is told from storage that has stalled. */
+  #noteWaits(now: number): void {
+    const { waits } = this.#ports.storage;
+    if (waits !== this.#waitsSeen) this.raft.storageWaits(now);
+    this.#waitsSeen = waits;
   }
 
   /** A message of a peer whose connection proved `incarnation`, without entries. */
@@ -194,7 +214,7 @@ export class GroupRuntime {
       return true;
     }
     // No room is a lost message: the leader asks again, the entries wait there.
-    if (count > 0 && !this.#makeRoom(bytes, count, 'peer')) return true;
+    if (count > 0 && !this.#admitAppend(slab, start, end, count)) return true;
     const request = { ...message, bytes, configurations };
     const placement = this.raft.receive(request, incarnation, now);
     if (placement === null) return true;
@@ -213,6 +233,28 @@ export class GroupRuntime {
     if (text === this.#unreadableTold) return;
     this.#unreadableTold = text;
     this.#ports.completions.event({ kind: 'unreadable', index, from, text });
+  }
+
+  #admitAppend(slab: Buffer, start: number, end: number, count: number): boolean {
+    const { isFull } = this.#ports.storage;
+    // What leaders make themselves gets through by the reserve, or no leader could begin its term.
+    const isProposed = !isFull || !isOfLeaders(slab, start, end);
+    if (isFull && isProposed) {
+      this.fullRefusals += 1;
+      return false;
+    }
+    this.#holdsProposals ||= isProposed;
+    return this.#makeRoom(end - start, count, 'peer');
+  }
+
+  /** Refused here, a proposal was certainly not executed; refused by the log, nobody would know. */
+  #admitProposals(bytes: number, count: number): boolean {
+    if (this.#ports.storage.isFull) {
+      this.fullRefusals += 1;
+      return false;
+    }
+    this.#holdsProposals = true;
+    return this.#makeRoom(bytes, count, 'proposal');
   }
 
   #truncateAfter(index: LogIndex): void {
@@ -269,6 +311,13 @@ export class GroupRuntime {
       { seq, generation, term: term as Term, lastIndex: lastIndex as LogIndex },
       now,
     );
+    this.#placeCreated();
+  }
+
+  /** Term and vote of a submission are durable ahead of entries that wait for space. */
+  onPromised(seq: number, now: number): void {
+    if (this.#failed) return;
+    this.raft.promised(seq, now);
     this.#placeCreated();
   }
 
@@ -371,7 +420,9 @@ export class GroupRuntime {
       const bytes = runs.reduce((total, run) => total + run.bytes, 0);
       this.#submitted.push({ seq: persist.seq, first: runs[0]!.first, bytes });
     }
-    this.#ports.storage.submit({ ...persist, runs, configuration });
+    const usesReserve = !this.#holdsProposals;
+    this.#holdsProposals = false;
+    this.#ports.storage.submit({ ...persist, runs, configuration, usesReserve });
   }
 
   /**

@@ -30,11 +30,20 @@ export interface Submission {
   readonly runs: readonly ArenaRun[];
   readonly configuration: { readonly index: number; readonly bytes: Uint8Array } | null;
   readonly clearsDoubt: boolean;
+  /** Nothing in it was proposed by a client: without space on the disk it may use the reserve. */
+  readonly usesReserve: boolean;
 }
 
 export interface StoragePort {
   /** The arena regions of `runs` stay untouched until the submission is acknowledged. */
   submit(submission: Submission): void;
+  /**
+   * The disk has no space for another segment, and what is left of this one is for what was
+   * submitted already: clients' entries are to be refused before they are in the log.
+   */
+  readonly isFull: boolean;
+  /** Grows with each look at a submission that finds no space: storage waits, it is not stalled. */
+  readonly waits: number;
 }
 
 /** The leader's answer to forwarded proposals. */

@@ -40,6 +40,16 @@ export function isOfCommands(slab: Buffer, start: number, end: number): boolean 
   return true;
 }
 
+/** Whether a checked slab holds nothing that a client proposed. */
+export function isOfLeaders(slab: Buffer, start: number, end: number): boolean {
+  const view = new DataView(slab.buffer, slab.byteOffset, slab.length);
+  for (let at = start; at < end; at += entryBytes(entryPayloadBytes(view, at))) {
+    const kind = entryKind(view, at);
+    if (kind !== EntryKind.noop && kind !== EntryKind.configuration) return false;
+  }
+  return true;
+}
+
 /** A whole entry whose meaning this build does not know. */
 export interface UnreadableEntry {
   readonly index: number;

@@ -34,6 +34,19 @@ export function mustSync(request: PersistRequest): boolean {
   );
 }
 
+/** True when a request may use the reserve: it must not wait behind what clients wrote. */
+export function usesReserve(request: PersistRequest): boolean {
+  return request.usesReserve === true || mustSync(request);
+}
+
+/**
+ * True when new entries must not come any more: the disk has no room for another segment, and what
+ * is left of this one is for what is under way already, and for the reserve.
+ */
+export function isShortOfRoom(liveBytes: number, segmentBytes: number, starved: boolean): boolean {
+  return starved && liveBytes < segmentBytes / 2;
+}
+
 /** What is to be done with a request before (or instead of) staging it. */
 export const Admission = {
   stage: 'stage',

@@ -27,6 +27,8 @@ class LiveGroup {
   lastIndex = 0;
   /** Submission number of the newest request in this life; null before the first. */
   seq: number | null = null;
+  /** Term and vote of requests up to this one are in the log, ahead of the rest of them. */
+  promisedSeq = 0;
   inDoubt: boolean;
   readonly termRuns: { first: number; term: number }[] = [];
   readonly configurations: WalConfiguration[] = [];
@@ -95,6 +97,12 @@ class LiveGroup {
     if (request.clearsDoubt === true) this.inDoubt = false;
   }
 
+  promise({ seq, term, hardState }: PersistRequest): PersistRequest | null {
+    if (hardState === undefined || seq <= this.promisedSeq) return null;
+    const { group, generation } = this;
+    return { group, seq, generation, term, hardState, runs: [] };
+  }
+
   remember(index: number, bytes: Uint8Array): void {
     if (index > (this.configurations.at(-1)?.index ?? -1))
       this.configurations.push({ index, bytes });
@@ -159,12 +167,39 @@ export class GroupTable {
   }
 
   apply(request: PersistRequest, lastIndex: number): void {
-    let group = this.#groups.get(request.group);
+    this.#known(request.group).apply(request, lastIndex);
+  }
+
+  #known(id: number): LiveGroup {
+    let group = this.#groups.get(id);
     if (group === undefined) {
-      group = this.#begin(request.group);
-      this.#groups.set(request.group, group);
+      group = this.#begin(id);
+      this.#groups.set(id, group);
     }
-    group.apply(request, lastIndex);
+    return group;
+  }
+
+  /** The request without a term and vote that a promise has overtaken. */
+  withoutPromised(request: PersistRequest): PersistRequest {
+    const promised = this.#groups.get(request.group)?.promisedSeq ?? 0;
+    if (request.seq > promised || request.hardState === undefined) return request;
+    const { hardState: _, ...rest } = request;
+    return rest;
+  }
+
+  /** A request of its term and vote alone; null when they are in the log, or it has none. */
+  promiseOf(request: PersistRequest): PersistRequest | null {
+    return (this.#groups.get(request.group) ?? new LiveGroup(request.group, false)).promise(
+      request,
+    );
+  }
+
+  /** The promise is staged; returns the group's last index, which it does not change. */
+  promised({ group, seq, hardState }: PersistRequest): number {
+    const live = this.#known(group);
+    live.promisedSeq = seq;
+    Object.assign(live, hardState);
+    return live.lastIndex;
   }
 
   /** A group's state before its first record, which is what the replay will begin it with. */

@@ -13,6 +13,8 @@ import { type Disk, DiskError, type DiskFile } from '../disk/disk.js';
 export interface SegmentSupply {
   /** Spares that `take` would return now. */
   readonly ready: number;
+  /** The last attempt to prepare one found the disk full. */
+  readonly isStarved: boolean;
   /** The path of a finished spare, which the caller now owns; null when there is none yet. */
   take(): string | null;
   /** Asks for one spare to be ready; may return before it is. Cheap when one is. */
@@ -135,6 +137,10 @@ export class InlineSegmentSupply implements SegmentSupply {
 
   get ready(): number {
     return this.#ready.length;
+  }
+
+  get isStarved(): boolean {
+    return isNoSpace(this.problem);
   }
 
   take(): string | null {

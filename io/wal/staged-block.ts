@@ -62,7 +62,7 @@ export class StagedBlock {
   }
 
   /** Copies a request that was admitted; `lastIndex` is the group's last index after it. */
-  add(request: PersistRequest, lastIndex: number): void {
+  add(request: PersistRequest, lastIndex: number, promiseOnly = false): void {
     const start = FRAME_BYTES + this.#bodyBytes;
     const end = writeRequestRecord(this.bytes, this.#view, start, request, lastIndex);
     const { group, seq, generation, term } = request;
@@ -70,7 +70,8 @@ export class StagedBlock {
     this.#mask = maskWith(this.#mask, group);
     this.#termMax = Math.max(this.#termMax, frameTerm(request.hardState?.term ?? 0));
     this.#strict ||= mustSync(request);
-    this.#pending.push({ group, seq, generation, term, lastIndex });
+    const ack = { group, seq, generation, term, lastIndex };
+    this.#pending.push(promiseOnly ? { ...ack, promiseOnly } : ack);
   }
 
   /** Completes the block in place; returns the frame's CRC. */

@@ -34,6 +34,8 @@ export interface PersistRequest {
    * Ends `RecoveredGroup.inDoubt` for good: the group durably holds a later leader's first entry.
    */
   readonly clearsDoubt?: boolean;
+  /** It holds nothing that a client proposed: without room it may use the reserve. */
+  readonly usesReserve?: boolean;
 }
 
 /** What is durable (or, in the relaxed modes, written) after a group commit. */
@@ -47,6 +49,8 @@ export interface PersistAck {
   /** Where the block lies that holds the request's runs: segment number and byte offset. */
   readonly segment: number;
   readonly offset: number;
+  /** Only term and vote of the request are durable: it waits for room, see `Wal.promise`. */
+  readonly promiseOnly?: true;
 }
 
 /** First index of a block's runs for one group, with where the block lies: the sparse log index. */

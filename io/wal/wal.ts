@@ -2,6 +2,7 @@
  * The write-ahead log of a node: all groups' requests, one block per group commit, in segments.
  *
  *   stage(request) … stage(request)   copied into one block
+ *   promise(request)                  without room for the whole: its term and vote alone
  *   commit(nowMs)                     one write, one sync when the mode asks for it, all acks
  *
  * One thread owns it and calls it synchronously. It must never acknowledge before the sync that the
@@ -19,10 +20,11 @@ import {
 import {
   Admission,
   admit,
-  mustSync,
+  isShortOfRoom,
   SEAL_RESERVE_BYTES,
   type SyncPolicy,
   SyncSchedule,
+  usesReserve,
 } from './group-commit.js';
 import { GroupTable } from './group-table.js';
 import { LiveSegment } from './live-segment.js';
@@ -74,6 +76,8 @@ export interface WalCounters {
   readonly rollOvers: number;
   /** How often a request found no prepared room. */
   readonly refusals: number;
+  /** Terms and votes that went ahead of entries that found none. */
+  readonly promises: number;
 }
 
 const NO_ACKS: readonly PersistAck[] = [];
@@ -101,7 +105,15 @@ export class Wal {
   #closed = false;
   /** A spare that was taken for the next segment; `named` once it bears its name. */
   #next: { readonly spare: string; named: boolean } | null = null;
-  #counters = { blocks: 0, requests: 0, bytesWritten: 0, syncs: 0, rollOvers: 0, refusals: 0 };
+  #counters = {
+    blocks: 0,
+    requests: 0,
+    bytesWritten: 0,
+    syncs: 0,
+    rollOvers: 0,
+    refusals: 0,
+    promises: 0,
+  };
 
   private constructor(options: WalOptions, recovered: Recovered, live: LiveSegment) {
     const { tail, groups, report } = recovered;
@@ -177,6 +189,16 @@ export class Wal {
     return this.#busy;
   }
 
+  /**
+   * The disk has no room for another segment and this one is needed for what is under way: whoever
+   * proposes entries should be refused now, before they are in a log.
+   */
+  get isShort(): boolean {
+    if (this.#next !== null) return true;
+    const { ready, isStarved } = this.#supply;
+    return isShortOfRoom(this.#live.room, this.#segmentBytes, isStarved && ready === 0);
+  }
+
   get counters(): WalCounters {
     return this.#counters;
   }
@@ -200,8 +222,9 @@ export class Wal {
    * Copies the request into the next block. False: nothing was taken; commit what is staged and
    * stage again, or, when `busy` is set, wait for room. Requests of one group must come in order.
    */
-  stage(request: PersistRequest): boolean {
+  stage(submitted: PersistRequest): boolean {
     this.#assertUsable();
+    const request = this.#groups.withoutPromised(submitted);
     const recordBytes = requestRecordBytes(request);
     if (recordBytes > this.requestBytesMax) {
       const bound = `at most ${this.requestBytesMax} with segments of ${this.#segmentBytes}`;
@@ -222,10 +245,25 @@ export class Wal {
     return false;
   }
 
+  /**
+   * Stages the term and vote of a request that waits for room, alone and ahead of everything that
+   * waits before it: no entry may keep its group from voting. The rest of the request is staged in
+   * its turn. Of several that wait, only the newest may be promised. False: not now, or not needed.
+   */
+  promise(request: PersistRequest): boolean {
+    this.#assertUsable();
+    const promise = this.#groups.promiseOf(request);
+    if (promise === null) return false;
+    if (this.#admit(requestRecordBytes(promise), promise) !== Admission.stage) return false;
+    this.#staged.add(promise, this.#groups.promised(promise), true);
+    this.#counters.promises += 1;
+    return true;
+  }
+
   #admit(recordBytes: number, request: PersistRequest): Admission {
     // A roll-over that met a full disk half-way is finished before anything else is written.
     if (this.#next !== null) return Admission.rollOver;
-    return admit(recordBytes, mustSync(request), {
+    return admit(recordBytes, usesReserve(request), {
       stagedBytes: this.#staged.bodyBytes,
       bodyBytesMax: this.requestBytesMax,
       liveBytes: this.#live.room,

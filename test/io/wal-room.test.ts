@@ -157,6 +157,7 @@ test('a spare from another thread is taken when it is ready and waited for when 
     get ready() {
       return answered < wanted ? 0 : inner.ready;
     },
+    isStarved: false,
     take: () => (answered < wanted ? null : inner.take()),
     want: () => {
       wanted += 1;
@@ -189,6 +190,7 @@ function givenSpares(disk: SimulatedDisk, count: number): SegmentSupply {
     get ready() {
       return paths.length;
     },
+    isStarved: false,
     take: () => paths.shift() ?? null,
     want: () => {},
   };

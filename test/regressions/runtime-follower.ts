@@ -111,7 +111,7 @@ export class RuntimeFollower {
   #ports(): RuntimePorts {
     const text = (bytes: Uint8Array): string => Buffer.from(bytes.subarray(4)).toString();
     return {
-      storage: { submit: (submission) => this.#store(submission) },
+      storage: { submit: (submission) => this.#store(submission), isFull: false, waits: 0 },
       network: {
         send: (message) => this.#sent(message),
         sendAppend: () => undefined,

@@ -174,6 +174,7 @@ test('what the log has acknowledged may be promised', () => {
     runs: [{ term: 2, first: 5, count: 6, position: 0, bytes: 144 }],
     configuration: null,
     clearsDoubt: false,
+    usesReserve: false,
   });
   const reply = { kind: MessageKind.appendReply, accepted: true };
   assert.equal(says(raft, record, { ...reply, match: 10 }), null);

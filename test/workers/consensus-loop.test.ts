@@ -44,6 +44,7 @@ import {
   RingConsumer,
   RingProducer,
 } from '../../workers/ring/spsc-ring.js';
+import { createSpareWords, RoomWords } from '../../workers/spare-words.js';
 import { createStatusPage, StatusPage } from '../../workers/status-page.js';
 import { Bell, createGroupMemory } from '../../workers/topology.js';
 
@@ -127,7 +128,8 @@ class Bench {
     const all = { main: bell, io: bell, bulk: bell, transport: bell };
     const context = { groupName: 'g', groupId: 0, nodeId: 1, options: null };
     const made = { machine: MACHINE, context };
-    this.agent = new GroupAgent(0, memory, options, made, all, status);
+    const room = new RoomWords(createSpareWords());
+    this.agent = new GroupAgent(0, memory, options, made, all, status, room);
     while (this.agent.runtime.raft.role !== Role.leader) this.turn(50);
     for (let n = 0; n < 3; n += 1) this.turn();
   }

@@ -17,6 +17,7 @@ import { readStored } from '../../workers/records/storage.js';
 import { Doorbell } from '../../workers/ring/doorbell.js';
 import { createDoorbells } from '../../workers/ring/layout.js';
 import { RECORD_TAKEN, RingConsumer, RingProducer } from '../../workers/ring/spsc-ring.js';
+import { createSpareWords, RoomWords } from '../../workers/spare-words.js';
 import { Bell, createGroupMemory, type GroupMemory } from '../../workers/topology.js';
 
 const MIB = 1024 * 1024;
@@ -32,7 +33,8 @@ class Submitter {
   #submitted = 0;
 
   constructor(memory: GroupMemory, payloadBytes: number) {
-    this.#port = new RingStoragePort(new RingProducer(memory.persist));
+    const room = new RoomWords(createSpareWords());
+    this.#port = new RingStoragePort(new RingProducer(memory.persist), room);
     this.#acks = new RingConsumer(memory.stored);
     this.#bytes = entryBytes(payloadBytes);
     const { view } = new ArenaView(memory.arena);
@@ -61,6 +63,7 @@ class Submitter {
       runs: [{ term: 1, first, count: 1, position: 0, bytes: this.#bytes }],
       configuration: null,
       clearsDoubt: false,
+      usesReserve: false,
     });
   }
 
@@ -90,7 +93,8 @@ function open(payloads: readonly number[]): { loop: IoLoop; groups: Submitter[] 
   const bell = new Doorbell(bells, Bell.consensus);
   const memories = payloads.map((bytes) => createGroupMemory(bytes, MIB));
   const parts = memories.map((memory, group) => ({ group, memory, bell }));
-  const loop = new IoLoop(wal, new IoFigures(createIoFigures()), parts);
+  const room = new RoomWords(createSpareWords());
+  const loop = new IoLoop(wal, new IoFigures(createIoFigures()), room, parts);
   return { loop, groups: payloads.map((bytes, n) => new Submitter(memories[n]!, bytes)) };
 }
 

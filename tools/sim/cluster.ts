@@ -108,8 +108,16 @@ export class SimCluster implements Service, FaultSubjects {
     this.#member(node).life?.process.setClockRate(rate);
   }
 
-  setDiskFull(node: number, isFull: boolean): void {
-    this.#member(node).disk.setCapacity(isFull ? 0 : Number.POSITIVE_INFINITY);
+  /** There is no space for anything new; `syncUs`: and the disk is slow for a while. */
+  fillDisk(node: number, syncUs: number | null): void {
+    this.#member(node).disk.setCapacity(0);
+    if (syncUs === null) return;
+    this.setSyncTime(node, syncUs);
+    this.#world.scheduler.after(4 * syncUs, () => this.setSyncTime(node, null));
+  }
+
+  freeDisks(): void {
+    for (const { disk } of this.members) disk.setCapacity(Number.POSITIVE_INFINITY);
   }
 
   /**

@@ -46,6 +46,8 @@ export const COUNT_SPECS = {
   evictedSectors: must('of these, sectors that the next life did not even read'),
   shortWrites: must('writes that the disk took only in part'),
   diskFull: must('times that the log found no prepared room'),
+  fullRefusals: must('proposals and appends refused while a disk was full'),
+  promises: may('terms and votes written ahead of entries without room'),
   wipes: must('replicas that lost all their data'),
   partitions: must('partitions'),
   oneWays: must('partitions in one direction'),

@@ -16,6 +16,8 @@ export class DurableRecord {
   readonly #log: RaftLog;
   #term: Term;
   #vote: NodeId;
+  /** Terms and votes of submissions up to this one are in the log, ahead of their entries. */
+  #promisedSeq = 0;
 
   constructor({ log, hardState }: Recovered) {
     this.#log = new RaftLog({ ...log, extents: [{ last: log.last, bytes: 0 }] });
@@ -24,15 +26,25 @@ export class DurableRecord {
   }
 
   /** The submission was acknowledged by the log. */
-  persisted({ hardState, truncateAfter, runs }: Submission): void {
-    if (hardState !== null) {
-      this.#term = hardState.term as Term;
-      this.#vote = hardState.vote as NodeId;
-    }
+  persisted(submission: Submission): void {
+    const { seq, truncateAfter, runs } = submission;
+    if (seq > this.#promisedSeq) this.#keepHardState(submission);
     if (truncateAfter !== null && truncateAfter < this.#log.last) {
       this.#log.truncateAfter(truncateAfter as LogIndex);
     }
     for (const { count, term } of runs) this.#log.append(count, term as Term, 0);
+  }
+
+  /** Term and vote of the submission were acknowledged, and nothing else of it. */
+  promised(submission: Submission): void {
+    this.#promisedSeq = submission.seq;
+    this.#keepHardState(submission);
+  }
+
+  #keepHardState({ hardState }: Submission): void {
+    if (hardState === null) return;
+    this.#term = hardState.term as Term;
+    this.#vote = hardState.vote as NodeId;
   }
 
   /** What the message promises and the disk does not hold; null when all is well. */

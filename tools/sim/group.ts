@@ -35,6 +35,7 @@ import type { PersistAck } from '../../io/wal/wal-types.js';
 import { Answers, type Waiter } from './answers.js';
 import { DurableRecord } from './durable-record.js';
 import { encodeGet, encodeWrite } from './kv-wire.js';
+import type { LogDevice } from './log-device.js';
 import type { ProcessTimer, SimProcess } from './process.js';
 import { SimFailure } from './sim-failure.js';
 import { codeOf } from './transport.js';
@@ -57,7 +58,7 @@ export interface GroupParts {
   readonly network: NetworkPort;
   readonly oldLog: LogReaderPort;
   readonly wallOffsetMs: number;
-  submit(submission: Submission): void;
+  readonly log: LogDevice;
 }
 
 export class SimGroup {
@@ -83,8 +84,17 @@ export class SimGroup {
     this.#parts = parts;
     this.#record = new DurableRecord(options.recovered);
     this.group = parts.group;
+    const { log } = parts;
     const ports = {
-      storage: { submit: (submission: Submission) => this.#submit(submission) },
+      storage: {
+        submit: (submission: Submission) => this.#submit(submission),
+        get isFull(): boolean {
+          return log.isFull;
+        },
+        get waits(): number {
+          return log.waits;
+        },
+      },
       network: { ...parts.network, send: (message: Message) => this.#send(message) },
       oldLog: parts.oldLog,
       completions: this.#completions(),
@@ -119,7 +129,7 @@ export class SimGroup {
   #submit(submission: Submission): void {
     if (submission.truncateAfter !== null) this.#parts.world.counts.truncations += 1;
     if (submission.clearsDoubt) this.#parts.world.counts.doubtsCleared += 1;
-    this.#parts.submit(submission);
+    this.#parts.log.submit(this.group, submission);
   }
 
   #completions(): CompletionPort {
@@ -169,6 +179,11 @@ export class SimGroup {
       if (ack.generation !== generation) this.#parts.world.counts.staleAcks += 1;
       this.runtime.onStored(ack, now);
     });
+  }
+
+  promised({ seq }: PersistAck, submission: Submission): void {
+    this.#record.promised(submission);
+    this.#put(this.#stored, 0, (now) => this.runtime.onPromised(seq, now));
   }
 
   loaded(entries: LoadedEntries): void {

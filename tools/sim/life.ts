@@ -88,6 +88,7 @@ export class NodeLife implements NetworkPort {
       loadBytesMax: world.plan.intakeBytesMax,
       region: (group, position, bytes) => this.#region(group, position, bytes),
       stored: (ack, submission) => this.groups[ack.group]!.stored(ack, submission),
+      promised: (ack, submission) => this.groups[ack.group]!.promised(ack, submission),
       loaded: (group, entries) => this.groups[group]!.loaded(entries),
       failed: (cause) => parts.failed(cause),
     });
@@ -108,6 +109,11 @@ export class NodeLife implements NetworkPort {
   /** What the log has done in this life. */
   get wal(): WalCounters {
     return this.#parts.opened.wal.counters;
+  }
+
+  /** Proposals and appends that were refused because the disk had no space for them. */
+  get fullRefusals(): number {
+    return this.groups.reduce((total, { runtime }) => total + runtime.fullRefusals, 0);
   }
 
   #makeGroup(group: number, seed: number): SimGroup {
@@ -133,7 +139,7 @@ export class NodeLife implements NetworkPort {
         network: door,
         oldLog: { load: (request) => this.device.load(group, request) },
         wallOffsetMs: 1_700_000_000_000 + node * 1000,
-        submit: (submission) => this.device.submit(group, submission),
+        log: this.device,
       },
       {
         raft: {

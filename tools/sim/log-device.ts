@@ -2,13 +2,15 @@
  * The io and bulk threads of one simulated process: the production log on the node's disk, with a
  * queue of submissions before it and virtual time for each write.
  *
- * As in production, what arrives during a write is the next block, and entries are taken from the
- * arenas when they are staged. It must never acknowledge before the log has.
+ * As in production, what arrives during a write is the next block, entries are taken from the
+ * arenas when they are staged, and no group waits behind what another one finds no room for. It
+ * must never acknowledge before the log has.
  */
 
 import type { Prng } from '../../engine/raft/prng.js';
 import type { LoadedEntries, LoadRequest, Submission } from '../../engine/runtime/ports.js';
 import { LogReader } from '../../io/wal/log-reader.js';
+import { RequestLane } from '../../io/wal/request-lane.js';
 import type { Wal } from '../../io/wal/wal.js';
 import type { PersistAck, PersistRequest } from '../../io/wal/wal-types.js';
 import type { FusedDisk } from './fused-disk.js';
@@ -31,21 +33,27 @@ export interface LogDeviceParts {
   region(group: number, position: number, bytes: number): Uint8Array;
   /** The log has acknowledged the submission. */
   stored(ack: PersistAck, submission: Submission): void;
+  /** It has made the term and vote of the submission durable, and nothing else of it. */
+  promised(ack: PersistAck, submission: Submission): void;
   loaded(group: number, entries: LoadedEntries): void;
   failed(cause: unknown): void;
 }
 
-interface Queued {
+/** The submissions of one group. */
+interface Lane {
   readonly group: number;
-  readonly submission: Submission;
+  readonly queue: Submission[];
+  readonly requests: RequestLane;
+  /** By number: taken from the queue and not acknowledged. */
+  readonly taken: Map<number, Submission>;
 }
 
 export class LogDevice {
   readonly #parts: LogDeviceParts;
   readonly #reader: LogReader;
-  readonly #queue: Queued[] = [];
-  /** In the block that is being gathered or written. */
-  readonly #staged: Queued[] = [];
+  readonly #lanes = new Map<number, Lane>();
+  /** Grows with each look at a submission that finds no room. */
+  waits = 0;
   #isBusy = false;
   #isSealing = false;
   #strike: (() => void) | null = null;
@@ -65,8 +73,19 @@ export class LogDevice {
   }
 
   submit(group: number, submission: Submission): void {
-    this.#queue.push({ group, submission });
+    let lane = this.#lanes.get(group);
+    if (lane === undefined) {
+      const requests = new RequestLane(this.#parts.wal);
+      lane = { group, queue: [], requests, taken: new Map() };
+      this.#lanes.set(group, lane);
+    }
+    lane.queue.push(submission);
     this.#wake();
+  }
+
+  /** Entries of clients are to be refused: see `Wal.isShort`. */
+  get isFull(): boolean {
+    return this.#parts.wal.isShort;
   }
 
   #wake(): void {
@@ -89,6 +108,7 @@ export class LogDevice {
     const { process, wal } = this.#parts;
     const rollOvers = wal.counters.rollOvers;
     const refused = this.#stageAll();
+    if (refused) this.waits += 1;
     if (wal.stagedRequests > 0) {
       const pieces = 1 + wal.counters.rollOvers - rollOvers;
       const waitUs = pieces * this.#writeTime();
@@ -102,14 +122,27 @@ export class LogDevice {
 
   /** True when the log had no room for what is left. */
   #stageAll(): boolean {
-    while (this.#queue.length > 0) {
-      if (!this.#parts.wal.stage(this.#requestOf(this.#queue[0]!))) return this.#parts.wal.busy;
-      this.#staged.push(this.#queue.shift()!);
+    let refused = false;
+    for (const { group, queue, requests, taken } of this.#lanes.values()) {
+      requests.resume();
+      while (queue.length > 0 && requests.offer(this.#requestOf(group, queue[0]!))) {
+        const submission = queue.shift()!;
+        taken.set(submission.seq, submission);
+      }
+      requests.promise();
+      refused ||= requests.hasNoRoom;
+    }
+    return refused;
+  }
+
+  get #hasWork(): boolean {
+    for (const { queue, requests } of this.#lanes.values()) {
+      if (queue.length > 0 || requests.isWaiting) return true;
     }
     return false;
   }
 
-  #requestOf({ group, submission }: Queued): PersistRequest {
+  #requestOf(group: number, submission: Submission): PersistRequest {
     const { hardState, truncateAfter, configuration, runs, ...rest } = submission;
     return {
       ...rest,
@@ -140,16 +173,24 @@ export class LogDevice {
       this.#strike();
       return;
     }
-    const staged = this.#staged.splice(0);
-    for (const [at, ack] of wal.commit(this.#nowMs).entries()) {
-      this.#parts.stored(ack, staged[at]!.submission);
-    }
+    for (const ack of wal.commit(this.#nowMs)) this.#acknowledge(ack);
     this.#isBusy = false;
     if (wal.nextSyncAt !== Number.POSITIVE_INFINITY) {
       process.at(Math.ceil(wal.nextSyncAt * US_PER_MS), () => this.#guarded(() => this.#sync()));
     }
-    if (this.#queue.length > 0) this.#wake();
+    if (this.#hasWork) this.#wake();
     else this.#sealLater();
+  }
+
+  #acknowledge(ack: PersistAck): void {
+    const { taken } = this.#lanes.get(ack.group)!;
+    const submission = taken.get(ack.seq)!;
+    if (ack.promiseOnly === true) {
+      this.#parts.promised(ack, submission);
+      return;
+    }
+    taken.delete(ack.seq);
+    this.#parts.stored(ack, submission);
   }
 
   #sealLater(): void {

@@ -248,6 +248,8 @@ export class SimNode {
     counts.oldLogLoads += life.device.loads;
     counts.rollOvers += life.wal.rollOvers;
     counts.diskFull += life.wal.refusals;
+    counts.promises += life.wal.promises;
+    counts.fullRefusals += life.fullRefusals;
   }
 
   /** A new, empty disk: nothing that this replica ever held is left. */
@@ -283,7 +285,7 @@ export class SimNode {
   }
 }
 
-/** Spares take a while to prepare, as on the bulk thread. */
+/** Spares take a while to prepare, as on the bulk thread, and a full disk is tried again. */
 class SlowSupply implements SegmentSupply {
   readonly #supply: InlineSegmentSupply;
   readonly #process: SimProcess;
@@ -298,6 +300,10 @@ class SlowSupply implements SegmentSupply {
 
   get ready(): number {
     return this.#supply.ready;
+  }
+
+  get isStarved(): boolean {
+    return this.#supply.isStarved;
   }
 
   take(): string | null {
@@ -315,5 +321,6 @@ class SlowSupply implements SegmentSupply {
     if (!this.#isOrdered) return;
     this.#isOrdered = false;
     this.#supply.want();
+    if (this.#supply.isStarved) this.want();
   }
 }

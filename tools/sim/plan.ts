@@ -70,7 +70,8 @@ export interface RunPlan {
   /** Share of restarts that lose power again half-way. */
   readonly crashInRecovery: number;
   readonly wipes: number;
-  readonly diskFull: boolean;
+  /** How many disks fill up, each until the faults end. */
+  readonly fullDisks: number;
   readonly transfers: number;
   /** How often the leader is cut off with a slow clock: it learns late that it is deposed. */
   readonly isolations: number;
@@ -109,7 +110,9 @@ export function drawPlan(seed: number, nodes: number): RunPlan {
   const groups = prng.pick([1, 1, 1, 2, 2, 4]);
   const sync = prng.pick<SyncMode>(['always', 'always', 'always', 'always', 'batch']);
   const wipes = nodes >= 3 && prng.chance(0.12) ? prng.between(1, Math.floor((nodes - 1) / 2)) : 0;
-  const isBig = prng.chance(0.35);
+  const fullDisks = prng.pick([0, 0, 0, 0, 1, 1, 1, 2]);
+  // A full disk is noticed only where segments end.
+  const isBig = fullDisks > 0 || prng.chance(0.25);
   const startUs = prng.chance(0.8) ? 700_000 : 10_000;
   const faultsEndUs = startUs + prng.between(16, 28) * 100_000;
   const faults = planFaults(new Prng(streamSeed(seed, Stream.faults)), {
@@ -126,7 +129,7 @@ export function drawPlan(seed: number, nodes: number): RunPlan {
     groups,
     raft: drawRaft(prng),
     sync,
-    segmentBytes: prng.pick([64, 128, 256]) * KIB,
+    segmentBytes: (fullDisks > 0 ? 64 : prng.pick([64, 128, 256])) * KIB,
     arenaBytes: prng.pick([128, 128, 256]) * KIB,
     arenaFirst: prng.pick([0x1_0000_0000, 0x1_0000_0000, 0x8000_0000]) - prng.below(2048) * 8,
     entryBytesMax: 8 * KIB,
@@ -150,7 +153,7 @@ export function drawPlan(seed: number, nodes: number): RunPlan {
     operationsMin: 220,
     crashInRecovery: prng.pick([0, 0.1, 0.3]),
     wipes,
-    diskFull: prng.chance(0.2),
+    fullDisks,
     transfers: prng.pick([0, 0, 1, 3]),
     isolations: prng.pick([0, 1, 3]),
     faults,

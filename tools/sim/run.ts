@@ -147,7 +147,7 @@ class Run {
 
   /** Faults beyond those of the schedule: wipes, full disks, transfers, isolated leaders. */
   #scheduleExtras(): void {
-    const { wipes, diskFull, transfers, isolations, nodes, groups, faultsEndUs } = this.#plan;
+    const { wipes, fullDisks, transfers, isolations, nodes, groups, faultsEndUs } = this.#plan;
     const { scheduler } = this.#world;
     const prng = new Prng(streamSeed(this.#plan.seed, Stream.identities));
     const at = (act: () => void): void => {
@@ -160,13 +160,19 @@ class Run {
     for (let each = 0; each < isolations; each += 1) {
       at(() => this.#isolate(prng, prng.between(400_000, 800_000)));
     }
-    if (!diskFull) return;
-    const full = prng.between(1, nodes);
-    at(() => {
-      this.#world.event(full, 'the disk is full');
-      this.#cluster.setDiskFull(full, true);
-    });
-    scheduler.at(faultsEndUs, () => this.#cluster.setDiskFull(full, false));
+    for (let each = 0; each < fullDisks; each += 1) {
+      scheduler.at(prng.between(faultsEndUs / 8, faultsEndUs / 2), () => this.#fillDisk(prng));
+    }
+    scheduler.at(faultsEndUs, () => this.#cluster.freeDisks());
+  }
+
+  /** With much in flight on a slow disk, some of it meets the end of the room. */
+  #fillDisk(prng: Prng): void {
+    const leader = this.#cluster.leader();
+    const isLeader = leader > 0 && prng.chance(0.6);
+    const node = isLeader ? leader : prng.between(1, this.#plan.nodes);
+    this.#world.event(node, 'the disk is full');
+    this.#cluster.fillDisk(node, prng.chance(0.5) ? prng.between(50_000, 400_000) : null);
   }
 
   /** A leader that does not know yet that it is deposed gets visitors. */

@@ -46,13 +46,24 @@ import {
 } from '../records/peer.js';
 import { persistBytes, StorageKind, writePersist } from '../records/storage.js';
 import { RING_FULL, type RingProducer } from '../ring/spsc-ring.js';
+import type { RoomWords } from '../spare-words.js';
 import { type Fill, OverflowProducer } from './overflow.js';
 
 export class RingStoragePort implements StoragePort {
   readonly producer: OverflowProducer;
+  readonly #room: RoomWords;
 
-  constructor(ring: RingProducer) {
+  constructor(ring: RingProducer, room: RoomWords) {
     this.producer = new OverflowProducer(ring);
+    this.#room = room;
+  }
+
+  get isFull(): boolean {
+    return this.#room.isFull;
+  }
+
+  get waits(): number {
+    return this.#room.waits;
   }
 
   submit(submission: Submission): void {

@@ -2,11 +2,12 @@
  * Records between a consensus worker and the io thread.
  *
  *   PERSIST │ seq │ generation │ term │ hs term │ hs vote │ truncateAfter │ configuration index │
- *           │ clears doubt (eight f64; −1: absent)                                              │
+ *           │ flags (eight f64; −1: absent)                                                     │
  *           │ runs u32 │ configuration bytes u32 │
  *           │ per run: term f64 │ first f64 │ count u32 │ position u32 │ bytes u32 │ 0 u32      │
  *           │ configuration bytes                                                               │
  *   STORED  │ seq │ generation │ term │ lastIndex │ segment │ offset │  (six f64)
+ *   PROMISED  the same: only term and vote of submission seq are durable
  *
  * A run is a place in the group's arena: the bytes themselves never pass through the ring.
  */
@@ -15,7 +16,10 @@ import type { StoredAck } from '../../engine/runtime/group-runtime.js';
 import type { Submission } from '../../engine/runtime/ports.js';
 import type { PersistAck, PersistRequest } from '../../io/wal/wal-types.js';
 
-export const StorageKind = { persist: 1, stored: 2 } as const;
+export const StorageKind = { persist: 1, stored: 2, promised: 3 } as const;
+
+const CLEARS_DOUBT = 1;
+const USES_RESERVE = 2;
 
 const NUMBER_BYTES = 8;
 const ABSENT = -1;
@@ -45,7 +49,7 @@ export function writePersist(bytes: Buffer, view: DataView, at: number, from: Su
     from.hardState?.vote ?? ABSENT,
     from.truncateAfter ?? ABSENT,
     from.configuration?.index ?? ABSENT,
-    from.clearsDoubt ? 1 : 0,
+    (from.clearsDoubt ? CLEARS_DOUBT : 0) | (from.usesReserve ? USES_RESERVE : 0),
   ];
   for (const [i, value] of numbers.entries()) view.setFloat64(at + i * NUMBER_BYTES, value, true);
   view.setUint32(at + OFFSET_RUNS, from.runs.length, true);
@@ -99,7 +103,8 @@ export function readPersist(
             bytes: Uint8Array.from(bytes.subarray(run, run + configured)),
           },
         }),
-    clearsDoubt: number(7) === 1,
+    clearsDoubt: (number(7) & CLEARS_DOUBT) !== 0,
+    usesReserve: (number(7) & USES_RESERVE) !== 0,
     runs,
   };
 }
