@@ -59,8 +59,8 @@ export function entryOf(kind: EntryKind, payload: Uint8Array): Buffer {
 }
 
 /** Entries with these commands, encoded back to back. */
-export function slabOf(commands: readonly string[]): Buffer {
-  return Buffer.concat(commands.map((command) => entryOf(EntryKind.command, Buffer.from(command))));
+export function slabOf(commands: readonly string[], kind: EntryKind = EntryKind.command): Buffer {
+  return Buffer.concat(commands.map((command) => entryOf(kind, Buffer.from(command))));
 }
 
 export class RuntimeFollower {
@@ -70,6 +70,12 @@ export class RuntimeFollower {
   /** Numbers of forwarded batches. */
   readonly forwards: number[] = [];
   readonly readContexts: number[] = [];
+  readonly submissions: Submission[] = [];
+  readonly storage = {
+    submit: (submission: Submission) => this.#store(submission),
+    isFull: false,
+    waits: 0,
+  };
   #now = 1000;
 
   constructor() {
@@ -111,7 +117,7 @@ export class RuntimeFollower {
   #ports(): RuntimePorts {
     const text = (bytes: Uint8Array): string => Buffer.from(bytes.subarray(4)).toString();
     return {
-      storage: { submit: (submission) => this.#store(submission), isFull: false, waits: 0 },
+      storage: this.storage,
       network: {
         send: (message) => this.#sent(message),
         sendAppend: () => undefined,
@@ -144,7 +150,12 @@ export class RuntimeFollower {
     if (message.kind === MessageKind.readIndex) this.readContexts.push(message.context);
   }
 
-  #store({ seq, generation, term: at, truncateAfter, runs }: Submission): void {
+  #store(submission: Submission): void {
+    this.submissions.push(submission);
+    this.#acknowledge(submission);
+  }
+
+  #acknowledge({ seq, generation, term: at, truncateAfter, runs }: Submission): void {
     const newest = runs.at(-1);
     const lastIndex = newest === undefined ? (truncateAfter ?? 0) : newest.first + newest.count - 1;
     queueMicrotask(() => {
@@ -169,8 +180,9 @@ export class RuntimeFollower {
     entriesTerm: number,
     commands: readonly string[],
     commit: number,
+    kind: EntryKind = EntryKind.command,
   ): void {
-    this.appendSlab(at, prev, entriesTerm, slabOf(commands), commands.length, commit);
+    this.appendSlab(at, prev, entriesTerm, slabOf(commands, kind), commands.length, commit);
   }
 
   /** The same with entries of any kind. */
