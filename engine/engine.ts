@@ -13,7 +13,7 @@ import { FatalWord, NOT_FATAL } from '../workers/fatal.js';
 import { IoFigures, type IoNumbers } from '../workers/io-figures.js';
 import { Doorbell, DoorbellSleeper } from '../workers/ring/doorbell.js';
 import { RingConsumer, RingProducer } from '../workers/ring/spsc-ring.js';
-import { diskIsFull } from '../workers/spare-words.js';
+import { diskIsFull, RoomWords } from '../workers/spare-words.js';
 import { StatusPage } from '../workers/status-page.js';
 import { deathText } from '../workers/thread-death.js';
 import { Bell, type GroupMemory } from '../workers/topology.js';
@@ -21,7 +21,7 @@ import { shown } from './call-arguments.js';
 import { Channel } from './channel.js';
 import { type EngineOptions, type ResolvedOptions, resolveOptions } from './config.js';
 import { ErrorNumber, RingraftError } from './errors.js';
-import { Group } from './group.js';
+import { type BusyHint, Group } from './group.js';
 import { type HostedMachine, isHostedMachine } from './hosted-machine.js';
 import { HostedRunner } from './hosted-runner.js';
 import { type RunningNode, startNode } from './start-node.js';
@@ -37,8 +37,8 @@ const FULL_RETRY_MS = 1;
 const CLOSE_GRACE_MS = 1000;
 const CLOSE_POLL_MS = 5;
 /** When a refusal as busy is worth trying again: soon, or when a full disk may have room. */
-const BUSY_RETRY_MS = 20;
-const DISK_FULL_RETRY_MS = 1000;
+const BUSY_HINT: BusyHint = { retryAfterMs: 20 };
+const DISK_FULL_HINT: BusyHint = { retryAfterMs: 1000, detail: 'the disk of this node is full' };
 
 export interface PeerEvent {
   readonly remote: string;
@@ -174,10 +174,10 @@ export class Engine extends EventEmitter<EngineEvents> {
     const page = new StatusPage(this.#node.statusPages[id] as SharedArrayBuffer);
     const { timeoutMs, enableReadIndex: readIndex, nodeId } = options;
     const node = { id: nodeId, incarnation: this.#node.incarnation };
-    const busyRetryMs = (): number =>
-      diskIsFull(this.#node.spares) ? DISK_FULL_RETRY_MS : BUSY_RETRY_MS;
+    const room = new RoomWords(this.#node.spares);
+    const busyHint = (): BusyHint => (room.isFull ? DISK_FULL_HINT : BUSY_HINT);
     const hosted = isHostedMachine(machine);
-    return new Group({ name, id, node, channel, page, hosted, timeoutMs, readIndex, busyRetryMs });
+    return new Group({ name, id, node, channel, page, hosted, timeoutMs, readIndex, busyHint });
   }
 
   #makeRunner(

@@ -58,7 +58,7 @@ export const ERROR_KINDS: { readonly [N in ErrorNumber]: ErrorKind } = {
   [ErrorNumber.busy]: {
     code: 'ERR_BUSY',
     retryable: true,
-    text: 'too much is in flight; the command was not executed. Try again a little later',
+    text: 'too much is in flight, or the disk is full; the command was not executed. Try later',
   },
   [ErrorNumber.tooLarge]: {
     code: 'ERR_TOO_LARGE',

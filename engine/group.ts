@@ -27,7 +27,7 @@ import {
   type Channel,
   type CompletionSink,
 } from './channel.js';
-import { ErrorNumber, RingraftError } from './errors.js';
+import { type ErrorDetails, ErrorNumber, RingraftError } from './errors.js';
 import { failureOf } from './failure.js';
 import { nodeId } from './raft/types.js';
 import { Consistency } from './runtime/reads.js';
@@ -72,6 +72,9 @@ export interface GroupEvents {
 
 const POLL_MS = 5;
 
+/** What is added to a refusal as busy: when to try again, and the reason when it is known. */
+export type BusyHint = Pick<ErrorDetails, 'retryAfterMs' | 'detail'>;
+
 interface GroupParts {
   readonly name: string;
   readonly id: number;
@@ -81,8 +84,7 @@ interface GroupParts {
   readonly hosted: boolean;
   readonly timeoutMs: number;
   readonly readIndex: boolean;
-  /** How long after a refusal as busy another try is worth it. */
-  readonly busyRetryMs: () => number;
+  readonly busyHint: () => BusyHint;
 }
 
 export class Group extends EventEmitter<GroupEvents> {
@@ -95,7 +97,7 @@ export class Group extends EventEmitter<GroupEvents> {
   readonly #hosted: boolean;
   readonly #timeoutMs: number;
   readonly #readIndex: boolean;
-  readonly #busyRetryMs: () => number;
+  readonly #busyHint: () => BusyHint;
   #leader = 0;
   #committed = 0;
   #configuration: { readonly index: number; readonly members: readonly MemberStatus[] };
@@ -113,7 +115,7 @@ export class Group extends EventEmitter<GroupEvents> {
     this.#hosted = parts.hosted;
     this.#timeoutMs = parts.timeoutMs;
     this.#readIndex = parts.readIndex;
-    this.#busyRetryMs = parts.busyRetryMs;
+    this.#busyHint = parts.busyHint;
     this.#configuration = { index: 0, members: [] };
   }
 
@@ -239,8 +241,8 @@ export class Group extends EventEmitter<GroupEvents> {
     // The reason of a failed group was told before its refusals: it names index and cause.
     const isFailure = code === ErrorNumber.stateMachine || code === ErrorNumber.storage;
     if (isFailure && this.#failure !== null) return this.#failure;
-    const retry = code === ErrorNumber.busy ? { retryAfterMs: this.#busyRetryMs() } : {};
-    return new RingraftError(code, { leader: nodeId(leader), ...retry });
+    const hint = code === ErrorNumber.busy ? this.#busyHint() : {};
+    return new RingraftError(code, { leader: nodeId(leader), ...hint });
   }
 
   /** Resolves with the leader's node id once one is known here. */

@@ -1,0 +1,109 @@
+/**
+ * A real file system that fills up: writes are refused as busy while the node stays leader, reads
+ * go on, and once space is freed everything does. Nothing that was acknowledged is lost.
+ *
+ * It mounts a small tmpfs over the cluster's own temporary directory; only root on Linux may.
+ */
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { TestCluster } from './cluster.js';
+import { RingraftError } from './compiled.js';
+
+const MIB = 1024 * 1024;
+/** Two segments of 8 MiB, the ballast, and not quite another segment. */
+const VOLUME_BYTES = 29 * MIB;
+const BALLAST_BYTES = 8 * MIB;
+/** A leader of this timing gives up when its disk is silent for 3 s. */
+const STANDARD = { timing: 'standard' } as const;
+type Refusal = InstanceType<typeof RingraftError>;
+
+const PADDING = ' '.repeat(60 * 1024);
+
+/** Why no volume can be mounted here; null when one was. */
+function mountAt(directory: string): string | null {
+  if (process.platform !== 'linux') return `no tmpfs on ${process.platform}`;
+  if (process.getuid?.() !== 0) return 'only root may mount a small file system';
+  const options = `size=${VOLUME_BYTES}`;
+  const { status, stderr, error } = spawnSync('mount', [
+    ...['-t', 'tmpfs', '-o', options],
+    ...['ringraft-test', directory],
+  ]);
+  if (status === 0) return null;
+  return `mount failed: ${error?.message ?? String(stderr).trim()}`;
+}
+
+/** Adds 1 to the total; false when it was refused as busy. */
+async function add(cluster: TestCluster, refusals: Refusal[]): Promise<boolean> {
+  try {
+    await cluster.group(1).propose(Buffer.from(`add 1${PADDING}`));
+    return true;
+  } catch (error) {
+    assert.ok(error instanceof RingraftError && error.code === 'ERR_BUSY', String(error));
+    refusals.push(error);
+    return false;
+  }
+}
+
+async function total(cluster: TestCluster): Promise<number> {
+  return Number(await cluster.group(1).read(Buffer.from('total')));
+}
+
+test('a disk that fills up refuses writes, costs no leadership, and loses nothing', async (t) => {
+  const cluster = await TestCluster.plan({ nodes: 1, durable: true, options: STANDARD });
+  const problem = mountAt(cluster.directory);
+  if (problem !== null) {
+    await cluster.dispose();
+    t.skip(problem);
+    return;
+  }
+  try {
+    await fillAndFree(cluster);
+  } finally {
+    await cluster.closeAll();
+    spawnSync('umount', [cluster.directory]);
+    await cluster.dispose();
+  }
+});
+
+async function fillAndFree(cluster: TestCluster): Promise<void> {
+  const ballast = join(cluster.directory, 'ballast');
+  writeFileSync(ballast, Buffer.alloc(BALLAST_BYTES));
+  const engine = await cluster.open(1);
+  await cluster.leader();
+  const { term } = cluster.group(1).status();
+  const refusals: Refusal[] = [];
+  let added = 0;
+  while (await add(cluster, refusals)) added += 1;
+  assert.ok(added * PADDING.length > 8 * MIB, `${added} writes before the disk was full`);
+  assert.equal(engine.status().log.diskFull, true);
+  assert.match(refusals[0]!.message, /the disk of this node is full/);
+  assert.equal(refusals[0]!.retryAfterMs, 1000);
+
+  const end = Date.now() + 3_500;
+  while (Date.now() < end) {
+    assert.equal(await add(cluster, refusals), false);
+    assert.equal(await total(cluster), added, 'reads go on');
+    await sleep(500);
+  }
+  const status = cluster.group(1).status();
+  assert.deepEqual([status.role, status.term], ['leader', term], 'it still leads its term');
+
+  rmSync(ballast);
+  while (!(await add(cluster, refusals))) await sleep(50);
+  added += 1;
+  assert.equal(engine.status().log.diskFull, false);
+  for (let n = 0; n < 20; n += 1) {
+    assert.ok(await add(cluster, refusals));
+    added += 1;
+  }
+  assert.equal(await total(cluster), added);
+  await cluster.closeAll();
+  await cluster.open(1);
+  await cluster.leader();
+  assert.equal(await total(cluster), added, 'after a restart');
+}
