@@ -38,7 +38,7 @@ export class RequestLane {
     }
   }
 
-  /** False: the block is full; offer it again after the commit. The bytes of a kept one are lent. */
+  /** False: the block is full, offer it again after the commit. What is kept is not copied. */
   offer(request: PersistRequest): boolean {
     if (this.#waiting.length === 0) {
       if (this.#wal.stage(request)) return true;

@@ -7,7 +7,8 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -24,17 +25,22 @@ type Refusal = InstanceType<typeof RingraftError>;
 
 const PADDING = ' '.repeat(60 * 1024);
 
-/** Why no volume can be mounted here; null when one was. */
+/** Why the volume cannot be mounted; null when it was. */
 function mountAt(directory: string): string | null {
+  const options = ['-t', 'tmpfs', '-o', `size=${VOLUME_BYTES}`];
+  const { status, stderr, error } = spawnSync('mount', [...options, 'ringraft-test', directory]);
+  return status === 0 ? null : `mount failed: ${error?.message ?? String(stderr).trim()}`;
+}
+
+/** Why this test cannot run here; false when it can. */
+function reasonToSkip(): string | false {
   if (process.platform !== 'linux') return `no tmpfs on ${process.platform}`;
   if (process.getuid?.() !== 0) return 'only root may mount a small file system';
-  const options = `size=${VOLUME_BYTES}`;
-  const { status, stderr, error } = spawnSync('mount', [
-    ...['-t', 'tmpfs', '-o', options],
-    ...['ringraft-test', directory],
-  ]);
-  if (status === 0) return null;
-  return `mount failed: ${error?.message ?? String(stderr).trim()}`;
+  const directory = mkdtempSync(join(tmpdir(), 'ringraft-mount-'));
+  const problem = mountAt(directory);
+  if (problem === null) spawnSync('umount', [directory]);
+  rmdirSync(directory);
+  return problem ?? false;
 }
 
 /** Adds 1 to the total; false when it was refused as busy. */
@@ -53,14 +59,13 @@ async function total(cluster: TestCluster): Promise<number> {
   return Number(await cluster.group(1).read(Buffer.from('total')));
 }
 
-test('a disk that fills up refuses writes, costs no leadership, and loses nothing', async (t) => {
+const skip = reasonToSkip();
+
+test('a disk that fills up refuses writes, costs no leadership, loses nothing', {
+  skip,
+}, async () => {
   const cluster = await TestCluster.plan({ nodes: 1, durable: true, options: STANDARD });
-  const problem = mountAt(cluster.directory);
-  if (problem !== null) {
-    await cluster.dispose();
-    t.skip(problem);
-    return;
-  }
+  assert.equal(mountAt(cluster.directory), null);
   try {
     await fillAndFree(cluster);
   } finally {

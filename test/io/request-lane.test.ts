@@ -1,6 +1,6 @@
 /**
- * Requests that wait for space on the disk: their order is kept, a term and a vote go ahead of them,
- * and no recovery goes back behind what was acknowledged.
+ * Requests that wait for space on the disk: their order is kept, a term and a vote go ahead of
+ * them, and no recovery goes back behind what was acknowledged.
  */
 
 import assert from 'node:assert/strict';

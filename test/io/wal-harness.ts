@@ -27,6 +27,7 @@ import type { PersistRequest, PersistRun, RecoveredGroup } from '../../io/wal/wa
 export const DIRECTORY = '/data/wal';
 export const LOG_ID = 123_456_789_012;
 export const NODE_ID = 3;
+const HEADER_BYTES = 512;
 
 export function newDisk(seed = 1): SimulatedDisk {
   const disk = new SimulatedDisk(new Prng(seed));
@@ -374,4 +375,16 @@ export function diskWith(files: ReadonlyMap<string, Uint8Array>): MemoryDisk {
     file.close();
   }
   return disk;
+}
+
+/** Changes a header sector and gives it the checksum that belongs to it: plain CRC-32C. */
+export function rewriteHeader(bytes: Uint8Array, change: (view: DataView) => void): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, HEADER_BYTES);
+  change(view);
+  let crc = 0xffff_ffff;
+  for (const byte of bytes.subarray(0, HEADER_BYTES - 4)) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit += 1) crc = (crc >>> 1) ^ (crc & 1 ? 0x82f6_3b78 : 0);
+  }
+  view.setUint32(HEADER_BYTES - 4, ~crc >>> 0, true);
 }

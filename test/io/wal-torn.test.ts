@@ -19,6 +19,7 @@ import {
   newDisk,
   openWal,
   prefixLength,
+  rewriteHeader,
   run,
   Submitter,
 } from './wal-harness.js';
@@ -417,15 +418,3 @@ test('errors of the disk come through as they are', () => {
   assert.throws(() => openWal(disk), DiskError);
   assert.ok(!(new DiskError('EIO', 'read', 'x') instanceof WalError));
 });
-
-/** Changes a header sector and gives it the checksum that belongs to it: plain CRC-32C. */
-function rewriteHeader(bytes: Uint8Array, change: (view: DataView) => void): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, SECTOR);
-  change(view);
-  let crc = 0xffff_ffff;
-  for (const byte of bytes.subarray(0, SECTOR - 4)) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit += 1) crc = (crc >>> 1) ^ (crc & 1 ? 0x82f6_3b78 : 0);
-  }
-  view.setUint32(SECTOR - 4, ~crc >>> 0, true);
-}
