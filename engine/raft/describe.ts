@@ -15,15 +15,24 @@ import {
 } from './message.js';
 import type { Progress } from './progress.js';
 import { quorumValue } from './quorum.js';
-import { CONTEXTS_OF_A_LIFE } from './read-index.js';
-import type { Persist, Placement, Proposed, Ready } from './ready.js';
-import type { CoreState } from './state.js';
+import { CONTEXTS_OF_A_LIFE, type PendingRead } from './read-index.js';
+import type {
+  CoreEntry,
+  Persist,
+  Placement,
+  Proposed,
+  ReadGrant,
+  Ready,
+  StorageAck,
+} from './ready.js';
+import type { CoreState, Recovered } from './state.js';
 import {
   type Configuration,
   type ConfigurationEntry,
   type HardState,
   type IndexRange,
   type LogIndex,
+  type Member,
   NO_INCARNATION,
   NO_INDEX,
   NOBODY,
@@ -74,6 +83,11 @@ export function describeRange(range: IndexRange): string {
 
 function describeIds(ids: readonly NodeId[]): string {
   return `(${ids.join(' ')})`;
+}
+
+/** `2=host:5002 life=77`: a member and the life of its data that counts. */
+export function describeMember({ id, address, incarnation }: Member): string {
+  return `${id}=${address} ${incarnation === NO_INCARNATION ? 'unrecorded' : `life=${incarnation}`}`;
 }
 
 /** `(1 2 3)`, joint `(1 2 3)&&(1 2)`, with learners `(1 2 3) learners=(4) next=(2)`. */
@@ -169,16 +183,37 @@ export function describeMessage(message: Message): string {
   return body === '' ? head : `${head} ${body}`;
 }
 
-/** `#3 term=2 vote=1 truncate>5 [6..9]@2 [10..10]@3 configuration=@10 (1 2 3)`. */
+/** `#3@2`: submission 3, made in term 2; `generation=1` after one truncation of the log. */
+function describeSubmission({ seq, term, generation }: Persist | StorageAck): string {
+  return `#${seq}@${term}${generation === 0 ? '' : ` generation=${generation}`}`;
+}
+
+/** `#3@2 generation=1 term=2 vote=1 truncate>5 [6..9]@2 configuration=@9 (1 2) clears-doubt`. */
 export function describePersist(persist: Persist): string {
-  const parts = [`#${persist.seq}`];
+  const parts = [describeSubmission(persist)];
   if (persist.hardState !== null) parts.push(describeHardState(persist.hardState));
   if (persist.truncateAfter !== null) parts.push(`truncate>${persist.truncateAfter}`);
   for (const run of persist.runs) parts.push(`${describeRange(run.range)}@${run.term}`);
   if (persist.configuration !== null) {
     parts.push(`configuration=${describeConfigurationEntry(persist.configuration)}`);
   }
+  if (persist.clearsDoubt) parts.push('clears-doubt');
   return parts.join(' ');
+}
+
+/** `#3@2 last=9`: what is durable, as it was captured before the sync. */
+export function describeStorageAck(ack: StorageAck): string {
+  return `${describeSubmission(ack)} last=${ack.lastIndex}`;
+}
+
+/** `7 no-op`, `1 configuration (1 2 3)`. */
+export function describeCoreEntry({ index, configuration }: CoreEntry): string {
+  if (configuration === null) return `${index} no-op`;
+  return `${index} configuration ${describeConfiguration(configuration)}`;
+}
+
+export function describeReadGrant({ id, index }: ReadGrant): string {
+  return `read ${id} at ${index}`;
 }
 
 /** `leader of term 2`, `follower in term 2 of 1`, `candidate in term 3`. */
@@ -198,7 +233,7 @@ export function describeReady(ready: Ready): string {
   if (ready.persist !== null) parts.push(`persist ${describePersist(ready.persist)}`);
   if (ready.messages.length > 0) parts.push(`send ${ready.messages.length}`);
   if (ready.committed !== null) parts.push(`apply ${describeRange(ready.committed)}`);
-  for (const grant of ready.reads) parts.push(`read ${grant.id} at ${grant.index}`);
+  parts.push(...ready.reads.map(describeReadGrant));
   return parts.length === 0 ? 'nothing' : parts.join('; ');
 }
 
@@ -232,7 +267,57 @@ export function describeRuns(runs: readonly TermRun[], last: LogIndex): string {
   return ranges.join(' ');
 }
 
-/** `1: leader term=2 vote=1 last=2/9 committed=8 applied=8 durable=9 full`. */
+/** `[4..]@2`: a run whose end is not its own to know. */
+export function describeTermRun({ first, term }: TermRun): string {
+  return `[${first}..]@${term}`;
+}
+
+/** `term=2 vote=1 [1..3]@1 [4..9]@2 generation=1 configuration=@1 (1 2 3) in-doubt`. */
+export function describeRecovered(recovered: Recovered): string {
+  const { hardState, log, bootstrap, configurations, inDoubt } = recovered;
+  const newest = configurations[configurations.length - 1];
+  const configuration =
+    newest === undefined
+      ? `bootstrap=${describeConfiguration(bootstrap)}`
+      : `configuration=${describeConfigurationEntry(newest)}`;
+  const parts = [describeHardState(hardState), describeRuns(log.termRuns, log.last)];
+  if (log.generation > 0) parts.push(`generation=${log.generation}`);
+  parts.push(configuration);
+  if (inDoubt) parts.push('in-doubt');
+  return parts.join(' ');
+}
+
+/** `(4 5)`: reads of this replica; `38.1 of 3`: a context of another one's. */
+export function describePendingRead(read: PendingRead): string {
+  if ('local' in read) return `(${read.local.join(' ')})`;
+  return `${describeContext(read.context)} of ${read.reader}`;
+}
+
+/** `asked=38.1(4 5) reads=(6)` of a reader, `round=2 confirms=(4 5)+38.1 of 3` of a leader. */
+function describeReads({ reads, leaderReads }: CoreState): string[] {
+  const parts: string[] = [];
+  const { asked, waiting } = reads.pending;
+  if (reads.outstanding !== null) {
+    parts.push(`asked=${describeContext(reads.outstanding)}(${asked.join(' ')})`);
+  }
+  if (waiting.length > 0) parts.push(`reads=(${waiting.join(' ')})`);
+  const { inRound, waiting: next } = leaderReads.pending;
+  if (leaderReads.round > 0) parts.push(`round=${leaderReads.round}`);
+  if (inRound.length > 0) parts.push(`confirms=${inRound.map(describePendingRead).join('+')}`);
+  if (next.length > 0) parts.push(`next=${next.map(describePendingRead).join('+')}`);
+  return parts;
+}
+
+/** `votes=1:full 3:refused`; empty when nobody has answered. */
+function describeVotes({ votes }: CoreState): string[] {
+  if (votes.size === 0) return [];
+  return [`votes=${[...votes].map(([id, vote]) => `${id}:${vote}`).join(' ')}`];
+}
+
+/**
+ * `1: leader term=2 vote=1 last=2/9 committed=8 applied=8 durable=9 full heartbeat@450`, with votes
+ * and reads when there are any. A replica that does not lead shows when its election timer runs out.
+ */
 export function describeState(state: CoreState): string {
   const { log } = state;
   const follows = state.role === 'follower' ? ` of ${describeNode(state.leader)}` : '';
@@ -240,7 +325,12 @@ export function describeState(state: CoreState): string {
   const hard = describeHardState({ term: state.term, vote: state.vote });
   const last = `last=${describePosition(log.lastTerm, log.last)}`;
   const pointers = `committed=${log.committed} applied=${log.applied} durable=${log.durable}`;
-  return `${role} ${hard} ${last} ${pointers} ${state.standing}`;
+  const due =
+    state.role === 'leader'
+      ? `heartbeat@${state.heartbeatDue}`
+      : `election@${state.electionDeadline}`;
+  const now = [due, ...describeVotes(state), ...describeReads(state)].join(' ');
+  return `${role} ${hard} ${last} ${pointers} ${state.standing} ${now}`;
 }
 
 /** The columns a bar of `describeQuorum` may take. */

@@ -58,6 +58,14 @@ export class LeaderReads {
     return this.#waiting.length > 0 && this.#inRound.length === 0;
   }
 
+  /** The reads that the round under way confirms, and those that wait for the next one. */
+  get pending(): {
+    readonly inRound: readonly PendingRead[];
+    readonly waiting: readonly PendingRead[];
+  } {
+    return { inRound: this.#inRound, waiting: this.#waiting };
+  }
+
   get hasRound(): boolean {
     return this.#inRound.length > 0;
   }
@@ -116,6 +124,11 @@ export class ReaderReads {
 
   get isWaiting(): boolean {
     return this.#waiting.length > 0;
+  }
+
+  /** The reads that the outstanding context asks for, and those that wait for the next one. */
+  get pending(): { readonly asked: readonly number[]; readonly waiting: readonly number[] } {
+    return { asked: this.#asked, waiting: this.#waiting };
   }
 
   /** Opens a context over everything that waits; only when none is outstanding. */

@@ -3,24 +3,41 @@
  */
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import test from 'node:test';
 import {
   describeConfiguration,
+  describeConfigurationEntry,
+  describeCoreEntry,
+  describeHardState,
+  describeMember,
   describeMessage,
+  describeNode,
+  describePendingRead,
   describePersist,
   describePlacement,
   describeProgress,
   describeProposed,
   describeQuorum,
+  describeRange,
+  describeReadGrant,
   describeReady,
+  describeRecovered,
   describeRuns,
+  describeState,
+  describeStorageAck,
+  describeTermRun,
+  messageName,
 } from '../../engine/raft/describe.js';
 import { bootstrapConfiguration } from '../../engine/raft/membership.js';
 import { type Message, MessageKind, VoteGrant } from '../../engine/raft/message.js';
 import { Progress } from '../../engine/raft/progress.js';
+import { Raft } from '../../engine/raft/raft.js';
 import { CONTEXTS_OF_A_LIFE } from '../../engine/raft/read-index.js';
 import type { Persist, Ready } from '../../engine/raft/ready.js';
 import { incarnation, logIndex, millis, nodeId, term } from '../../engine/raft/types.js';
+import { ROOT } from '../../tools/house/tracked-files.js';
 
 const at = { from: nodeId(1), to: nodeId(3), term: term(2) };
 const vote = {
@@ -151,7 +168,10 @@ const persist: Persist = {
 };
 
 test('a submission prints what becomes durable', () => {
-  assert.equal(describePersist(persist), '#3 term=2 vote=nobody truncate>5 [6..9]@2');
+  assert.equal(
+    describePersist(persist),
+    '#3@2 generation=1 term=2 vote=nobody truncate>5 [6..9]@2',
+  );
 });
 
 test('a turn prints in the order it is performed, and an empty one says so', () => {
@@ -164,8 +184,8 @@ test('a turn prints in the order it is performed, and an empty one says so', () 
     configuration: null,
   };
   const expected =
-    'follower in term 2 of 3; persist #3 term=2 vote=nobody truncate>5 [6..9]@2; send 1; ' +
-    'apply [4..5]; read 8 at 5';
+    'follower in term 2 of 3; persist #3@2 generation=1 term=2 vote=nobody truncate>5 [6..9]@2; ' +
+    'send 1; apply [4..5]; read 8 at 5';
   assert.equal(describeReady(ready), expected);
   const nothing = { persist: null, messages: [], committed: null, reads: [], soft: null };
   assert.equal(describeReady({ ...nothing, configuration: null }), 'nothing');
@@ -200,4 +220,188 @@ test('a quorum is a picture with a line for each voter', () => {
     `3 >${' '.repeat(42)}0`,
     `quorum${' '.repeat(39)}50`,
   ]);
+});
+
+const ack = { seq: 3, generation: 1, term: term(2), lastIndex: logIndex(9) };
+const grant = { id: 8, index: logIndex(5) };
+const member = { id: nodeId(2), address: 'host:5002', incarnation: incarnation(77) };
+const noop = { index: logIndex(7), configuration: null };
+const placed = { from: logIndex(3), last: logIndex(4), truncateAfter: null };
+const empty: Ready = {
+  persist: null,
+  messages: [],
+  committed: null,
+  reads: [],
+  soft: null,
+  configuration: null,
+};
+const [preVote, , preVoteReply, , , , , , heartbeat, heartbeatReply, readIndex, readReply, now] =
+  Object.values(MESSAGES) as Message[];
+
+/** A form for each type that the words of the core export; numbers and names print themselves. */
+const FORMS: Record<'types' | 'message' | 'ready', Record<string, string>> = {
+  types: {
+    Term: String(term(2)),
+    LogIndex: String(logIndex(7)),
+    NodeId: describeNode(nodeId(3)),
+    Millis: String(millis(150)),
+    Incarnation: String(incarnation(77)),
+    Role: 'preCandidate',
+    HardState: describeHardState({ term: term(2), vote: nodeId(0) }),
+    TermRun: describeTermRun({ first: logIndex(4), term: term(2) }),
+    IndexRange: describeRange({ first: logIndex(4), last: logIndex(5) }),
+    Member: describeMember(member),
+    Configuration: describeConfiguration(joint),
+    ConfigurationEntry: describeConfigurationEntry({ index: logIndex(1), configuration: joint }),
+  },
+  message: {
+    MessageKind: messageName(MessageKind.appendReply),
+    VoteRequest: describeMessage(preVote!),
+    VoteGrant: describeMessage(preVoteReply!),
+    VoteReply: describeMessage(preVoteReply!),
+    AppendRequest: describeMessage(append),
+    AppendReply: describeMessage(answer),
+    Heartbeat: describeMessage(heartbeat!),
+    HeartbeatReply: describeMessage(heartbeatReply!),
+    ReadIndexRequest: describeMessage(readIndex!),
+    ReadIndexReply: describeMessage(readReply!),
+    TimeoutNow: describeMessage(now!),
+    Message: describeMessage(append),
+  },
+  ready: {
+    CoreEntry: describeCoreEntry(noop),
+    Persist: describePersist(persist),
+    StorageAck: describeStorageAck(ack),
+    ReadGrant: describeReadGrant(grant),
+    Proposed: describeProposed({ first: logIndex(4), term: term(2) }),
+    Placement: describePlacement(placed),
+    Ready: describeReady(empty),
+  },
+};
+
+for (const [file, forms] of Object.entries(FORMS)) {
+  test(`every type that ${file}.ts exports has a form of one line`, () => {
+    const source = readFileSync(join(ROOT, 'engine', 'raft', `${file}.ts`), 'utf8');
+    const exported = [...source.matchAll(/^export (?:interface|type) (\w+)/gm)].map(
+      ([, name]) => name,
+    );
+    assert.deepEqual(exported.sort(), Object.keys(forms).sort());
+    for (const [name, text] of Object.entries(forms)) assert.match(text, /^[^\n]+$/, name);
+  });
+}
+
+const persists = (parts: Partial<Persist>) => describePersist({ ...persist, ...parts });
+const acks = (parts: Partial<typeof ack>) => describeStorageAck({ ...ack, ...parts });
+
+/** The whole value, then one change after the other: none may go unseen. */
+const FIELDS: Record<string, readonly string[]> = {
+  Persist: [
+    persists({}),
+    persists({ seq: 4 }),
+    persists({ generation: 0 }),
+    persists({ generation: 2 }),
+    persists({ term: term(3) }),
+    persists({ hardState: null }),
+    persists({ hardState: { term: term(2), vote: nodeId(1) } }),
+    persists({ truncateAfter: null }),
+    persists({ runs: [] }),
+    persists({ configuration: { index: logIndex(9), configuration: joint } }),
+    persists({ clearsDoubt: true }),
+  ],
+  StorageAck: [
+    acks({}),
+    acks({ seq: 4 }),
+    acks({ generation: 0 }),
+    acks({ term: term(3) }),
+    acks({ lastIndex: logIndex(8) }),
+  ],
+  CoreEntry: [
+    describeCoreEntry(noop),
+    describeCoreEntry({ ...noop, index: logIndex(8) }),
+    describeCoreEntry({ ...noop, configuration: joint }),
+  ],
+  Member: [
+    describeMember(member),
+    describeMember({ ...member, id: nodeId(3) }),
+    describeMember({ ...member, address: 'other:1' }),
+    describeMember({ ...member, incarnation: incarnation(0) }),
+  ],
+};
+
+for (const [name, texts] of Object.entries(FIELDS)) {
+  test(`no field of a ${name} is left out of its text`, () => {
+    assert.deepEqual([...new Set(texts)], texts);
+  });
+}
+
+const recovery = {
+  hardState: { term: term(2), vote: nodeId(1) },
+  log: {
+    last: logIndex(9),
+    generation: 1,
+    termRuns: [
+      { first: logIndex(1), term: term(1) },
+      { first: logIndex(4), term: term(2) },
+    ],
+    extents: [{ last: logIndex(9), bytes: 900 }],
+  },
+  bootstrap: { ...joint, outgoing: [], learners: [], learnersNext: [] },
+  configurations: [],
+  inDoubt: true,
+};
+
+test('what a restart found prints as hard state, log, configuration and doubt', () => {
+  assert.equal(
+    describeRecovered(recovery),
+    'term=2 vote=1 [1..3]@1 [4..9]@2 generation=1 bootstrap=(1 2 3) in-doubt',
+  );
+  const configurations = [{ index: logIndex(3), configuration: joint }];
+  assert.equal(
+    describeRecovered({ ...recovery, configurations, inDoubt: false }),
+    'term=2 vote=1 [1..3]@1 [4..9]@2 generation=1 ' +
+      'configuration=@3 (1 2 3)&&(1 2) learners=(4) next=(2)',
+  );
+});
+
+test('reads print as whose they are, and a state with its deadline, votes and reads', () => {
+  assert.equal(describePendingRead({ local: [4, 5] }), '(4 5)');
+  assert.equal(describePendingRead({ reader: nodeId(3), context }), '38.1 of 3');
+  const options = {
+    id: nodeId(1),
+    incarnation: incarnation(1),
+    seed: 1,
+    electionTimeoutMin: 150,
+    electionTimeoutMax: 150,
+    heartbeatInterval: 50,
+    preVote: false,
+    transfer: true,
+    windowMessagesMax: 4,
+    windowBytesMax: 1000,
+    appendEntriesMax: 10,
+    appendBytesMax: 1000,
+    diskStallMax: 1000,
+  };
+  const raft = new Raft(options, { ...recovery, inDoubt: false }, 0);
+  const { state } = raft;
+  const rest = 'last=2/9 committed=0 applied=0 durable=9 full';
+  const idle = `1: follower of nobody term=2 vote=1 ${rest} election@150`;
+  assert.equal(describeState(state), idle);
+  raft.read([4, 5], 10);
+  assert.equal(describeState(state), `${idle} reads=(4 5)`);
+  const asked = state.reads.open();
+  raft.read([6], 10);
+  assert.equal(asked, 0x10_0001);
+  assert.equal(describeState(state), `${idle} asked=1.1(4 5) reads=(6)`);
+  state.votes.set(nodeId(1), 'full');
+  state.votes.set(nodeId(3), 'refused');
+  assert.equal(describeState(state), `${idle} votes=1:full 3:refused asked=1.1(4 5) reads=(6)`);
+  state.votes.clear();
+  state.setRole('leader', nodeId(1));
+  state.leaderReads.add({ local: state.reads.takeAll() });
+  state.leaderReads.start(logIndex(3));
+  state.leaderReads.add({ reader: nodeId(3), context });
+  assert.equal(
+    describeState(state),
+    `1: leader term=2 vote=1 ${rest} heartbeat@0 round=1 confirms=(4 5 6) next=38.1 of 3`,
+  );
 });
