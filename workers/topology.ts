@@ -81,20 +81,26 @@ export function appendBytesMax(entryBytesMax: number): number {
   return entryRingBytes(entryBytesMax) / RECORDS_PER_RING_MIN - RECORD_HEADERS_BYTES;
 }
 
-export function createGroupMemory(entryBytesMax: number, arenaBytesMin: number): GroupMemory {
+/** `firstCursor`, a multiple of 8: where the cursors of all rings start, see `createRing`. */
+export function createGroupMemory(
+  entryBytesMax: number,
+  arenaBytesMin: number,
+  firstCursor = 0,
+): GroupMemory {
   const entries = entryRingBytes(entryBytesMax);
   const arena = powerOfTwo(Math.max(entryBytesMax * ENTRIES_PER_ARENA_MIN, arenaBytesMin));
+  const ring = (capacity: number): SharedArrayBuffer => createRing(capacity, firstCursor);
   return {
     arena: createArena(arena),
-    inbox: createRing(entries),
-    completions: createRing(entries),
-    fromPeers: createRing(entries),
+    inbox: ring(entries),
+    completions: ring(entries),
+    fromPeers: ring(entries),
     // Entries forwarded or read back from disk travel inside the record.
-    toPeers: createRing(entries),
-    persist: createRing(MIB),
-    stored: createRing(256 * KIB),
-    loads: createRing(64 * KIB),
-    loaded: createRing(entries),
+    toPeers: ring(entries),
+    persist: ring(MIB),
+    stored: ring(256 * KIB),
+    loads: ring(64 * KIB),
+    loaded: ring(entries),
   };
 }
 

@@ -39,6 +39,7 @@ import {
 } from '../../workers/spare-words.js';
 import { createStatusPage, StatusPage } from '../../workers/status-page.js';
 import { Bell, createGroupMemory, type GroupMemory } from '../../workers/topology.js';
+import { FIRST_CURSORS, fromThere } from './first-cursors.js';
 
 const KIB = 1024;
 const SEGMENT_BYTES = 64 * KIB;
@@ -122,9 +123,10 @@ class Bench {
   /** The io thread does not get to run. */
   ioSleeps = false;
 
-  constructor() {
+  /** Cursors of rings and positions of the arena start at `first`. */
+  constructor(first = 0) {
     const { disk, words } = this;
-    const memory = createGroupMemory(ENTRY_BYTES_MAX, 1024 * KIB);
+    const memory = createGroupMemory(ENTRY_BYTES_MAX, 1024 * KIB, first);
     const bells = createDoorbells(Bell.consensus + 1);
     const bell = new Doorbell(bells, Bell.main);
     const supply = new SharedSegmentSupply(words, DIRECTORY, 0, [], () => {});
@@ -134,14 +136,14 @@ class Bench {
     this.loop = new IoLoop(this.wal, new IoFigures(createIoFigures()), room, groups);
     const place = { disk, walDirectory: DIRECTORY, segmentBytes: SEGMENT_BYTES };
     this.#spares = new SparePreparer(place, new SpareOrders(words, 0), bell);
-    this.agent = this.#makeAgent(memory, bell, room);
+    this.agent = this.#makeAgent(memory, bell, room, first);
     this.#inbox = new RingProducer(memory.inbox);
     this.#completions = new RingConsumer(memory.completions);
     while (this.agent.runtime.raft.role !== Role.leader) this.turn(50);
     for (let n = 0; n < 20; n += 1) this.turn();
   }
 
-  #makeAgent(memory: GroupMemory, bell: Doorbell, room: RoomWords): GroupAgent {
+  #makeAgent(memory: GroupMemory, bell: Doorbell, room: RoomWords, first: number): GroupAgent {
     const recovered = {
       hardState: { term: term(0), vote: nodeId(0) },
       log: EMPTY_LOG,
@@ -151,7 +153,9 @@ class Bench {
     };
     const arenaMemory = memory.arena;
     const entryBytesMax = ENTRY_BYTES_MAX;
-    const options = { raft: raftOptions(), recovered, locations: [], arenaMemory, entryBytesMax };
+    const arena = { firstPosition: first };
+    const sizes = { arenaMemory, arena, entryBytesMax };
+    const options = { raft: raftOptions(), recovered, locations: [], ...sizes };
     const bells = { main: bell, io: bell, bulk: bell, transport: bell };
     const context = { groupName: 'g', groupId: 0, nodeId: 1, options: null };
     const made = { machine: this.machine, context };
@@ -216,35 +220,37 @@ class Bench {
   }
 }
 
-test('a full disk refuses writes as busy while half a segment is left, and goes on by itself', async () => {
-  const bench = new Bench();
-  const { agent, disk, machine, wal } = bench;
-  disk.setCapacity(0);
-  const written = bench.writeUntilRefused();
-  assert.deepEqual(bench.refusals.splice(0), [ErrorNumber.busy]);
-  assert.equal(machine.applied, written, 'everything else was executed');
-  assert.equal(wal.counters.refusals, 0, 'the log itself refused nothing');
-  assert.ok(diskIsFull(bench.words), 'the status says so');
-  for (let n = 0; n < 3; n += 1) {
-    bench.turn(STALL_MS);
-    assert.equal(agent.runtime.raft.role, Role.leader, 'it leads on');
-  }
-  await bench.retried();
-  bench.propose();
-  bench.turn();
-  assert.deepEqual(bench.refusals.splice(0), [ErrorNumber.busy], 'as long as there is no space');
-  disk.setCapacity(NEVER);
-  await bench.retried();
-  assert.ok(!diskIsFull(bench.words));
-  for (let n = 0; n < 100; n += 1) {
+for (const first of FIRST_CURSORS) {
+  test(`a full disk refuses writes as busy, and all goes on by itself${fromThere(first)}`, async () => {
+    const bench = new Bench(first);
+    const { agent, disk, machine, wal } = bench;
+    disk.setCapacity(0);
+    const written = bench.writeUntilRefused();
+    assert.deepEqual(bench.refusals.splice(0), [ErrorNumber.busy]);
+    assert.equal(machine.applied, written, 'everything else was executed');
+    assert.equal(wal.counters.refusals, 0, 'the log itself refused nothing');
+    assert.ok(diskIsFull(bench.words), 'the status says so');
+    for (let n = 0; n < 3; n += 1) {
+      bench.turn(STALL_MS);
+      assert.equal(agent.runtime.raft.role, Role.leader, 'it leads on');
+    }
+    await bench.retried();
     bench.propose();
     bench.turn();
-  }
-  bench.turn();
-  assert.deepEqual(bench.refusals, []);
-  assert.equal(machine.applied, written + 100);
-  assert.ok(wal.segmentCount > 2, 'segments are begun again');
-});
+    assert.deepEqual(bench.refusals.splice(0), [ErrorNumber.busy], 'as long as there is no space');
+    disk.setCapacity(NEVER);
+    await bench.retried();
+    assert.ok(!diskIsFull(bench.words));
+    for (let n = 0; n < 100; n += 1) {
+      bench.propose();
+      bench.turn();
+    }
+    bench.turn();
+    assert.deepEqual(bench.refusals, []);
+    assert.equal(machine.applied, written + 100);
+    assert.ok(wal.segmentCount > 2, 'segments are begun again');
+  });
+}
 
 /** Submits far more than the room that is left while the io thread sleeps. */
 function overfilled(): Bench {

@@ -19,6 +19,7 @@ import { createDoorbells } from '../../workers/ring/layout.js';
 import { RECORD_TAKEN, RingConsumer, RingProducer } from '../../workers/ring/spsc-ring.js';
 import { createSpareWords, RoomWords } from '../../workers/spare-words.js';
 import { Bell, createGroupMemory, type GroupMemory } from '../../workers/topology.js';
+import { FIRST_CURSORS, fromThere } from './first-cursors.js';
 
 const MIB = 1024 * 1024;
 const SEGMENT_BYTES = 64 * MIB;
@@ -30,14 +31,17 @@ class Submitter {
   readonly #port: RingStoragePort;
   readonly #acks: RingConsumer;
   readonly #bytes: number;
+  readonly #position: number;
   #submitted = 0;
 
-  constructor(memory: GroupMemory, payloadBytes: number) {
+  constructor(memory: GroupMemory, payloadBytes: number, first: number) {
     const room = new RoomWords(createSpareWords());
     this.#port = new RingStoragePort(new RingProducer(memory.persist), room);
     this.#acks = new RingConsumer(memory.stored);
     this.#bytes = entryBytes(payloadBytes);
-    const { view } = new ArenaView(memory.arena);
+    const { view, capacity } = new ArenaView(memory.arena);
+    // The last time that an arena begins anew before the position `first`.
+    this.#position = Math.floor(first / capacity) * capacity;
     writeEntryHeader(view, 0, EntryKind.command, payloadBytes, 0);
   }
 
@@ -60,7 +64,7 @@ class Submitter {
       term: 1,
       hardState: null,
       truncateAfter: null,
-      runs: [{ term: 1, first, count: 1, position: 0, bytes: this.#bytes }],
+      runs: [{ term: 1, first, count: 1, position: this.#position, bytes: this.#bytes }],
       configuration: null,
       clearsDoubt: false,
       usesReserve: false,
@@ -76,7 +80,7 @@ class Submitter {
 }
 
 /** A loop over one group for each payload size given. */
-function open(payloads: readonly number[]): { loop: IoLoop; groups: Submitter[] } {
+function open(first: number, payloads: readonly number[]): { loop: IoLoop; groups: Submitter[] } {
   const disk = new MemoryDisk();
   disk.makeDirectory(DIRECTORY);
   const { wal } = Wal.open({
@@ -91,11 +95,11 @@ function open(payloads: readonly number[]): { loop: IoLoop; groups: Submitter[] 
   });
   const bells = createDoorbells(Bell.consensus + 1);
   const bell = new Doorbell(bells, Bell.consensus);
-  const memories = payloads.map((bytes) => createGroupMemory(bytes, MIB));
+  const memories = payloads.map((bytes) => createGroupMemory(bytes, MIB, first));
   const parts = memories.map((memory, group) => ({ group, memory, bell }));
   const room = new RoomWords(createSpareWords());
   const loop = new IoLoop(wal, new IoFigures(createIoFigures()), room, parts);
-  return { loop, groups: payloads.map((bytes, n) => new Submitter(memories[n]!, bytes)) };
+  return { loop, groups: payloads.map((bytes, n) => new Submitter(memories[n]!, bytes, first)) };
 }
 
 function block(loop: IoLoop, groups: readonly Submitter[], now: number): void {
@@ -103,40 +107,42 @@ function block(loop: IoLoop, groups: readonly Submitter[], now: number): void {
   for (const group of groups) group.collect();
 }
 
-test('the backlog of one group does not keep another group waiting', () => {
-  const { loop, groups } = open([64 * 1024, 256 * 1024]);
-  const [busy, calm] = groups as [Submitter, Submitter];
-  calm.fillUp(1);
-  for (let now = 0; now < 2; now += 1) {
-    busy.fillUp(100);
-    block(loop, groups, now);
-  }
-  assert.deepEqual(calm.stored, [1]);
-});
+for (const first of FIRST_CURSORS) {
+  test(`the backlog of one group does not keep another group waiting${fromThere(first)}`, () => {
+    const { loop, groups } = open(first, [64 * 1024, 256 * 1024]);
+    const [busy, calm] = groups as [Submitter, Submitter];
+    calm.fillUp(1);
+    for (let now = 0; now < 2; now += 1) {
+      busy.fillUp(100);
+      block(loop, groups, now);
+    }
+    assert.deepEqual(calm.stored, [1]);
+  });
 
-test('groups that all have a backlog take turns at opening a block', () => {
-  const { loop, groups } = open([300_000, 500_000, 900_000, 200_000]);
-  for (let now = 0; now < 40; now += 1) {
-    for (const group of groups) group.fillUp(40);
-    block(loop, groups, now);
-  }
-  for (const { stored } of groups) {
-    assert.ok(stored.length >= 40, `${stored.length} submissions in 40 blocks`);
+  test(`groups that all have a backlog take turns at opening a block${fromThere(first)}`, () => {
+    const { loop, groups } = open(first, [300_000, 500_000, 900_000, 200_000]);
+    for (let now = 0; now < 40; now += 1) {
+      for (const group of groups) group.fillUp(40);
+      block(loop, groups, now);
+    }
+    for (const { stored } of groups) {
+      assert.ok(stored.length >= 40, `${stored.length} submissions in 40 blocks`);
+      assert.deepEqual(
+        stored,
+        stored.map((_, n) => n + 1),
+        'a group keeps its order',
+      );
+    }
+  });
+
+  test(`everything submitted is stored before the loop closes${fromThere(first)}`, () => {
+    const { loop, groups } = open(first, [64 * 1024, 256 * 1024]);
+    for (const group of groups) group.fillUp(30);
+    loop.close();
+    for (const group of groups) group.collect();
     assert.deepEqual(
-      stored,
-      stored.map((_, n) => n + 1),
-      'a group keeps its order',
+      groups.map(({ waiting }) => waiting),
+      [0, 0],
     );
-  }
-});
-
-test('everything submitted is stored before the loop closes', () => {
-  const { loop, groups } = open([64 * 1024, 256 * 1024]);
-  for (const group of groups) group.fillUp(30);
-  loop.close();
-  for (const group of groups) group.collect();
-  assert.deepEqual(
-    groups.map(({ waiting }) => waiting),
-    [0, 0],
-  );
-});
+  });
+}

@@ -13,22 +13,23 @@ import { createDoorbells } from '../../workers/ring/layout.js';
 import { RECORD_TAKEN, RingConsumer, RingProducer } from '../../workers/ring/spsc-ring.js';
 import { Bell, createGroupMemory } from '../../workers/topology.js';
 import { DIRECTORY, newDisk, openWal, run, Submitter } from '../io/wal-harness.js';
+import { FIRST_CURSORS, fromThere } from './first-cursors.js';
 
 const GROUP = 1;
 
 /** A log of two entries in a block each, the second damaged, and a server for it. */
-function damagedLog() {
+function damagedLog(first: number) {
   const disk = newDisk();
   const { wal } = openWal(disk, { segmentBytes: 64 * 1024 });
   const submitter = new Submitter();
-  const write = (first: number) => {
-    assert.ok(wal.stage(submitter.request(GROUP, { runs: [run(GROUP, 1, first, 1)] })));
+  const write = (index: number) => {
+    assert.ok(wal.stage(submitter.request(GROUP, { runs: [run(GROUP, 1, index, 1)] })));
     return wal.commit(0)[0]!;
   };
   const good = write(1);
   const bad = write(2);
   disk.flipBit(`${DIRECTORY}/0000000000000001.wal`, bad.offset + 100);
-  const memory = createGroupMemory(1024, 1024 * 1024);
+  const memory = createGroupMemory(1024, 1024 * 1024, first);
   const bell = new Doorbell(createDoorbells(Bell.consensus + 1), Bell.consensus);
   const server = new LoadServer(disk, DIRECTORY, [{ group: GROUP, memory, bell }]);
   const requests = new RingProducer(memory.loads);
@@ -50,23 +51,25 @@ function damagedLog() {
   return { server, load, good, bad };
 }
 
-test('an entry that is damaged is answered with its file and byte', () => {
-  const { server, load, good, bad } = damagedLog();
-  const whole = load(1, good);
-  assert.equal(whole.count, 1);
-  assert.equal(server.failures, 0);
-  const broken = load(2, bad);
-  assert.equal(broken.count, 0);
-  const where = `${DIRECTORY}/0000000000000001.wal at byte ${bad.offset}`;
-  assert.ok(broken.slab.toString().includes(where), broken.slab.toString());
-  assert.equal(server.failures, 1);
-  server.close();
-});
+for (const first of FIRST_CURSORS) {
+  test(`an entry that is damaged is answered with its file and byte${fromThere(first)}`, () => {
+    const { server, load, good, bad } = damagedLog(first);
+    const whole = load(1, good);
+    assert.equal(whole.count, 1);
+    assert.equal(server.failures, 0);
+    const broken = load(2, bad);
+    assert.equal(broken.count, 0);
+    const where = `${DIRECTORY}/0000000000000001.wal at byte ${bad.offset}`;
+    assert.ok(broken.slab.toString().includes(where), broken.slab.toString());
+    assert.equal(server.failures, 1);
+    server.close();
+  });
 
-test('an entry that is not in the log is answered with the place it was looked for', () => {
-  const { server, load } = damagedLog();
-  const missing = load(1, { segment: 9, offset: 512 });
-  assert.equal(missing.count, 0);
-  assert.equal(missing.slab.toString(), 'segment 9 does not hold it from byte 512 on');
-  server.close();
-});
+  test(`an entry that is not in the log is answered with the place it was looked for${fromThere(first)}`, () => {
+    const { server, load } = damagedLog(first);
+    const missing = load(1, { segment: 9, offset: 512 });
+    assert.equal(missing.count, 0);
+    assert.equal(missing.slab.toString(), 'segment 9 does not hold it from byte 512 on');
+    server.close();
+  });
+}
