@@ -87,7 +87,8 @@ function describeIds(ids: readonly NodeId[]): string {
 
 /** `2=host:5002 life=77`: a member and the life of its data that counts. */
 export function describeMember({ id, address, incarnation }: Member): string {
-  return `${id}=${address} ${incarnation === NO_INCARNATION ? 'unrecorded' : `life=${incarnation}`}`;
+  const life = incarnation === NO_INCARNATION ? 'unrecorded' : `life=${incarnation}`;
+  return `${id}=${address} ${life}`;
 }
 
 /** `(1 2 3)`, joint `(1 2 3)&&(1 2)`, with learners `(1 2 3) learners=(4) next=(2)`. */
@@ -316,7 +317,7 @@ function describeVotes({ votes }: CoreState): string[] {
 
 /**
  * `1: leader term=2 vote=1 last=2/9 committed=8 applied=8 durable=9 full heartbeat@450`, with votes
- * and reads when there are any. A replica that does not lead shows when its election timer runs out.
+ * and reads when there are any. One that does not lead shows when its election timer runs out.
  */
 export function describeState(state: CoreState): string {
   const { log } = state;

@@ -1,6 +1,6 @@
 /**
- * The table of damage that is no crash, of docs/wal-format.md, row by row: each gets the answer that
- * the table gives.
+ * The table of damage that is no crash, of docs/wal-format.md, row by row: each gets the answer
+ * that the table gives.
  */
 
 import assert from 'node:assert/strict';
