@@ -130,6 +130,13 @@ class Leader {
     const batch = { id, count: 1, slab, start: 0, end: slab.length };
     this.runtime.onProposals({ ...batch, deadline: 1e9, mayForward: true }, this.now);
   }
+
+  /** One command that a follower forwards. */
+  forward(forwardId: number, slab: Buffer): boolean {
+    const { term: leads } = this.runtime.raft;
+    const batch = { forwardId, count: 1, term: leads, slab, start: 0, end: slab.length };
+    return this.runtime.onForward(PEER, batch, this.now);
+  }
 }
 
 test('a leader on a full disk refuses proposals and forwards as busy, until there is space', () => {
@@ -139,7 +146,7 @@ test('a leader on a full disk refuses proposals and forwards as busy, until ther
   storage.isFull = true;
   leader.propose(1);
   const slab = slabOf(['other']);
-  assert.ok(runtime.onForward(PEER, 7, 1, slab, 0, slab.length, leader.now));
+  assert.ok(leader.forward(7, slab));
   leader.turn();
   const { busy } = ErrorNumber;
   assert.deepEqual(answers.splice(0), [`refused 1 ${busy}`, `forward ${busy}`]);
@@ -147,7 +154,7 @@ test('a leader on a full disk refuses proposals and forwards as busy, until ther
   assert.equal(runtime.fullRefusals, 2);
   storage.isFull = false;
   leader.propose(2);
-  assert.ok(runtime.onForward(PEER, 8, 1, slab, 0, slab.length, leader.now));
+  assert.ok(leader.forward(8, slab));
   leader.turn();
   leader.turn();
   assert.deepEqual(answers, ['forward 0', 'done 2']);
