@@ -37,6 +37,11 @@ export class ResultWriter {
     return this.#length;
   }
 
+  /** What `length` would be with one more result. */
+  lengthWith(bytes: Uint8Array): number {
+    return this.#length + RESULT_HEADER_BYTES + bytes.length;
+  }
+
   /** The results so far: valid until `clear`. */
   get bytes(): Buffer {
     return this.#buffer.subarray(0, this.#length);
@@ -56,10 +61,6 @@ export class ResultWriter {
     } else {
       this.#buffer.set(bytes, at);
     }
-  }
-
-  addEmpty(): void {
-    this.#reserve(0, false);
   }
 
   #reserve(length: number, rejected: boolean): number {

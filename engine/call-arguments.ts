@@ -7,28 +7,15 @@
  */
 
 import { ErrorNumber, RingraftError } from './errors.js';
+import { shown } from './errors-shown.js';
 import { LIMITS } from './limits.js';
 import { Consistency } from './runtime/reads.js';
-
-const SHOWN_CHARACTERS_MAX = 40;
 
 function refuse(detail: string): never {
   throw new RingraftError(ErrorNumber.invalidOptions, {
     text: 'an argument is not valid, nothing was sent',
     detail,
   });
-}
-
-/** A value as a message can show it: short, and told apart from a text that looks the same. */
-export function shown(value: unknown): string {
-  if (typeof value === 'string') {
-    const whole = value.length <= SHOWN_CHARACTERS_MAX;
-    return JSON.stringify(whole ? value : `${value.slice(0, SHOWN_CHARACTERS_MAX)}…`);
-  }
-  if (typeof value === 'function') return 'a function';
-  if (typeof value !== 'object' || value === null) return String(value);
-  const kind = value.constructor?.name ?? 'Object';
-  return `${/^[AEIO]/.test(kind) ? 'an' : 'a'} ${kind}`;
 }
 
 export function checkBytes(name: string, value: unknown): asserts value is Uint8Array {

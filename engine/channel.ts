@@ -13,6 +13,7 @@ import {
   COMPLETION_HEADER_BYTES,
   CompletionKind,
   readCompletionHeader,
+  readDetail,
   readLeader,
 } from '../workers/records/completion.js';
 import {
@@ -265,7 +266,8 @@ export class Channel {
       const start = at + COMPLETION_HEADER_BYTES;
       this.deliver(id, offset, buffer, start, at + bytes);
     } else {
-      this.#refuse(id, offset, count, code as ErrorNumber, readLeader(view, at));
+      const detail = readDetail(buffer, at, bytes);
+      this.#refuse(id, offset, count, code as ErrorNumber, readLeader(view, at), detail);
     }
   }
 
@@ -296,11 +298,18 @@ export class Channel {
     this.#forgetDone(id, batch);
   }
 
-  #refuse(id: number, offset: number, count: number, code: ErrorNumber, leader: number): void {
+  #refuse(
+    id: number,
+    offset: number,
+    count: number,
+    code: ErrorNumber,
+    leader: number,
+    detail = '',
+  ): void {
     const batch = this.#batches.get(id);
     if (batch === undefined) return;
     for (let i = offset; i < offset + count; i += 1) {
-      this.#take(batch, i).refused(batch.tokens[i] as number, code, leader);
+      this.#take(batch, i).refused(batch.tokens[i] as number, code, leader, detail);
     }
     this.#forgetDone(id, batch);
   }
@@ -333,9 +342,15 @@ export class Channel {
     let query = at + QUERY_HEADER_BYTES;
     for (let i = 0; i < count; i += 1) {
       const end = query + QUERY_LENGTH_BYTES + view.getUint32(query, true);
-      const { rejected, bytes } = hosted.query(buffer.subarray(query + QUERY_LENGTH_BYTES, end));
-      const answer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-      this.#take(batch, i).result(batch.tokens[i] as number, answer, 0, answer.length, rejected);
+      const answer = hosted.query(buffer.subarray(query + QUERY_LENGTH_BYTES, end));
+      const token = batch.tokens[i] as number;
+      const sink = this.#take(batch, i);
+      if ('failure' in answer) sink.refused(token, ErrorNumber.stateMachine, 0, answer.failure);
+      else {
+        const { bytes, rejected } = answer;
+        const lent = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+        sink.result(token, lent, 0, lent.length, rejected);
+      }
       query = end;
     }
     this.#forgetDone(id, batch);

@@ -228,7 +228,9 @@ export class Group extends EventEmitter<GroupEvents> {
       };
       const onAbort = (): void => reject(aborted(signal as AbortSignal, sent));
       signal?.addEventListener('abort', onAbort, { once: true });
-      const sink = promiseSink(settle, (code, leader) => this.#errorOf(code, leader));
+      const sink = promiseSink(settle, (code, leader, detail) =>
+        this.#errorOf(code, leader, detail),
+      );
       for (let i = 0; i < count; i += 1) {
         const refusal = REFUSALS[claim(sink, i)];
         if (refusal !== undefined) sink.refused(i, refusal, 0);
@@ -237,7 +239,8 @@ export class Group extends EventEmitter<GroupEvents> {
     });
   }
 
-  #errorOf(code: ErrorNumber, leader: number): RingraftError {
+  #errorOf(code: ErrorNumber, leader: number, detail: string): RingraftError {
+    if (detail !== '') return new RingraftError(code, { text: NOT_ANSWERED, detail });
     // The reason of a failed group was told before its refusals: it names index and cause.
     const isFailure = code === ErrorNumber.stateMachine || code === ErrorNumber.storage;
     if (isFailure && this.#failure !== null) return this.#failure;
@@ -343,6 +346,7 @@ const REFUSALS: Readonly<Record<number, ErrorNumber | undefined>> = {
   [CHANNEL_CLOSED]: ErrorNumber.closed,
 };
 
+const NOT_ANSWERED = 'the state machine did not answer this read as it must';
 const NOTHING_SENT = 'nothing was sent';
 const COMMANDS_SENT = 'what was sent may still be executed';
 
@@ -367,7 +371,7 @@ function lateApplied(index: number, applied: number): RingraftError {
 
 function promiseSink(
   settle: (i: number, result: ProposeResult) => void,
-  errorOf: (code: ErrorNumber, leader: number) => RingraftError,
+  errorOf: (code: ErrorNumber, leader: number, detail: string) => RingraftError,
 ): CompletionSink {
   return {
     result(i, buffer, start, end, rejected) {
@@ -379,8 +383,8 @@ function promiseSink(
         settle(i, { ok: false, error });
       }
     },
-    refused(i, code, leader) {
-      settle(i, { ok: false, error: errorOf(code, leader) });
+    refused(i, code, leader, detail = '') {
+      settle(i, { ok: false, error: errorOf(code, leader, detail) });
     },
   };
 }

@@ -28,19 +28,27 @@ export interface HostedMachine {
    * Applies one command and returns the reply; nothing means a reply without bytes. Entries come in
    * order, each exactly once, from the first of the log on: an object serves one engine only.
    *
-   * Throw `Reject` to refuse a command that is merely wrong: the proposer gets `ERR_REJECTED`, the
-   * log goes on. Any other exception, or a promise as result, stops this group on this node.
+   * Return or throw a `Reject` to refuse a command that is merely wrong: the proposer gets
+   * `ERR_REJECTED`, the log goes on. Any other exception, and anything else that is returned, such
+   * as a promise, stops this group on this node with `ERR_STATE_MACHINE` and the index named.
    */
   // biome-ignore lint/suspicious/noConfusingVoidType: a callback without return is welcome here
-  apply(entry: HostedEntry): Uint8Array | void;
-  /** Answers a read and leaves the state untouched. An exception fails that read alone. */
-  query(query: Uint8Array): Uint8Array;
+  apply(entry: HostedEntry): Uint8Array | Reject | void;
+  /**
+   * Answers a read and leaves the state untouched. A `Reject`, returned or thrown, or another
+   * exception fails that read alone with `ERR_REJECTED`; anything else that is returned fails it
+   * alone with `ERR_STATE_MACHINE`.
+   */
+  query(query: Uint8Array): Uint8Array | Reject;
   /** As in state-machine.ts. Nothing calls these yet: the log is replayed at every start. */
   snapshot?(): Iterable<Uint8Array>;
   restore?(chunks: Iterable<Uint8Array>): void;
 }
 
-/** A deterministic refusal of one command: every replica must come to the same one. */
+/**
+ * A deterministic refusal of one command, `return new Reject('overdrawn')`: every replica must come
+ * to the same one.
+ */
 export class Reject extends Error {
   /** What the proposer gets as `error.data`. */
   readonly data: Uint8Array;

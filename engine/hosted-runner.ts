@@ -10,6 +10,7 @@ import { readApply } from '../workers/records/hosted.js';
 import { type HostedMachine, Reject } from './hosted-machine.js';
 import { assert } from './raft/types.js';
 import { ApplyCursor, type PartDone } from './runtime/apply-cursor.js';
+import { MUST_BE_BYTES, misreturned } from './runtime/misreturned.js';
 import type { MachineContext } from './state-machine.js';
 
 /** What became of a slab: applied up to `index`, or thrown at it. */
@@ -17,10 +18,12 @@ export type SlabOutcome =
   | { readonly kind: 'applied'; readonly index: number }
   | { readonly kind: 'failed'; readonly index: number; readonly text: string };
 
-export interface Answer {
-  readonly rejected: boolean;
-  readonly bytes: Uint8Array;
-}
+/** The answer to a query, or what the machine did instead of giving one. */
+export type Answer =
+  | { readonly rejected: boolean; readonly bytes: Uint8Array }
+  | { readonly failure: string };
+
+const MUST_BE_REPLY = 'it must return bytes, a Reject or nothing, and be done when it returns';
 
 const textOf = (cause: unknown): string =>
   cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
@@ -84,23 +87,20 @@ export class HostedRunner {
     // An entry without a reply is answered with no bytes when the cursor moves on.
     if (reply === undefined) return;
     if (reply instanceof Uint8Array) cursor.reply(reply);
-    else throw new TypeError(`apply returned ${nameOf(reply)}: it must return bytes or nothing`);
+    else if (reply instanceof Reject) cursor.reject(reply.data);
+    else throw misreturned('apply returned', reply, MUST_BE_REPLY);
   }
 
   query(query: Uint8Array): Answer {
     try {
       const bytes: unknown = this.#machine.query(query);
       if (bytes instanceof Uint8Array) return { rejected: false, bytes };
-      throw new TypeError(`query returned ${nameOf(bytes)}: it must return bytes`);
+      if (bytes instanceof Reject) return { rejected: true, bytes: bytes.data };
+      return { failure: misreturned('query returned', bytes, MUST_BE_BYTES).message };
     } catch (cause) {
       if (cause instanceof Reject) return { rejected: true, bytes: cause.data };
       const text = cause instanceof Error ? cause.message : String(cause);
       return { rejected: true, bytes: Buffer.from(text) };
     }
   }
-}
-
-function nameOf(value: unknown): string {
-  if (value instanceof Promise) return 'a promise';
-  return typeof value === 'object' ? 'an object' : String(value);
 }

@@ -11,7 +11,8 @@ import type { ErrorNumber } from './errors.js';
 export interface CompletionSink {
   /** Bytes at `buffer[start, end)` are lent for the call. */
   result(token: number, buffer: Buffer, start: number, end: number, rejected: boolean): void;
-  refused(token: number, code: ErrorNumber, leader: number): void;
+  /** `detail` is a text where the code alone does not tell what failed; mostly there is none. */
+  refused(token: number, code: ErrorNumber, leader: number, detail?: string): void;
 }
 
 /** Stands where a sink was that has its answer: nothing is ever answered twice. */

@@ -11,7 +11,8 @@
 /**
  * A run of committed entries, walked in order of index like a cursor:
  * `while (batch.next()) { … }`. Every property describes the current entry and changes at the
- * next call of `next`; nothing here may be kept after `apply` returns.
+ * next call of `next`; nothing here may be kept after `apply` returns. Where a batch begins and
+ * ends means nothing and differs from node to node: also large results end one early.
  */
 export interface ApplyBatch {
   /** Moves to the next entry; false when the batch is exhausted. Called before the first entry. */
@@ -36,7 +37,10 @@ export interface ApplyBatch {
    * can serve every reply. An entry without `reply` or `reject` answers with no bytes.
    */
   reply(bytes: Uint8Array): void;
-  /** A deterministic refusal: the proposer gets an error value, the log goes on. */
+  /**
+   * A deterministic refusal: the proposer gets an error value, the log goes on. The first `reply` or
+   * `reject` of an entry counts. Either throws a TypeError when it is given anything else.
+   */
   reject(reason: Uint8Array | string): void;
 }
 
@@ -44,16 +48,25 @@ export interface ApplyBatch {
  * What replicates. All calls are synchronous and come from one thread, one at a time; a call that
  * takes longer than half a heartbeat is counted and named in the group's status.
  *
- * An exception out of `apply` or `restore` stops this group on this node, with the index named, and
- * leaves the process and the other groups running: a command that is merely wrong is answered by
- * `batch.reject`. An exception out of `query` fails that read alone.
+ * An exception out of `apply` or `restore` stops this group on this node with `ERR_STATE_MACHINE`,
+ * the index named, and leaves the process and the other groups running: a command that is merely
+ * wrong is answered by `batch.reject`. An exception out of `query` fails that read alone, with
+ * `ERR_REJECTED` and its message.
  */
 export interface StateMachine {
-  /** Applies committed commands in order, each exactly once between `restore` and the end. */
+  /**
+   * Applies committed commands in order, each exactly once between `restore` and the end. The whole
+   * batch is applied when it returns, so it stops the group like an exception
+   * - when it leaves commands unread, by not calling `next` until that says false. Batches are cut
+   *   differently on each node: what was skipped here, another node would apply.
+   * - when it returns anything, such as the promise of an async function. None of the commands that
+   *   this call was given is then answered as executed, but for results already on their way.
+   */
   apply(batch: ApplyBatch): void;
   /**
    * Answers a read; must leave the replicated state untouched. The query is lent for the call, and
    * the answer is copied before the machine is called again, so one buffer can serve every answer.
+   * A read whose answer is no Uint8Array fails alone, with `ERR_STATE_MACHINE` and what it was.
    */
   query(query: Uint8Array): Uint8Array;
   /**
@@ -66,9 +79,12 @@ export interface StateMachine {
    * cut anywhere; each chunk is lent until the next is asked for.
    */
   restore(chunks: Iterable<Uint8Array>): void;
-  /** A few figures for `status`; cheap, since it is called once a second. */
+  /** A few figures about the machine; cheap. The engine does not call it: `query` may show them. */
   stats?(): Record<string, number | string>;
-  /** A fingerprint of the replicated state, equal on nodes that applied the same entries. */
+  /**
+   * A fingerprint of the replicated state, equal on nodes that applied the same entries. The engine
+   * does not call it either: it is for tests, and for a `query` that compares nodes.
+   */
   digest?(): string;
 }
 

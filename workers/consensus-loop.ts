@@ -49,6 +49,12 @@ const INTAKE_BYTES_MAX = 512 * 1024;
 /** What peers leave of it to the inbox; when they take more, the inbox gets a turn of its own. */
 const INBOX_SHARE_BYTES = INTAKE_BYTES_MAX / 2;
 const RECORDS_PER_DRAIN = 4096;
+/**
+ * Answers that a full completion ring leaves in this thread's memory before the machine waits for
+ * room. A node with everything in flight that it may have keeps about this much in short answers,
+ * so that a busy application alone never makes its group stop applying.
+ */
+const ANSWER_BYTES_KEPT_MAX = 4 * 1024 * 1024;
 
 export interface GroupBells {
   readonly main: Doorbell;
@@ -72,8 +78,6 @@ export class GroupAgent {
   readonly #network: RingNetworkPort;
   /** Null: the machine lives in this worker. */
   readonly #hosted: HostedMachineHost | null;
-  /** Null: the machine lives on the main thread. */
-  readonly #inWorker: InWorkerHost | null;
   #now = 0;
   #intake = 0;
   #moreWork = false;
@@ -110,9 +114,9 @@ export class GroupAgent {
     };
     const { producer } = this.#completions;
     this.#hosted = made === null ? new HostedMachineHost(memory.arena, producer) : null;
-    const hasRoom = (): boolean => !producer.isWaiting;
-    this.#inWorker = made && new InWorkerHost(made.machine, hasRoom, made.context);
-    const host = (this.#hosted ?? this.#inWorker) as MachineHost;
+    const hasRoom = (): boolean => producer.keptBytes < ANSWER_BYTES_KEPT_MAX;
+    const inWorker = made && new InWorkerHost(made.machine, hasRoom, made.context);
+    const host = (this.#hosted ?? inWorker) as MachineHost;
     this.runtime = new GroupRuntime({ ...options, host }, ports, monotonicMs());
   }
 
@@ -133,7 +137,7 @@ export class GroupAgent {
       this.#storage.producer.isWaiting ||
       this.#oldLog.producer.isWaiting ||
       this.#completions.producer.isWaiting ||
-      this.#inWorker?.isWaiting === true;
+      this.runtime.isWaitingForRoom;
     return waiting ? Math.min(this.#now + 1, this.runtime.deadline) : this.runtime.deadline;
   }
 
@@ -147,7 +151,6 @@ export class GroupAgent {
     this.#inbox.drain(this.#onInbox, RECORDS_PER_DRAIN);
     if (now >= this.runtime.deadline) this.runtime.tick(now);
     this.#moreWork = this.runtime.turn(now);
-    if (!this.runtime.failed) this.#inWorker?.goOn();
     this.#refuseUnsent(now);
     this.#publish();
   }

@@ -10,7 +10,7 @@
  *
  *   ring         full means
  *   inbox        the router refuses as busy
- *   completions  the worker keeps results in its own memory; the router's limits bound them
+ *   completions  the worker keeps results in its own memory; past a bound the machine waits
  *   persist      submissions wait in the worker, in order
  *   stored       the io thread keeps the newest acknowledgements and tries again
  *   toPeers      the message is lost, as on any network; heartbeats have a reserved share

@@ -1,8 +1,10 @@
 /**
  * The `ApplyBatch` that an in-worker state machine walks: a cursor over entry bytes where they lie.
  *
- * It shows commands only, collects the results that somebody here waits for, and hands each part of
- * a batch on as it ends. It never copies an entry and never decides what is applied when.
+ * It shows commands only, collects the results that somebody here waits for, and hands them on in
+ * bounded portions. Results may be far larger than commands, so it ends a batch early when it has
+ * handed on a lot, or when there is no room for more; the rest is another batch. It never copies an
+ * entry and never decides what is applied when.
  */
 
 import {
@@ -15,10 +17,13 @@ import {
 } from '../../codec/entry.js';
 import { ResultWriter } from '../../codec/results.js';
 import type { ApplyBatch, MachineContext } from '../state-machine.js';
+import { misreturned } from './misreturned.js';
 import type { BatchPart } from './pending-writes.js';
 
 /** Results are handed on before they grow past this; a single one may be larger. */
 const RESULT_BYTES_MAX = 64 * 1024;
+/** A batch ends once this much was handed on: whoever takes it, and heartbeats, get their turn. */
+const BATCH_RESULT_BYTES_MAX = 1024 * 1024;
 const NO_BYTES = new Uint8Array(0);
 const NO_CONTEXT: MachineContext = { groupName: '', groupId: 0, nodeId: 0, options: null };
 
@@ -47,6 +52,7 @@ export class ApplyCursor implements ApplyBatch {
   readonly context: MachineContext;
   readonly #results = new ResultWriter();
   readonly #partDone: PartDone;
+  readonly #hasRoom: (() => boolean) | null;
   #view: DataView = new DataView(new ArrayBuffer(0));
   #at = 0;
   #limit = 0;
@@ -57,10 +63,23 @@ export class ApplyCursor implements ApplyBatch {
   /** Entries of the current part whose results were handed on already. */
   #flushed = 0;
   #answered = true;
+  /** Bytes of results that the current batch has handed on. */
+  #handedOn = 0;
+  #mustPause = false;
+  #isPaused = false;
 
-  constructor(partDone: PartDone, context: MachineContext = NO_CONTEXT) {
+  /**
+   * `hasRoom` says whether whoever takes the results has room for more. Null: they are taken as
+   * they come, and no batch ends early.
+   */
+  constructor(
+    partDone: PartDone,
+    context: MachineContext = NO_CONTEXT,
+    hasRoom: (() => boolean) | null = null,
+  ) {
     this.#partDone = partDone;
     this.context = context;
+    this.#hasRoom = hasRoom;
   }
 
   /** Points the cursor before the first entry of `slab`; `parts` are the wanted ranges in it. */
@@ -76,13 +95,33 @@ export class ApplyCursor implements ApplyBatch {
     this.#parts = parts;
     this.#part = -1;
     this.#nextPart();
+    this.resume();
+  }
+
+  /** The batch ended early: the machine is given the rest after `resume`. */
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  resume(): void {
+    this.#handedOn = 0;
+    this.#mustPause = false;
+    this.#isPaused = false;
   }
 
   next(): boolean {
-    if (!this.#answered) this.#results.addEmpty();
-    this.#answered = true;
+    return this.#step(true);
+  }
+
+  #step(mayPause: boolean): boolean {
+    if (!this.#answered) this.#answer(NO_BYTES, false);
     while (this.#at < this.#limit) {
       if (this.index >= this.#partLast) this.#finishPart();
+      if (this.#mustPause && mayPause) {
+        this.#flush();
+        this.#isPaused = true;
+        return false;
+      }
       const at = this.#at;
       const payload = entryPayloadBytes(this.#view, at);
       this.#at = at + entryBytes(payload);
@@ -102,31 +141,52 @@ export class ApplyCursor implements ApplyBatch {
     return this.buffer.subarray(this.start, this.end);
   }
 
+  // Types are checked whether somebody waits or not: every node must come to the same end.
   reply(bytes: Uint8Array): void {
+    if (!(bytes instanceof Uint8Array)) {
+      throw misreturned('batch.reply was given', bytes, 'give bytes, such as Buffer.from(text)');
+    }
     this.#answer(bytes, false);
   }
 
   reject(reason: Uint8Array | string): void {
-    this.#answer(typeof reason === 'string' ? Buffer.from(reason) : reason, true);
+    const bytes = typeof reason === 'string' ? Buffer.from(reason) : reason;
+    if (!(bytes instanceof Uint8Array)) {
+      throw misreturned('batch.reject was given', bytes, 'give a text or bytes as the reason');
+    }
+    this.#answer(bytes, true);
   }
 
   #answer(bytes: Uint8Array, rejected: boolean): void {
     if (this.#answered) return;
     this.#answered = true;
     // One that is too large to travel must not take others down with it.
-    if (this.#results.length + bytes.length > RESULT_BYTES_MAX) this.#flush();
+    if (this.#results.lengthWith(bytes) > RESULT_BYTES_MAX) this.#flush();
     this.#results.add(bytes, rejected);
   }
 
-  /** The machine is done with the slab: whatever it left unread counts as answered with nothing. */
+  /** The machine is done with the slab. Throws at the first command that it left unread. */
   finish(): void {
-    while (this.next()) this.reply(NO_BYTES);
+    if (this.#step(false)) {
+      throw new Error('apply left this command unread: call batch.next() until it says false');
+    }
     if (this.index >= this.#partLast) this.#finishPart();
   }
 
   /** The machine threw at the current entry: what was answered before it is handed on. */
   abandon(): void {
     this.#flush();
+    this.discard();
+  }
+
+  /** The batch is over, whoever still holds it; results that were not handed on are dropped. */
+  discard(): void {
+    this.#results.clear();
+    this.#limit = this.#at;
+    this.#answered = true;
+    this.#parts = [];
+    this.#part = 0;
+    this.#nextPart();
   }
 
   #nextPart(): void {
@@ -143,6 +203,10 @@ export class ApplyCursor implements ApplyBatch {
     if (part === undefined || count === 0) return;
     this.#partDone(part.batch, part.offset + this.#flushed, count, this.#results.bytes);
     this.#flushed += count;
+    this.#handedOn += this.#results.length;
+    if (this.#hasRoom !== null) {
+      this.#mustPause = this.#handedOn >= BATCH_RESULT_BYTES_MAX || !this.#hasRoom();
+    }
     this.#results.clear();
   }
 

@@ -139,6 +139,8 @@ export class GroupRuntime {
         this.#ports.completions.results(batch, offset, count, results),
       queried: (batch, offset, count, results) =>
         this.#ports.completions.readResults(batch.id, offset, count, results),
+      queryFailed: (batch, offset, text) =>
+        this.#ports.completions.readFailed(batch.id, offset, text),
       failed: (index, cause) => this.#onMachineFailed(index, cause),
     };
   }
@@ -359,12 +361,23 @@ export class GroupRuntime {
     if (this.#failed) return false;
     this.#proposals.announceCommits();
     this.#perform(this.raft.take(), now);
+    const { host } = this.#options;
+    if (host.isWaiting === true) this.#timed(() => host.goOn?.());
     this.#apply();
     if (this.#failed) return false;
+    this.#timed(() => this.#reads.serve(this.#applier.applied));
+    return this.#applier.hasWork || host.canGoOn === true;
+  }
+
+  /** The machine has more to say than there is room for: it is looked at every millisecond. */
+  get isWaitingForRoom(): boolean {
+    return !this.#failed && this.#options.host.isWaiting === true;
+  }
+
+  #timed(call: () => void): void {
     const begun = this.#ports.stopwatch();
-    this.#reads.serve(this.#applier.applied);
+    call();
     this.#noteCall(this.#ports.stopwatch() - begun);
-    return this.#applier.hasWork;
   }
 
   #apply(): void {

@@ -9,6 +9,7 @@
 import { ResultWriter } from '../../codec/results.js';
 import type { MachineContext, StateMachine } from '../state-machine.js';
 import { ApplyCursor, type EntrySlab, type PartDone } from './apply-cursor.js';
+import { MUST_BE_BYTES, MUST_FINISH, misreturned } from './misreturned.js';
 import type { ReadBatch } from './pending-reads.js';
 import type { BatchPart } from './pending-writes.js';
 
@@ -23,7 +24,9 @@ export interface HostEvents {
   readonly partDone: PartDone;
   /** Answers to queries `[offset, offset + count)` of a batch. */
   queried(batch: ReadBatch, offset: number, count: number, results: Uint8Array): void;
-  /** `apply` threw at `index`; results of entries before it are handed on. The group ends here. */
+  /** The machine did not answer query `offset` of a batch as it must: what it did instead. */
+  queryFailed(batch: ReadBatch, offset: number, text: string): void;
+  /** `apply` failed at `index`; results of entries before it are handed on. The group ends here. */
   failed(index: number, cause: unknown): void;
 }
 
@@ -31,9 +34,18 @@ export interface MachineHost {
   attach(events: HostEvents): void;
   apply(slab: EntrySlab, last: number, parts: readonly BatchPart[]): void;
   query(batch: ReadBatch): void;
+  /** Something waits for room, or for its next turn: `goOn` is called each turn meanwhile. */
+  readonly isWaiting?: boolean;
+  /** `goOn` would do something now. */
+  readonly canGoOn?: boolean;
+  goOn?(): void;
   /** The group ends: batches that the machine will not answer here any more. */
   abandonQueries?(): readonly ReadBatch[];
 }
+
+type QueryAnswer =
+  | { readonly rejected: boolean; readonly bytes: Uint8Array }
+  | { readonly failure: string };
 
 export class InWorkerHost implements MachineHost {
   readonly #machine: StateMachine;
@@ -46,10 +58,12 @@ export class InWorkerHost implements MachineHost {
   #at = 0;
   #events: HostEvents | null = null;
   #cursor: ApplyCursor | null = null;
+  /** Last entry of the slab whose rest waits for its turn; null when none does. */
+  #pausedBefore: number | null = null;
 
   /**
-   * `hasRoom` says whether whoever takes the answers has room for more. Queries are small and
-   * answers may be large: without it a few kilobytes of queries could fill the memory.
+   * `hasRoom` says whether whoever takes the answers has room for more. Commands and queries are
+   * small and answers may be large: without it a few kilobytes of them could fill the memory.
    */
   constructor(
     machine: StateMachine,
@@ -63,19 +77,35 @@ export class InWorkerHost implements MachineHost {
 
   attach(events: HostEvents): void {
     this.#events = events;
-    this.#cursor = new ApplyCursor(events.partDone, this.#context);
+    this.#cursor = new ApplyCursor(events.partDone, this.#context, this.#hasRoom);
   }
 
   apply(slab: EntrySlab, last: number, parts: readonly BatchPart[]): void {
+    (this.#cursor as ApplyCursor).begin(slab, parts);
+    this.#applyUpTo(last);
+  }
+
+  /** Gives the machine what is left of the slab, or as much of it as there is room for. */
+  #applyUpTo(last: number): void {
     const cursor = this.#cursor as ApplyCursor;
     const events = this.#events as HostEvents;
-    cursor.begin(slab, parts);
+    const first = cursor.index + 1;
     try {
-      this.#machine.apply(cursor);
+      const returned: unknown = this.#machine.apply(cursor);
+      if (returned !== undefined) {
+        // A promise may have been about to do anything with any of them.
+        cursor.discard();
+        events.failed(first, misreturned('apply returned', returned, MUST_FINISH));
+        return;
+      }
+      if (cursor.isPaused) {
+        this.#pausedBefore = last;
+        return;
+      }
       cursor.finish();
     } catch (cause) {
       cursor.abandon();
-      events.failed(Math.max(cursor.index, slab.first), cause);
+      events.failed(Math.max(cursor.index, first), cause);
       return;
     }
     events.applied(last);
@@ -87,16 +117,27 @@ export class InWorkerHost implements MachineHost {
   }
 
   abandonQueries(): readonly ReadBatch[] {
+    this.#cursor?.discard();
+    this.#pausedBefore = null;
     return this.#asked.splice(0);
   }
 
-  /** Queries wait until there is room for their answers: call `goOn` again. */
   get isWaiting(): boolean {
-    return this.#asked.length > 0;
+    return this.#asked.length > 0 || this.#pausedBefore !== null;
   }
 
-  /** Answers what was asked, while there is room. */
+  get canGoOn(): boolean {
+    return this.isWaiting && this.#hasRoom();
+  }
+
+  /** Goes on with the slab, then answers what was asked, while there is room. */
   goOn(): void {
+    const last = this.#pausedBefore;
+    if (last !== null && this.#hasRoom()) {
+      this.#pausedBefore = null;
+      this.#cursor?.resume();
+      this.#applyUpTo(last);
+    }
     for (let batch = this.#asked[0]; batch !== undefined; batch = this.#asked[0]) {
       if (!this.#answerBatch(batch)) return;
       this.#asked.shift();
@@ -120,15 +161,23 @@ export class InWorkerHost implements MachineHost {
   }
 
   #answer(batch: ReadBatch, which: number, query: Uint8Array): void {
-    const { rejected, bytes } = this.#ask(query);
+    const answer = this.#ask(query);
+    if ('failure' in answer) {
+      this.#handOn(batch, which);
+      (this.#events as HostEvents).queryFailed(batch, which, answer.failure);
+      return;
+    }
+    const { rejected, bytes } = answer;
     // One that is too large to travel must not take others down with it.
-    if (this.#answers.length + bytes.length > ANSWER_BYTES_MAX) this.#handOn(batch, which);
+    if (this.#answers.lengthWith(bytes) > ANSWER_BYTES_MAX) this.#handOn(batch, which);
     this.#answers.add(bytes, rejected);
   }
 
-  #ask(query: Uint8Array): { rejected: boolean; bytes: Uint8Array } {
+  #ask(query: Uint8Array): QueryAnswer {
     try {
-      return { rejected: false, bytes: this.#machine.query(query) };
+      const bytes: unknown = this.#machine.query(query);
+      if (bytes instanceof Uint8Array) return { rejected: false, bytes };
+      return { failure: misreturned('query returned', bytes, MUST_BE_BYTES).message };
     } catch (cause) {
       const text = cause instanceof Error ? cause.message : String(cause);
       return { rejected: true, bytes: Buffer.from(text) };

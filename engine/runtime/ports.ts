@@ -91,6 +91,8 @@ export interface CompletionPort {
   /** Answers to queries `[offset, offset + count)` of a read batch: copied. */
   readResults(batch: number, offset: number, count: number, bytes: Uint8Array): void;
   readRefused(batch: number, count: number, code: ErrorNumber, leader: NodeId): void;
+  /** The state machine did not answer query `offset` as it must: what it did instead. */
+  readFailed(batch: number, offset: number, text: string): void;
   event(event: RuntimeEvent): void;
 }
 

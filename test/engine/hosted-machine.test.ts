@@ -44,6 +44,7 @@ class Bench {
       applied: (last) => this.applied.push(last),
       partDone: () => assert.fail('results never go through the worker'),
       queried: () => assert.fail('answers never go through the worker'),
+      queryFailed: () => assert.fail('answers never go through the worker'),
       failed: (index, cause) => this.failed.push({ index, cause }),
     });
     this.runner = new HostedRunner(machine, CONTEXT, this.arena, (batch, offset, _, bytes) => {
@@ -184,12 +185,23 @@ test('an exception stops the machine at its entry: what came before is answered,
   assert.equal(bench.runner.failed, true);
 });
 
-test('a machine that returns a promise is told that it must not', () => {
-  const machine = { apply: async () => Buffer.from('x'), query: (query: Uint8Array) => query };
-  const bench = new Bench(machine as unknown as HostedMachine);
-  bench.host.apply(bench.slab(1, ['a']), 1, []);
-  bench.run();
-  assert.match(String(bench.failed[0]?.cause), /apply returned a promise: it must return bytes/);
+test('a machine that returns a promise or a text is told that it must not, with the index', async () => {
+  const refused: [() => unknown, RegExp][] = [
+    [async () => Buffer.from('x'), /apply returned a Promise: it must return bytes, a Reject or/],
+    [() => Promise.reject(new Error('never seen')), /apply returned a Promise/],
+    [() => 'text', /apply returned "text": it must return bytes/],
+    [() => null, /apply returned null/],
+  ];
+  for (const [apply, message] of refused) {
+    const machine = { apply, query: (query: Uint8Array) => query };
+    const bench = new Bench(machine as unknown as HostedMachine);
+    bench.host.apply(bench.slab(1, ['a', 'b'], false, 1), 3, [part(1, 2, 3)]);
+    bench.run();
+    assert.match(String(bench.failed[0]?.cause), message);
+    assert.equal(bench.failed[0]?.index, 2);
+    assert.deepEqual([bench.results, bench.applied], [[], []]);
+  }
+  await new Promise((resolve) => setImmediate(resolve));
 });
 
 test('queries leave with their batch, and one that throws fails alone', () => {
@@ -209,7 +221,35 @@ test('queries leave with their batch, and one that throws fails alone', () => {
     bytes: Buffer.from('A'),
   });
   const failed = bench.runner.query(Buffer.alloc(0));
-  assert.deepEqual([failed.rejected, String(failed.bytes)], [true, 'an empty query']);
+  assert.deepEqual(failed, { rejected: true, bytes: Buffer.from('an empty query') });
+});
+
+test('a query that answers with no bytes fails alone, by what it returned', async () => {
+  const answers = [undefined, 'text', 7, {}, Promise.reject(new Error('never seen')), null];
+  const machine = { apply() {}, query: () => answers.shift() };
+  const bench = new Bench(machine as unknown as HostedMachine);
+  const texts = [...answers].map(() => bench.runner.query(Buffer.from('?')));
+  const shown = ['undefined', '"text"', '7', 'an Object', 'a Promise', 'null'];
+  const rule = 'it must return bytes, a Uint8Array such as a Buffer, at once';
+  assert.deepEqual(
+    texts,
+    shown.map((what) => ({ failure: `query returned ${what}: ${rule}` })),
+  );
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(bench.runner.failed, false);
+});
+
+test('a Reject rejects whether it is thrown or returned, in apply and in query', () => {
+  const machine: HostedMachine = {
+    apply: ({ data }) => (data[0] === 0x6e ? new Reject(data) : undefined),
+    query: () => new Reject('no such query'),
+  };
+  const bench = new Bench(machine);
+  bench.host.apply(bench.slab(1, ['a', 'no', 'b']), 3, [part(1, 1, 3)]);
+  bench.run();
+  assert.deepEqual(bench.results, ['1.0=', '1.1!no', '1.2=']);
+  const answer = bench.runner.query(Buffer.alloc(0));
+  assert.deepEqual(answer, { rejected: true, bytes: Buffer.from('no such query') });
 });
 
 test('while the ring is full nothing is lost: the piece leaves when there is room', () => {

@@ -136,6 +136,7 @@ export class RuntimeFollower {
         readResults: (batch, _offset, _count, bytes) =>
           this.events.push(`read ${batch} saw ${text(bytes)}`),
         readRefused: (batch, _count, code) => this.events.push(`read ${batch} error ${code}`),
+        readFailed: (batch, _offset, text) => this.events.push(`read ${batch} failed ${text}`),
         event: (event) => {
           if (event.kind === 'unreadable') this.events.push(event.text);
         },

@@ -102,6 +102,7 @@ class Leader {
           void this.answers.push(`refused ${batch} ${code}`),
         readResults: () => {},
         readRefused: () => {},
+        readFailed: () => {},
         event: () => {},
       },
       oldLog: { load: () => {} },

@@ -1,6 +1,7 @@
 /**
- * What one turn of a group takes in, on its rings: a flood of forwarded proposals does not keep the
- * inbox shut, and what a turn submits always fits one request of the log.
+ * What one turn of a group takes in and gives out, on its rings: a flood of forwarded proposals does
+ * not keep the inbox shut, what a turn submits always fits one request of the log, and results that
+ * nobody takes make the machine wait.
  *
  * The group has one voter, so it leads; the disk is a few lines that acknowledge what they are
  * given.
@@ -11,6 +12,7 @@ import test from 'node:test';
 import { EntryKind, entryBytes, writeEntryHeader } from '../../codec/entry.js';
 import { encodeForwardHeader, FORWARD_HEADER_BYTES } from '../../codec/frames/forward-codec.js';
 import { FrameKind } from '../../codec/frames/frame-format.js';
+import { ResultReader } from '../../codec/results.js';
 import { LIMITS } from '../../engine/limits.js';
 import { EMPTY_LOG } from '../../engine/raft/log.js';
 import { bootstrapConfiguration } from '../../engine/raft/membership.js';
@@ -22,7 +24,11 @@ import { monotonicMs } from '../../io/clock.js';
 import { requestRecordBytes } from '../../io/wal/request-record.js';
 import { requestBytesMax } from '../../io/wal/segment-start.js';
 import { GroupAgent } from '../../workers/consensus-loop.js';
-import { CompletionKind, readCompletionHeader } from '../../workers/records/completion.js';
+import {
+  COMPLETION_HEADER_BYTES,
+  CompletionKind,
+  readCompletionHeader,
+} from '../../workers/records/completion.js';
 import {
   INBOX_HEADER_BYTES,
   InboxKind,
@@ -88,6 +94,11 @@ class Bench {
   /** Bytes of each request that the log was given. */
   readonly requests: number[] = [];
   readonly readsAnswered: number[] = [];
+  /** Lengths of the results of proposals, by batch. */
+  readonly results = new Map<number, number[]>();
+  largestRecord = 0;
+  /** The main thread takes no completions. */
+  mainIsBusy = false;
   readonly #arena: ArenaView;
   readonly #inbox: RingProducer;
   readonly #fromPeers: RingProducer;
@@ -101,7 +112,7 @@ class Bench {
   #lastIndex = 0;
 
   /** Cursors of rings and positions of the arena start at `first`. */
-  constructor(entryBytesMax: number, first: number) {
+  constructor(entryBytesMax: number, first: number, machine = MACHINE) {
     const memory = createGroupMemory(entryBytesMax, 32 * KIB * KIB, first);
     this.#arena = new ArenaView(memory.arena);
     this.#inbox = new RingProducer(memory.inbox);
@@ -130,7 +141,7 @@ class Bench {
     const status = new StatusPage(createStatusPage());
     const all = { main: bell, io: bell, bulk: bell, transport: bell };
     const context = { groupName: 'g', groupId: 0, nodeId: 1, options: null };
-    const made = { machine: MACHINE, context };
+    const made = { machine, context };
     const room = new RoomWords(createSpareWords());
     this.agent = new GroupAgent(0, memory, options, made, all, status, room);
     while (this.agent.runtime.raft.role !== Role.leader) this.turn(50);
@@ -144,12 +155,23 @@ class Bench {
     this.#persist.drain((_, at) => this.#store(at), NEVER);
     this.#stored.commit();
     this.#toPeers.drain(() => RECORD_TAKEN, NEVER);
-    this.#completions.drain((kind, at) => {
-      const { batch } = readCompletionHeader(this.#completions.view, at);
-      if (kind === CompletionKind.readResults) this.readsAnswered.push(batch);
-      return RECORD_TAKEN;
-    }, NEVER);
+    if (!this.mainIsBusy) this.#completions.drain(this.#onCompletion, NEVER);
   }
+
+  readonly #onCompletion = (kind: number, at: number, bytes: number): boolean => {
+    const { bytes: buffer, view } = this.#completions;
+    const { batch, offset } = readCompletionHeader(view, at);
+    this.largestRecord = Math.max(this.largestRecord, bytes);
+    if (kind === CompletionKind.readResults) this.readsAnswered.push(batch);
+    if (kind !== CompletionKind.results) return RECORD_TAKEN;
+    const start = at + COMPLETION_HEADER_BYTES;
+    const reader = new ResultReader(buffer, start, at + bytes - start);
+    const lengths = this.results.get(batch) ?? [];
+    assert.equal(lengths.length, offset, 'portions of a batch come in order, each result once');
+    while (reader.next()) lengths.push(reader.end - reader.start);
+    this.results.set(batch, lengths);
+    return RECORD_TAKEN;
+  };
 
   #store(at: number): boolean {
     const { bytes, view } = this.#persist;
@@ -196,6 +218,25 @@ class Bench {
     this.#inbox.commit();
   }
 
+  get completionRingBytes(): number {
+    return this.#completions.capacity;
+  }
+
+  /** One proposal of `count` commands without bytes; returns its batch. */
+  propose(count: number): number {
+    this.#batch += 1;
+    const length = INBOX_HEADER_BYTES + count * entryBytes(0);
+    const at = this.#inbox.tryClaim(InboxKind.propose, length);
+    const { view } = this.#inbox;
+    writeProposeHeader(view, at, this.#batch, count, this.#now + 1e6, true);
+    let entry = at + INBOX_HEADER_BYTES;
+    for (let i = 0; i < count; i += 1, entry += entryBytes(0)) {
+      writeEntryHeader(view, entry, EntryKind.command, 0, 0);
+    }
+    this.#inbox.commit();
+    return this.#batch;
+  }
+
   /** Asks one local read and returns its batch. */
   read(): number {
     this.#batch += 1;
@@ -237,3 +278,40 @@ for (const first of FIRST_CURSORS) {
     });
   }
 }
+
+test('results that the main thread does not take make the machine wait, and none is lost', () => {
+  const resultBytes = 500 * KIB;
+  let applied = 0;
+  const machine: StateMachine = {
+    ...MACHINE,
+    apply: (batch) => {
+      while (batch.next()) {
+        applied += 1;
+        batch.reply(Buffer.alloc(resultBytes));
+      }
+    },
+  };
+  const bench = new Bench(LIMITS.entryBytesMaxDefault, FIRST_CURSORS[0], machine);
+  bench.mainIsBusy = true;
+  const batches = [bench.propose(100), bench.propose(1), bench.propose(99)];
+  for (let n = 0; n < 100; n += 1) bench.turn(1);
+  const ringBytes = bench.completionRingBytes;
+  assert.ok(applied * resultBytes > ringBytes / 2, `only ${applied} were applied`);
+  assert.ok(applied * resultBytes < ringBytes + 6 * KIB * KIB, `${applied} were applied`);
+  assert.equal(bench.agent.runtime.raft.role, Role.leader);
+  assert.ok(bench.agent.deadline < monotonicMs() + 1000, 'it is looked at again');
+  const read = bench.read();
+  bench.turn(1);
+  bench.mainIsBusy = false;
+  for (let n = 0; n < 1000 && applied < 200; n += 1) bench.turn(1);
+  bench.turn(1);
+  bench.turn(1);
+  assert.equal(applied, 200);
+  assert.deepEqual(
+    batches.map((batch) => bench.results.get(batch)?.length),
+    [100, 1, 99],
+  );
+  assert.ok([...bench.results.values()].flat().every((length) => length === resultBytes));
+  assert.ok(bench.largestRecord < resultBytes + KIB, 'a large result travels alone');
+  assert.deepEqual(bench.readsAnswered, [read]);
+});

@@ -142,6 +142,9 @@ export class SimGroup {
       },
       readRefused: (batch, count, code, leader) =>
         this.#reads.refused(batch, 0, count, code, leader),
+      readFailed: (batch, offset, text) => {
+        throw new SimFailure(`query ${offset} of read batch ${batch} failed: ${text}`);
+      },
       event: (event) => this.#onEvent(event),
     };
   }

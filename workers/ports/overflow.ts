@@ -2,7 +2,8 @@
  * A producer that never loses a record and never waits: what does not fit into the ring now is kept
  * here, in order, and goes out in a later turn.
  *
- * What may pile up is bounded by the producer's own limits (windows, admission), not by this file.
+ * What may pile up is bounded by the producer's own limits (windows, admission, `keptBytes`), not by
+ * this file.
  */
 
 import type { RingProducer } from '../ring/spsc-ring.js';
@@ -22,6 +23,8 @@ export class OverflowProducer {
   readonly #kept: Kept[] = [];
   /** Records that had to wait, for the counters. */
   delayed = 0;
+  /** Payload bytes of the records that wait now. */
+  keptBytes = 0;
 
   constructor(ring: RingProducer) {
     this.#ring = ring;
@@ -31,6 +34,7 @@ export class OverflowProducer {
   put(kind: number, length: number, fill: Fill, later: () => Fill): void {
     if (this.#kept.length === 0 && this.#tryPut(kind, length, fill)) return;
     this.delayed += 1;
+    this.keptBytes += length;
     this.#kept.push({ kind, length, fill: later() });
   }
 
@@ -46,6 +50,7 @@ export class OverflowProducer {
     let sent = 0;
     for (const { kind, length, fill } of this.#kept) {
       if (!this.#tryPut(kind, length, fill)) break;
+      this.keptBytes -= length;
       sent += 1;
     }
     this.#kept.splice(0, sent);

@@ -32,6 +32,7 @@ import type {
 import {
   COMPLETION_HEADER_BYTES,
   CompletionKind,
+  DETAIL_BYTES_MAX,
   REFUSED_BYTES,
   writeCompletionHeader,
   writeLeader,
@@ -159,6 +160,11 @@ export class RingCompletionPort implements CompletionPort {
     this.#putRefused(CompletionKind.readRefused, batch, 0, count, code, leader);
   }
 
+  readFailed(batch: number, offset: number, text: string): void {
+    const { stateMachine } = ErrorNumber;
+    this.#putRefused(CompletionKind.readRefused, batch, offset, 1, stateMachine, 0, text);
+  }
+
   #putRefused(
     kind: number,
     batch: number,
@@ -166,12 +172,15 @@ export class RingCompletionPort implements CompletionPort {
     count: number,
     code: number,
     leader: number,
+    text = '',
   ): void {
-    const fill = (_: Buffer, view: DataView, at: number): void => {
+    const detail = Buffer.from(text).subarray(0, DETAIL_BYTES_MAX);
+    const fill = (bytes: Buffer, view: DataView, at: number): void => {
       writeCompletionHeader(view, at, { batch, offset, count, code });
       writeLeader(view, at, leader);
+      bytes.set(detail, at + REFUSED_BYTES);
     };
-    this.producer.put(kind, REFUSED_BYTES, fill, () => fill);
+    this.producer.put(kind, REFUSED_BYTES + detail.length, fill, () => fill);
   }
 
   event(event: RuntimeEvent): void {

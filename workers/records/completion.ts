@@ -2,11 +2,12 @@
  * Records of the completion ring: what a consensus worker tells the main thread.
  *
  *   RESULTS, READ_RESULTS │ batch u32 │ offset u32 │ count u32 │ 0 u32    │ codec/results.ts
- *   REFUSED, READ_REFUSED │ batch u32 │ offset u32 │ count u32 │ code u32 │ leader f64
+ *   REFUSED, READ_REFUSED │ batch u32 │ offset u32 │ count u32 │ code u32 │ leader f64 │ detail
  *   READ_PART             │ batch u32 │ offset u32 │ total u32 │ at u32   │ bytes
  *   EVENT                 │ JSON, UTF-8
  *   APPLY, QUERY          │ for a machine hosted on the main thread: see hosted.ts
  *
+ * `detail` is UTF-8, mostly empty: what failed, where the code alone does not tell.
  * One answer to a read that is larger than a record comes in parts, back to back: `bytes` belong at
  * byte `at` of the `total` bytes that codec/results.ts lays out. Events are rare (role changes,
  * failures) and may be JSON; nothing per operation is.
@@ -29,7 +30,9 @@ const OFFSET_COUNT = OFFSET_FIRST + 4;
 const OFFSET_CODE = OFFSET_COUNT + 4;
 export const COMPLETION_HEADER_BYTES = OFFSET_CODE + 4;
 const OFFSET_LEADER = COMPLETION_HEADER_BYTES;
+/** Without the detail. */
 export const REFUSED_BYTES = OFFSET_LEADER + 8;
+export const DETAIL_BYTES_MAX = 2048;
 
 export interface CompletionHeader {
   readonly batch: number;
@@ -61,4 +64,9 @@ export function readCompletionHeader(view: DataView, at: number): CompletionHead
 
 export function readLeader(view: DataView, at: number): number {
   return view.getFloat64(at + OFFSET_LEADER, true);
+}
+
+/** Of a REFUSED record of `length` bytes. */
+export function readDetail(bytes: Buffer, at: number, length: number): string {
+  return length > REFUSED_BYTES ? bytes.toString('utf8', at + REFUSED_BYTES, at + length) : '';
 }
