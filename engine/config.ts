@@ -67,7 +67,7 @@ export interface EngineOptions {
   readonly syncMode?: SyncMode;
   /** In mode `batch`: milliseconds between syncs. Default 10. */
   readonly batchSyncInterval?: number;
-  /** Size of a log segment in bytes. Default 64 MiB. */
+  /** Size of a log segment in bytes, a multiple of 512. Default 64 MiB. */
   readonly segmentBytes?: number;
   /** Memory for recent entries per group, in bytes. Default 32 MiB. */
   readonly arenaBytes?: number;
@@ -78,7 +78,7 @@ export interface EngineOptions {
   readonly heartbeatInterval?: number;
   /** Entries in one append. Default 16384 (the guides show 100: batches are what makes it fast). */
   readonly maxAppendBatchSize?: number;
-  /** False: one append at a time. Default true. */
+  /** False: one append at a time, whatever `pipelineWindow` says. Default true. */
   readonly pipelineEnabled?: boolean;
   /** Appends in flight to one peer. Default 8 (the guides show 10). */
   readonly pipelineWindow?: number;
@@ -124,6 +124,7 @@ interface Rule {
   readonly kind: 'integer' | 'string' | 'boolean' | 'object' | 'list';
   readonly min?: number;
   readonly max?: number;
+  readonly multipleOf?: number;
   readonly oneOf?: readonly string[];
 }
 
@@ -140,7 +141,12 @@ const RULES: { readonly [Name in keyof EngineOptions]-?: Rule } = {
   walDir: { kind: 'string' },
   syncMode: { kind: 'string', oneOf: ['always', 'batch', 'none'] },
   batchSyncInterval: { kind: 'integer', min: 1, max: 60_000 },
-  segmentBytes: { kind: 'integer', min: LIMITS.segmentBytesMin, max: 1024 * MIB },
+  segmentBytes: {
+    kind: 'integer',
+    min: LIMITS.segmentBytesMin,
+    max: 1024 * MIB,
+    multipleOf: LIMITS.segmentBytesUnit,
+  },
   arenaBytes: { kind: 'integer', min: MIB, max: 512 * MIB },
   timing: { kind: 'string', oneOf: Object.keys(TIMING_PRESETS) },
   electionTimeoutMin: TIME,
@@ -162,6 +168,12 @@ function oneOfProblem(name: string, value: string, words: readonly string[]): st
   return `${name} is "${value}", must be one of ${words.join(', ')}${valueHint(name, value)}`;
 }
 
+function multipleProblem(name: string, value: number, unit: number): string | null {
+  if (value % unit === 0) return null;
+  const below = value - (value % unit);
+  return `${name} is ${value}, must be a multiple of ${unit}, such as ${below}`;
+}
+
 function ruleProblem(name: string, value: unknown, rule: Rule): string | null {
   const shown = typeof value === 'string' ? `"${value}"` : String(value);
   switch (rule.kind) {
@@ -169,8 +181,10 @@ function ruleProblem(name: string, value: unknown, rule: Rule): string | null {
       const min = rule.min ?? 0;
       const max = rule.max ?? Number.MAX_SAFE_INTEGER;
       const whole = Number.isSafeInteger(value) && (value as number) >= min;
-      if (whole && (value as number) <= max) return null;
-      return `${name} is ${shown}, must be a whole number from ${min} to ${max}`;
+      if (!whole || (value as number) > max) {
+        return `${name} is ${shown}, must be a whole number from ${min} to ${max}`;
+      }
+      return multipleProblem(name, value as number, rule.multipleOf ?? 1);
     }
     case 'string':
       if (typeof value !== 'string' || value === '') return `${name} is ${shown}, must be a text`;

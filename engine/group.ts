@@ -29,7 +29,7 @@ import {
 } from './channel.js';
 import { type ErrorDetails, ErrorNumber, RingraftError } from './errors.js';
 import { failureOf } from './failure.js';
-import { nodeId } from './raft/types.js';
+import { nodeId, Role } from './raft/types.js';
 import { Consistency } from './runtime/reads.js';
 import { type GroupStatus, type MemberStatus, membersOf, standingInWords } from './status.js';
 
@@ -57,9 +57,10 @@ export type ProposeResult =
 
 /** Listeners run in a turn of their own: what they throw is theirs. */
 export interface GroupEvents {
-  role: [{ role: string; term: number; leader: number }];
+  /** Role, term or leader changed here; `previous` is the role before. */
+  role: [{ role: string; previous: string; term: number; leader: number }];
   leader: [{ leader: number; previous: number; term: number }];
-  /** The commit index as of now and then, not each of its steps. */
+  /** The commit index as of now and then, not each of its steps; `term` is that entry's. */
   commit: [{ index: number; term: number }];
   /**
    * An entry of the leader that this version cannot read was not taken: the replica stays behind.
@@ -98,6 +99,7 @@ export class Group extends EventEmitter<GroupEvents> {
   readonly #timeoutMs: number;
   readonly #readIndex: boolean;
   readonly #busyHint: () => BusyHint;
+  #role: string = Role.follower;
   #leader = 0;
   #committed = 0;
   #configuration: { readonly index: number; readonly members: readonly MemberStatus[] };
@@ -297,10 +299,12 @@ export class Group extends EventEmitter<GroupEvents> {
   }
 
   #onRole({ role, term, leader }: { role: string; term: number; leader: number }): void {
+    const previousRole = this.#role;
     const previous = this.#leader;
+    this.#role = role;
     this.#leader = leader;
     queueMicrotask(() => {
-      this.emit('role', { role, term, leader });
+      this.emit('role', { role, previous: previousRole, term, leader });
       if (previous !== leader) this.emit('leader', { leader, previous, term });
     });
   }
@@ -312,10 +316,10 @@ export class Group extends EventEmitter<GroupEvents> {
   /** Commit notifications, when anybody listens; called now and then. */
   pollCommit(): void {
     if (this.listenerCount('commit') === 0) return;
-    const { commitIndex, term } = this.#page.read();
-    if (commitIndex === this.#committed) return;
-    this.#committed = commitIndex;
-    this.emit('commit', { index: commitIndex, term });
+    const commit = this.#page.readCommit();
+    if (commit === null || commit.index === this.#committed) return;
+    this.#committed = commit.index;
+    this.emit('commit', commit);
   }
 
   /** The group stopped on this node. */

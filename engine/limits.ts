@@ -15,6 +15,8 @@ export const LIMITS = {
   entryBytesMaxMax: 2 * 1024 * 1024,
   /** A WAL request is at most half a segment and 4 MiB: what one turn of a group can gather. */
   segmentBytesMin: 8 * 1024 * 1024,
+  /** A segment is whole sectors (io/wal/segment-format.ts). */
+  segmentBytesUnit: 512,
   /** Entries one node may have proposed and not yet answered, per group. */
   inflightEntriesMax: 1 << 18,
   /** Bytes of commands and queries gathered for one ring record. */

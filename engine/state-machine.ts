@@ -38,8 +38,8 @@ export interface ApplyBatch {
    */
   reply(bytes: Uint8Array): void;
   /**
-   * A deterministic refusal: the proposer gets an error value, the log goes on. The first `reply` or
-   * `reject` of an entry counts. Either throws a TypeError when it is given anything else.
+   * A deterministic refusal: the proposer gets an error value, the log goes on. The first answer to
+   * an entry counts. `reply` and `reject` throw a TypeError when they are given anything else.
    */
   reject(reason: Uint8Array | string): void;
 }

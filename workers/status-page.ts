@@ -3,10 +3,11 @@
  * each turn and any thread reads at any time.
  *
  *   f64 each: role │ term │ leader │ committed │ applied │ last │ durable │ standing │ failed │
- *             slow calls │ slowest call │ unreadable appends
+ *             slow calls │ slowest call │ unreadable appends │ term of the entry at committed │
+ *             changes
  *
  * Numbers of one page may stem from neighbouring turns; nothing may be decided by them but what to
- * show.
+ * show. Only what `readCommit` says belongs together: changes (an i32) is odd while it is written.
  */
 
 import { Standing } from '../engine/raft/state.js';
@@ -36,6 +37,8 @@ const SLOT = {
   slowCalls: 9,
   slowestCall: 10,
   unreadableAppends: 11,
+  commitTerm: 12,
+  changes: 13,
 } as const;
 const STATUS_PAGE_BYTES = 16 * Float64Array.BYTES_PER_ELEMENT;
 
@@ -45,9 +48,11 @@ export function createStatusPage(): SharedArrayBuffer {
 
 export class StatusPage {
   readonly #slots: Float64Array;
+  readonly #changes: Int32Array;
 
   constructor(memory: SharedArrayBuffer) {
     this.#slots = new Float64Array(memory);
+    this.#changes = new Int32Array(memory, SLOT.changes * Float64Array.BYTES_PER_ELEMENT, 1);
   }
 
   write(runtime: GroupRuntime): void {
@@ -56,7 +61,7 @@ export class StatusPage {
     slots[SLOT.role] = ROLES.indexOf(raft.role);
     slots[SLOT.term] = raft.term;
     slots[SLOT.leader] = raft.leader;
-    slots[SLOT.committed] = raft.commitIndex;
+    this.#writeCommit(raft.commitIndex, raft.termAt(raft.commitIndex) ?? 0);
     slots[SLOT.applied] = runtime.appliedIndex;
     slots[SLOT.last] = raft.lastIndex;
     slots[SLOT.durable] = raft.durableIndex;
@@ -65,6 +70,23 @@ export class StatusPage {
     slots[SLOT.slowCalls] = runtime.slowCalls;
     slots[SLOT.slowestCall] = runtime.slowestCallMs;
     slots[SLOT.unreadableAppends] = runtime.unreadableAppends;
+  }
+
+  #writeCommit(index: number, term: number): void {
+    if (this.#slots[SLOT.committed] === index) return;
+    Atomics.add(this.#changes, 0, 1);
+    this.#slots[SLOT.committed] = index;
+    this.#slots[SLOT.commitTerm] = term;
+    Atomics.add(this.#changes, 0, 1);
+  }
+
+  /** The commit index and the term of its entry; null when they are just changing: ask again. */
+  readCommit(): { readonly index: number; readonly term: number } | null {
+    const before = Atomics.load(this.#changes, 0);
+    const index = this.#slots[SLOT.committed] as number;
+    const term = this.#slots[SLOT.commitTerm] as number;
+    const isWhole = before % 2 === 0 && Atomics.load(this.#changes, 0) === before;
+    return isWhole ? { index, term } : null;
   }
 
   read(): StatusNumbers {

@@ -16,6 +16,7 @@ export type {
   Engine as OpenEngine,
   EngineOptions,
   Group,
+  GroupEvents,
   HostedMachine,
 } from '../../engine/index.js';
 

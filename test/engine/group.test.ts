@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import test, { after, before } from 'node:test';
 import { bytes, eventually, PATIENT_MS, TestCluster } from './cluster.js';
-import { RingraftError } from './compiled.js';
+import { type GroupEvents, RingraftError } from './compiled.js';
 
 let cluster: TestCluster;
 let leader = 0;
@@ -188,15 +188,23 @@ test('a wait for an index ends when it is applied, and with a timeout when it is
   });
 });
 
-test('commit events carry the index', async () => {
+test('commit events carry the index and the term of its entry', async () => {
   const group = cluster.group(follower);
-  const seen: number[] = [];
-  const listener = ({ index }: { index: number }): void => void seen.push(index);
+  const seen: { index: number; term: number }[] = [];
+  const listener = (event: { index: number; term: number }): void => void seen.push(event);
   group.on('commit', listener);
   await cluster.group(leader).propose(bytes('add 1'));
-  const { commitIndex } = cluster.group(leader).status();
-  await eventually('the commit event', () => (seen.some((at) => at >= commitIndex) ? true : null));
+  const { commitIndex, term } = cluster.group(leader).status();
+  const event = await eventually(
+    'the commit event',
+    () => seen.find(({ index }) => index >= commitIndex) ?? null,
+  );
   group.off('commit', listener);
+  assert.deepEqual(event, { index: commitIndex, term });
+  assert.deepEqual(
+    seen.map(({ index }) => index),
+    seen.map(({ index }) => index).sort((a, b) => a - b),
+  );
 });
 
 test('status names leader, members with their incarnations, standing and what the log does', () => {
@@ -242,9 +250,15 @@ test('an unknown group is refused, and the known ones are named', () => {
 
 test('when the leader closes, the others elect another one and say so by events', async () => {
   const events: string[] = [];
+  const roles: GroupEvents['role'][0][] = [];
+  const leaders: GroupEvents['leader'][0][] = [];
   const other = cluster.group(follower);
-  other.on('leader', ({ leader: now, previous }) => events.push(`${previous}>${now}`));
-  other.on('role', ({ role }) => events.push(role));
+  const { term } = other.status();
+  other.on('leader', (event) => {
+    leaders.push(event);
+    events.push(`${event.previous}>${event.leader}`);
+  });
+  other.on('role', (event) => roles.push(event));
   const closed = cluster.group(leader);
   await cluster.close(leader);
   await assert.rejects(closed.waitForLeader(), { code: 'ERR_CLOSED' });
@@ -257,7 +271,19 @@ test('when the leader closes, the others elect another one and say so by events'
   await other.propose(bytes('add 1'));
   assert.ok(events.some((event) => event.startsWith(`${old}>`)));
   assert.ok(events.some((event) => event.endsWith(`>${next}`)));
-  assert.ok(events.some((event) => ['follower', 'preCandidate', 'leader'].includes(event)));
+  for (const [i, { role, previous, ...rest }] of roles.entries()) {
+    assert.equal(previous, roles[i - 1]?.role ?? 'follower', 'each role follows on the one before');
+    assert.ok(['follower', 'preCandidate', 'candidate', 'leader'].includes(role));
+    assert.deepEqual(Object.keys(rest), ['term', 'leader']);
+  }
+  const last = { leader: next, term: other.status().term };
+  assert.deepEqual({ leader: roles.at(-1)?.leader, term: roles.at(-1)?.term }, last);
+  assert.ok(last.term > term);
+  assert.deepEqual(
+    leaders.map(({ previous }) => previous),
+    [old, ...leaders.slice(0, -1).map((event) => event.leader)],
+  );
+  assert.deepEqual({ leader: leaders.at(-1)?.leader, term: leaders.at(-1)?.term }, last);
 });
 
 test('without a majority nothing is acknowledged: writes and reads end by their timeout', async () => {

@@ -8,6 +8,8 @@ import test from 'node:test';
 import { type EngineOptions, resolveOptions, TIMING_PRESETS } from '../../engine/config.js';
 import { nearestName } from '../../engine/config-names.js';
 import { RingraftError } from '../../engine/errors.js';
+import { LIMITS } from '../../engine/limits.js';
+import { SECTOR_BYTES } from '../../io/wal/segment-format.js';
 
 const machine = new URL('file:///machines/counter.js');
 const VALID: EngineOptions = {
@@ -114,6 +116,16 @@ test('presets set all three times, and a single time overrides its own', () => {
   assert.equal(resolved.heartbeatInterval, 20);
   assert.equal(resolved.electionTimeoutMin, TIMING_PRESETS['wide-area'].electionTimeoutMin);
   assert.match(problemsOf({ timing: 'low-latency', heartbeatInterval: 20 }), /3 × heartbeat/);
+});
+
+test('a segment is whole sectors: anything else is refused with all other problems', () => {
+  const message = problemsOf({ segmentBytes: 8 * 1024 * 1024 + 100, syncMode: 'never' });
+  assert.match(message, /segmentBytes is 8388708, must be a multiple of 512, such as 8388608/);
+  assert.match(message, /syncMode is "never"/);
+  assert.match(problemsOf({ segmentBytes: 1024 }), /whole number from 8388608 to 1073741824/);
+  const segmentBytes = 8 * 1024 * 1024 + 512;
+  assert.equal(resolveOptions({ ...VALID, segmentBytes }).segmentBytes, segmentBytes);
+  assert.equal(LIMITS.segmentBytesUnit, SECTOR_BYTES);
 });
 
 test('an election timeout range must not be empty', () => {

@@ -1,7 +1,7 @@
 /**
- * What one turn of a group takes in and gives out, on its rings: a flood of forwarded proposals does
- * not keep the inbox shut, what a turn submits always fits one request of the log, and results that
- * nobody takes make the machine wait.
+ * What one turn of a group takes in and gives out, on its rings: a flood of forwarded proposals
+ * does not keep the inbox shut, what a turn submits always fits one request of the log, and results
+ * that nobody takes make the machine wait.
  *
  * The group has one voter, so it leads; the disk is a few lines that acknowledge what they are
  * given.

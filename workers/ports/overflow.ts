@@ -2,8 +2,8 @@
  * A producer that never loses a record and never waits: what does not fit into the ring now is kept
  * here, in order, and goes out in a later turn.
  *
- * What may pile up is bounded by the producer's own limits (windows, admission, `keptBytes`), not by
- * this file.
+ * What may pile up is bounded by the producer's own limits (windows, admission, `keptBytes`), not
+ * by this file.
  */
 
 import type { RingProducer } from '../ring/spsc-ring.js';

@@ -1,0 +1,39 @@
+/**
+ * The status page: what is written is read, and the commit index comes with the term of its entry.
+ */
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { GroupRuntime } from '../../engine/runtime/group-runtime.js';
+import { createStatusPage, StatusPage } from '../../workers/status-page.js';
+
+/** A replica in term 9 whose newest committed entry is of term 7. */
+const runtime = {
+  raft: {
+    role: 'preCandidate',
+    term: 9,
+    leader: 2,
+    commitIndex: 41,
+    lastIndex: 44,
+    durableIndex: 43,
+    standing: 'full',
+    termAt: (index: number) => (index === 41 ? 7 : undefined),
+  },
+  appliedIndex: 40,
+  failed: false,
+  slowCalls: 3,
+  slowestCallMs: 12.5,
+} as unknown as GroupRuntime;
+
+test('the commit index is read together with the term of its entry, not with the current one', () => {
+  const memory = createStatusPage();
+  const page = new StatusPage(memory);
+  assert.deepEqual(page.readCommit(), { index: 0, term: 0 });
+  page.write(runtime);
+  assert.deepEqual(new StatusPage(memory).readCommit(), { index: 41, term: 7 });
+  const { term, commitIndex, appliedIndex, role, slowestCallMs } = page.read();
+  assert.deepEqual(
+    { term, commitIndex, appliedIndex, role, slowestCallMs },
+    { term: 9, commitIndex: 41, appliedIndex: 40, role: 'preCandidate', slowestCallMs: 12.5 },
+  );
+});
