@@ -39,11 +39,27 @@ export function checkOptions(options: unknown): void {
   refuse(`options is ${shown(options)}, must be an object such as { timeoutMs: 1000 }`);
 }
 
-export function checkTimeout(timeoutMs: unknown): asserts timeoutMs is number {
+const ENGINES_OWN = "leave it out for the engine's own";
+
+export function checkTimeout(
+  timeoutMs: unknown,
+  remedy = ENGINES_OWN,
+): asserts timeoutMs is number {
   const isTime = typeof timeoutMs === 'number' && timeoutMs > 0;
   if (isTime && timeoutMs <= LIMITS.timeoutMsMax) return;
   const rule = `must be a number of milliseconds, more than 0 and at most ${LIMITS.timeoutMsMax}`;
-  refuse(`timeoutMs is ${shown(timeoutMs)}, ${rule}; leave it out for the engine's own`);
+  refuse(`timeoutMs is ${shown(timeoutMs)}, ${rule}; ${remedy}`);
+}
+
+/** What bounds a start or an end of the engine. */
+export function checkBounds(bounds: {
+  readonly timeoutMs?: unknown;
+  readonly signal?: unknown;
+}): void {
+  checkOptions(bounds);
+  const { timeoutMs, signal } = bounds;
+  if (timeoutMs !== undefined) checkTimeout(timeoutMs, 'leave it out for no bound of your own');
+  checkSignal(signal);
 }
 
 export function checkSignal(signal: unknown): asserts signal is AbortSignal | undefined {

@@ -17,8 +17,10 @@ import { diskIsFull, RoomWords } from '../workers/spare-words.js';
 import { StatusPage } from '../workers/status-page.js';
 import { deathText } from '../workers/thread-death.js';
 import { Bell, type GroupMemory } from '../workers/topology.js';
+import { checkBounds } from './call-arguments.js';
 import { Channel } from './channel.js';
 import { type EngineOptions, type ResolvedOptions, resolveOptions } from './config.js';
+import { Deadline } from './deadline.js';
 import { ErrorNumber, RingraftError } from './errors.js';
 import { shown } from './errors-shown.js';
 import { type BusyHint, Group } from './group.js';
@@ -81,7 +83,25 @@ export interface EngineStatus {
 }
 
 export interface OpenOptions {
-  /** Gives up the start: `open` throws `ERR_ABORTED`. */
+  /**
+   * Milliseconds that the start may take; then it is given up and `open` throws `ERR_TIMEOUT`.
+   * Default: no bound, since a large log takes its time to recover. Either way `open` ends when its
+   * threads have ended and the data directory is free again, which may take a moment longer.
+   */
+  readonly timeoutMs?: number;
+  /** Gives up the start at once: `open` throws `ERR_ABORTED`. */
+  readonly signal?: AbortSignal;
+}
+
+export interface CloseOptions {
+  /**
+   * Milliseconds until the close loses its patience: what is in flight then ends as outcome unknown,
+   * and each of its remaining steps has a tenth of a second before threads are ended by force, as
+   * by `kill -9`: what was acknowledged is as safe as after a crash of the process. Default: the
+   * bounds of its steps, see `close`.
+   */
+  readonly timeoutMs?: number;
+  /** The same at once. */
   readonly signal?: AbortSignal;
 }
 
@@ -93,6 +113,13 @@ export interface CloseReport {
 
 /** Machines on this thread that an engine has begun to feed: none is fed from two logs. */
 const hostedBefore = new WeakSet<HostedMachine>();
+
+function lateStart(ms: number): RingraftError {
+  const text = `the node did not start within ${ms} ms, the start was given up`;
+  return new RingraftError(ErrorNumber.timeout, {
+    text: `${text}. Raise timeoutMs, or leave it out for a large log`,
+  });
+}
 
 function assertUnusedMachines(options: ResolvedOptions): void {
   for (const { name, machine } of options.groups) {
@@ -117,27 +144,30 @@ export class Engine extends EventEmitter<EngineEvents> {
   #failure: RingraftError | null = null;
   #closed = false;
   #closing: Promise<CloseReport> | null = null;
+  /** Ends the patience of a close under way. */
+  readonly #hurry = new Deadline();
 
   /** Starts a node. Throws `RingraftError` with a stable `code` when it cannot run. */
-  static async open(options: EngineOptions, { signal }: OpenOptions = {}): Promise<Engine> {
+  static async open(options: EngineOptions, bounds: OpenOptions = {}): Promise<Engine> {
+    checkBounds(bounds);
     const resolved = resolveOptions(options);
     assertUnusedMachines(resolved);
     const waiting: { engine: Engine | null } = { engine: null };
-    const node = await startNode(
-      resolved,
-      {
-        died: (text) => waiting.engine?.onDeath(text),
-        peer: ({ remote, peer, reason, detail }) =>
-          waiting.engine?.emit('peer', { remote, peer, reason, detail }),
-      },
-      signal,
-    ).catch((cause: unknown) => {
-      if (signal?.aborted) throw new RingraftError(ErrorNumber.aborted, { cause: signal.reason });
-      throw cause;
-    });
-    const engine = new Engine(node.options, node);
-    waiting.engine = engine;
-    return engine;
+    const events = {
+      died: (text: string): void => waiting.engine?.onDeath(text),
+      peer: ({ remote, peer, reason, detail }: PeerEvent): void =>
+        void waiting.engine?.emit('peer', { remote, peer, reason, detail }),
+    };
+    const giveUp = new Deadline();
+    giveUp.bound(bounds, (ms) => lateStart(ms));
+    try {
+      const node = await startNode(resolved, events, giveUp.signal);
+      const engine = new Engine(node.options, node);
+      waiting.engine = engine;
+      return engine;
+    } finally {
+      giveUp.clear();
+    }
   }
 
   private constructor(options: ResolvedOptions, node: RunningNode) {
@@ -303,11 +333,19 @@ export class Engine extends EventEmitter<EngineEvents> {
   }
 
   /**
-   * Ends the node: admits nothing more (`ERR_CLOSED`), lets what is in flight finish for a moment,
-   * then ends it as outcome unknown; syncs the log and joins the threads, each step time-boxed.
-   * May be called again, and at any time.
+   * Ends the node: admits nothing more (`ERR_CLOSED`), lets what is in flight finish for up to a
+   * second, then ends it as outcome unknown; syncs the log and joins the threads, each within five
+   * seconds or by force. Resolves when the node is gone, also when a bound ended its patience.
+   *
+   * May be called again, and at any time: there is one close, and each call's bounds hold for it.
    */
-  close(): Promise<CloseReport> {
+  close(bounds: CloseOptions = {}): Promise<CloseReport> {
+    try {
+      checkBounds(bounds);
+    } catch (cause) {
+      return Promise.reject(cause);
+    }
+    this.#hurry.bound(bounds);
     this.#closing ??= this.#close();
     return this.#closing;
   }
@@ -316,13 +354,14 @@ export class Engine extends EventEmitter<EngineEvents> {
     for (const group of this.#groups) group.stopAdmitting();
     this.#flush();
     await this.#finishInFlight();
-    const forced = await this.#node.supervisor.stop();
+    const forced = await this.#node.supervisor.stop(this.#hurry.signal);
     this.#drain();
     this.#closed = true;
     clearInterval(this.#sweep);
     for (const group of this.#groups) group.channel.close(ErrorNumber.closed);
     new Doorbell(this.#node.memory.doorbells, Bell.main).ring();
     await this.#node.lock?.release();
+    this.#hurry.clear();
     return { forced };
   }
 
@@ -330,7 +369,9 @@ export class Engine extends EventEmitter<EngineEvents> {
   async #finishInFlight(): Promise<void> {
     const end = monotonicMs() + CLOSE_GRACE_MS;
     const isWaiting = ({ channel, hasLeader }: Group): boolean => channel.inflight > 0 && hasLeader;
-    while (!this.#closed && monotonicMs() < end && this.#groups.some(isWaiting)) {
+    const { signal } = this.#hurry;
+    const waits = (): boolean => !this.#closed && !signal.aborted && monotonicMs() < end;
+    while (waits() && this.#groups.some(isWaiting)) {
       await new Promise((resolve) => setTimeout(resolve, CLOSE_POLL_MS));
     }
   }

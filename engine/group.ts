@@ -9,6 +9,7 @@ import { EventEmitter } from 'node:events';
 import { decodeConfiguration } from '../codec/configuration.js';
 import { monotonicMs } from '../io/clock.js';
 import type { StatusPage } from '../workers/status-page.js';
+import { aborted } from './aborted.js';
 import {
   checkBytes,
   checkCommands,
@@ -34,9 +35,19 @@ import { Consistency } from './runtime/reads.js';
 import { type GroupStatus, type MemberStatus, membersOf, standingInWords } from './status.js';
 
 export interface CallOptions {
-  /** Milliseconds until the call ends with an error. Default: the engine's `timeoutMs`. */
+  /**
+   * Milliseconds until the call ends with an error. Default: the engine's `timeoutMs`.
+   *
+   * The end may come up to 300 ms later: the group's thread gets that long to say what became of
+   * the call, which nobody else knows. A command that it has appended, or sent to a leader, ends as
+   * `ERR_OUTCOME_UNKNOWN`. While the main thread is blocked no call ends, and what was answered
+   * meanwhile is handed out first.
+   */
   readonly timeoutMs?: number;
-  /** Ends the wait with `ERR_ABORTED`; a command already sent may still be executed. */
+  /**
+   * Ends the wait with `ERR_ABORTED`; a command already sent may still be executed. A signal that is
+   * aborted before the call ends it whatever else holds, and nothing is sent.
+   */
   readonly signal?: AbortSignal;
 }
 
@@ -273,8 +284,9 @@ export class Group extends EventEmitter<GroupEvents> {
 
   async #poll(options: CallOptions, late: () => RingraftError, done: () => boolean): Promise<void> {
     const deadline = this.#deadline(options);
-    while (!done()) {
+    for (;;) {
       if (options.signal?.aborted) throw aborted(options.signal);
+      if (done()) return;
       if (this.#ended !== null) throw this.#ended;
       if (monotonicMs() >= deadline) throw late();
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
@@ -353,14 +365,6 @@ const REFUSALS: Readonly<Record<number, ErrorNumber | undefined>> = {
 const NOT_ANSWERED = 'the state machine did not answer this read as it must';
 const NOTHING_SENT = 'nothing was sent';
 const COMMANDS_SENT = 'what was sent may still be executed';
-
-function aborted(signal: AbortSignal, detail?: string): RingraftError {
-  const cause: unknown = signal.reason;
-  return new RingraftError(ErrorNumber.aborted, {
-    cause,
-    ...(detail === undefined ? {} : { detail }),
-  });
-}
 
 function lateLeader(): RingraftError {
   return new RingraftError(ErrorNumber.noLeader, {

@@ -18,6 +18,7 @@ export {
   type TimingPreset,
 } from './config.js';
 export {
+  type CloseOptions,
   type CloseReport,
   Engine,
   type EngineEvents,

@@ -33,6 +33,8 @@ const MODULES: Readonly<Record<ThreadName, string>> = {
 
 /** How long one stage of the shutdown may take, all its threads together, before it is forced. */
 const STAGE_MS_MAX = 5000;
+/** The same once somebody is in a hurry: enough for a thread that is not stuck. */
+const HURRIED_STAGE_MS_MAX = 100;
 
 /** A thread refused to start: its code and text. */
 export class ThreadRefused extends Error {
@@ -130,33 +132,55 @@ export class Supervisor {
     this.#events.died(deathText(this.#memory) ?? String(cause));
   }
 
-  /** Ends all threads in order. Returns the name of each that had to be ended by force. */
-  async stop(): Promise<string[]> {
+  /**
+   * Ends all threads in order. Returns the name of each that had to be ended by force; once `hurry`
+   * is aborted that is sooner.
+   */
+  async stop(hurry?: AbortSignal): Promise<string[]> {
     this.#stopping = true;
     const forced: string[] = [];
-    forced.push(...(await this.#stopStage(StopStage.consensus, ['consensus'])));
-    forced.push(...(await this.#stopStage(StopStage.disk, ['io', 'bulk'])));
-    forced.push(...(await this.#stopStage(StopStage.transport, ['transport'])));
+    forced.push(...(await this.#stopStage(StopStage.consensus, ['consensus'], hurry)));
+    forced.push(...(await this.#stopStage(StopStage.disk, ['io', 'bulk'], hurry)));
+    forced.push(...(await this.#stopStage(StopStage.transport, ['transport'], hurry)));
     return forced;
   }
 
-  async #stopStage(stage: number, names: readonly ThreadName[]): Promise<string[]> {
+  async #stopStage(
+    stage: number,
+    names: readonly ThreadName[],
+    hurry?: AbortSignal,
+  ): Promise<string[]> {
     Atomics.store(this.#stop, 0, stage);
     wakeAll(this.#memory, this.#consensusThreads);
     const forced: string[] = [];
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<'late'>((resolve) => {
-      timer = setTimeout(() => resolve('late'), this.#stageMsMax);
-    });
+    const patience = patienceFor(this.#stageMsMax, hurry);
     for (const { name, worker, exited, ready } of this.#running) {
       if (!names.includes(name)) continue;
       if (ready) {
-        if ((await Promise.race([exited, late])) !== 'late') continue;
+        if ((await Promise.race([exited, patience.late])) !== 'late') continue;
         forced.push(name);
       }
       await worker.terminate();
     }
-    clearTimeout(timer);
+    patience.end();
     return forced;
   }
+}
+
+/** One time box for all threads of a stage: `late` once it is over, sooner after `hurry`. */
+function patienceFor(ms: number, hurry?: AbortSignal): { late: Promise<'late'>; end: () => void } {
+  const timers: NodeJS.Timeout[] = [];
+  let onHurry = (): void => {};
+  const late = new Promise<'late'>((resolve) => {
+    const giveUpIn = (wait: number): void => void timers.push(setTimeout(resolve, wait, 'late'));
+    onHurry = () => giveUpIn(HURRIED_STAGE_MS_MAX);
+    giveUpIn(ms);
+  });
+  if (hurry?.aborted) onHurry();
+  hurry?.addEventListener('abort', onHurry);
+  const end = (): void => {
+    hurry?.removeEventListener('abort', onHurry);
+    for (const timer of timers) clearTimeout(timer);
+  };
+  return { late, end };
 }

@@ -51,6 +51,46 @@ test('an engine is disposed of at the end of its block, and its addresses are fr
   }
 });
 
+test('a close that is bounded by time or by a signal ends what is stuck when that is over', async () => {
+  await using cluster = await TestCluster.plan({ nodes: 1 });
+  const controller = new AbortController();
+  const { signal } = controller;
+  for (const bounds of [{ signal }, { timeoutMs: 50 }, { signal: AbortSignal.abort() }]) {
+    await cluster.open(1);
+    await cluster.leader();
+    const stuck = cluster.group(1).propose(bytes('spin 600000'));
+    const outcome = assert.rejects(stuck, { code: 'ERR_OUTCOME_UNKNOWN' });
+    await pause(100);
+    const closing = cluster.engine(1).close(bounds);
+    controller.abort();
+    assert.deepEqual(await closing, { forced: ['consensus'] });
+    await outcome;
+  }
+});
+
+test('a later close may be in more of a hurry than the first, and bad bounds close nothing', async () => {
+  await using cluster = await TestCluster.start({ nodes: 1 });
+  const engine = cluster.engine(1);
+  const refused = { code: 'ERR_INVALID_OPTIONS' };
+  await assert.rejects(engine.close({ timeoutMs: 0 }), refused);
+  await assert.rejects(engine.close({ signal: 1 as unknown as AbortSignal }), refused);
+  await assert.rejects(engine.close(5 as never), refused);
+  assert.equal(Number(await cluster.group(1).propose(bytes('add 1'))), 1);
+  const stuck = cluster.group(1).propose(bytes('spin 600000'));
+  const outcome = assert.rejects(stuck, { code: 'ERR_OUTCOME_UNKNOWN' });
+  await pause(100);
+  const closing = engine.close({ timeoutMs: PATIENT_MS });
+  assert.equal(engine.close({ timeoutMs: 20 }), closing, 'a second close is the first');
+  assert.deepEqual(await closing, { forced: ['consensus'] });
+  await outcome;
+});
+
+test('a close that is not stuck needs no force, however little time it is given', async () => {
+  await using cluster = await TestCluster.start({ nodes: 1, durable: true });
+  await cluster.group(1).propose(bytes('add 1'));
+  assert.deepEqual(await cluster.engine(1).close({ timeoutMs: PATIENT_MS }), { forced: [] });
+});
+
 test('a machine that never returns is ended by force, and close names its thread', async () => {
   await using cluster = await TestCluster.start({ nodes: 1 });
   const stuck = cluster.group(1).propose(bytes('spin 600000'));

@@ -144,7 +144,11 @@ test('a signal ends the wait: before the call, during it, and with its reason', 
   for (const call of [
     () => group.propose(bytes('add 0'), { signal: AbortSignal.abort(reason) }),
     () => group.read(bytes('total'), { signal: AbortSignal.abort(reason) }),
+    () => group.proposeMany([bytes('add 0')], { signal: AbortSignal.abort(reason) }),
     () => group.waitForApplied(1e9, { signal: AbortSignal.abort(reason) }),
+    // What they wait for is there already.
+    () => group.waitForApplied(0, { signal: AbortSignal.abort(reason) }),
+    () => group.waitForLeader({ signal: AbortSignal.abort(reason) }),
   ]) {
     await assert.rejects(call, {
       code: 'ERR_ABORTED',
@@ -156,6 +160,7 @@ test('a signal ends the wait: before the call, during it, and with its reason', 
   const { signal } = controller;
   const waiting = [
     [group.propose(bytes('spin 50'), { signal }), /what was sent may still be executed$/],
+    [group.proposeMany(['add 0', 'add 0'].map(bytes), { signal }), /may still be executed$/],
     [group.read(bytes('total'), { signal }), /aborted by its signal$/],
     [group.waitForApplied(1e9, { signal }), /aborted by its signal$/],
   ] as const;
@@ -297,6 +302,11 @@ test('without a majority nothing is acknowledged: writes and reads end by their 
   await assert.rejects(group.propose(bytes('add 1'), { timeoutMs }), { code: 'ERR_NO_LEADER' });
   await assert.rejects(group.read(bytes('total'), { timeoutMs }), { code: 'ERR_NO_LEADER' });
   await assert.rejects(group.waitForLeader({ timeoutMs }), { code: 'ERR_NO_LEADER' });
+  const controller = new AbortController();
+  const { signal } = controller;
+  const aborted = assert.rejects(group.waitForLeader({ signal }), { code: 'ERR_ABORTED' });
+  controller.abort();
+  await aborted;
   const stale = await group.read(bytes('total'), { consistency: 'local' });
   assert.ok(Number(stale) > 0);
   const waiting = group.propose(bytes('add 1'));

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import test from 'node:test';
-import { bytes, TestCluster } from './cluster.js';
+import { bytes, PATIENT_MS, TestCluster } from './cluster.js';
 import { Engine, LEDGER } from './compiled.js';
 
 test('a data directory serves one engine at a time, and belongs to one node of one cluster', async () => {
@@ -65,12 +65,23 @@ test('an address that is taken is refused by name', async () => {
   await cluster.open(1);
 });
 
-test('a start that hangs in a machine module is given up by its signal', async () => {
+test('a start that hangs in a machine module is given up by its signal or its time limit', async () => {
   await using cluster = await TestCluster.plan({ nodes: 1, durable: true });
   const hanging = 'await new Promise((done) => setTimeout(done, 1e9)); export default () => ({});';
   const machine = new URL(`data:text/javascript,${encodeURIComponent(hanging)}`);
   const options = { ...cluster.optionsOf(1), groups: [{ name: 'ledger', machine }] };
   const opening = Engine.open(options, { signal: AbortSignal.timeout(300) });
   await assert.rejects(opening, { code: 'ERR_ABORTED' });
-  await cluster.open(1);
+  await assert.rejects(Engine.open(options, { timeoutMs: 300 }), {
+    code: 'ERR_TIMEOUT',
+    message: /^the node did not start within 300 ms, the start was given up\. Raise timeoutMs/,
+  });
+  const reason = new Error('changed my mind');
+  const signal = AbortSignal.abort(reason);
+  await assert.rejects(Engine.open(options, { signal }), { code: 'ERR_ABORTED', cause: reason });
+  for (const bounds of [{ timeoutMs: -1 }, { signal: {} as AbortSignal }]) {
+    await assert.rejects(Engine.open(options, bounds), { code: 'ERR_INVALID_OPTIONS' });
+  }
+  const engine = await Engine.open(cluster.optionsOf(1), { timeoutMs: PATIENT_MS });
+  await engine.close();
 });
