@@ -109,7 +109,12 @@ function asDataError(cause: unknown): unknown {
   return new RingraftError(ErrorNumber.dataDirectory, { detail: cause.message, cause });
 }
 
-function raftOptions(options: ResolvedOptions, life: number, entryBytesMax: number): RaftOptions {
+/** What the core is told of the options; `life` is the incarnation of this node's data. */
+export function raftOptions(
+  options: ResolvedOptions,
+  life: number,
+  entryBytesMax: number,
+): RaftOptions {
   return {
     id: nodeId(options.nodeId),
     incarnation: incarnation(life),

@@ -72,3 +72,15 @@ test('more than fits is refused as busy with a time to try again; everything els
   const status = cluster.group(leader).status();
   assert.deepEqual([status.role, status.term], ['leader', term], 'busy is no reason to step down');
 });
+
+test('enableReadIndex: false refuses linearizable reads by name and serves local ones', async () => {
+  const options = { enableReadIndex: false };
+  await using cluster = await TestCluster.start({ nodes: 1, options });
+  const group = cluster.group(1);
+  assert.equal(Number(await group.propose(bytes('add 3'))), 3);
+  const refused = { code: 'ERR_INVALID_OPTIONS', message: /enableReadIndex is false: only reads/ };
+  await assert.rejects(group.read(bytes('total')), refused);
+  await assert.rejects(group.read(bytes('total'), { consistency: 'linearizable' }), refused);
+  const total = await group.read(bytes('total'), { consistency: 'local' });
+  assert.equal(Number(total), 3);
+});

@@ -6,6 +6,7 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { type ErrorNumber, RingraftError } from '../../engine/errors.js';
 import { EMPTY_LOG } from '../../engine/raft/log.js';
 import { bootstrapConfiguration } from '../../engine/raft/membership.js';
 import { MessageKind, VoteGrant } from '../../engine/raft/message.js';
@@ -48,10 +49,16 @@ function replica(): Raft {
   return new Raft(options, recovered, 0);
 }
 
-/** Reads of which none can be answered: what was refused, by id. */
+/** Reads of which none can be answered: what was refused, by id, and with which code. */
 function readsOf(raft: Raft) {
   const refused: number[] = [];
-  const completions = { readRefused: (id: number) => refused.push(id) };
+  const codes = new Set<string>();
+  const completions = {
+    readRefused: (id: number, _: number, code: ErrorNumber) => {
+      refused.push(id);
+      codes.add(new RingraftError(code).code);
+    },
+  };
   const reads = new Reads(
     raft,
     completions as unknown as CompletionPort,
@@ -64,24 +71,25 @@ function readsOf(raft: Raft) {
     const { linearizable } = Consistency;
     reads.ask({ ...request, deadline: now + READ_MS, consistency: linearizable }, now);
   };
-  return { refused, reads, ask };
+  return { refused, codes, reads, ask };
 }
 
 test('expired reads leave nothing in the core while no leader is known', () => {
   const raft = replica();
-  const { refused, reads, ask } = readsOf(raft);
+  const { refused, codes, reads, ask } = readsOf(raft);
   for (let id = 1; id <= 50; id += 1) {
     ask(id, id * SWEEP_MS);
     raft.take();
     reads.tick((id + 1) * SWEEP_MS);
   }
   assert.equal(refused.length, 50);
+  assert.deepEqual([...codes], ['ERR_NO_LEADER']);
   assert.equal(raft.state.reads.isWaiting, false);
 });
 
 test('expired reads leave nothing in the core while the leader does not answer', () => {
   const raft = replica();
-  const { refused, reads, ask } = readsOf(raft);
+  const { refused, codes, reads, ask } = readsOf(raft);
   raft.receive(
     {
       kind: MessageKind.heartbeat,
@@ -100,13 +108,14 @@ test('expired reads leave nothing in the core while the leader does not answer',
   assert.notEqual(raft.state.reads.outstanding, null);
   reads.tick(2 + SWEEP_MS);
   assert.deepEqual(refused, [1, 2]);
+  assert.deepEqual([...codes], ['ERR_TIMEOUT'], 'a leader is known, and silent');
   assert.equal(raft.state.reads.outstanding, null);
   assert.equal(raft.state.reads.isWaiting, false);
 });
 
 test('expired reads leave nothing in a leader that hears nobody', () => {
   const raft = replica();
-  const { refused, reads, ask } = readsOf(raft);
+  const { refused, codes, reads, ask } = readsOf(raft);
   const now = raft.deadline;
   raft.tick(now);
   const { persist } = raft.take();
@@ -119,5 +128,6 @@ test('expired reads leave nothing in a leader that hears nobody', () => {
   for (let id = 1; id <= 5; id += 1) ask(id, now);
   reads.tick(now + SWEEP_MS);
   assert.equal(refused.length, 5);
+  assert.deepEqual([...codes], ['ERR_TIMEOUT']);
   assert.deepEqual(raft.state.leaderReads.drain(), []);
 });
