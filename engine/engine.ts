@@ -95,10 +95,10 @@ export interface OpenOptions {
 
 export interface CloseOptions {
   /**
-   * Milliseconds until the close loses its patience: what is in flight then ends as outcome unknown,
-   * and each of its remaining steps has a tenth of a second before threads are ended by force, as
-   * by `kill -9`: what was acknowledged is as safe as after a crash of the process. Default: the
-   * bounds of its steps, see `close`.
+   * Milliseconds until the close loses its patience: what is in flight then ends as outcome
+   * unknown, and each of its remaining steps has a tenth of a second before threads are ended by
+   * force, as by `kill -9`: what was acknowledged is as safe as after a crash of the process.
+   * Default: the bounds of its steps, see `close`.
    */
   readonly timeoutMs?: number;
   /** The same at once. */

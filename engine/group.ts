@@ -45,8 +45,8 @@ export interface CallOptions {
    */
   readonly timeoutMs?: number;
   /**
-   * Ends the wait with `ERR_ABORTED`; a command already sent may still be executed. A signal that is
-   * aborted before the call ends it whatever else holds, and nothing is sent.
+   * Ends the wait with `ERR_ABORTED`; a command already sent may still be executed. A signal that
+   * is aborted before the call ends it whatever else holds, and nothing is sent.
    */
   readonly signal?: AbortSignal;
 }

@@ -40,7 +40,7 @@ async function isSound(cluster: TestCluster): Promise<void> {
 
 test('an async apply in a worker acknowledges nothing: its group stops, the index named', async () => {
   for (const body of ['await null; while (batch.next());', 'throw new Error();']) {
-    // The first entry of the log, the leader's own, stops the group: there is no leader to wait for.
+    // The first entry of the log, the leader's own, may stop the group before a leader is seen.
     await using cluster = await TestCluster.plan(
       optionsOf(moduleOf(`async apply(batch) { ${body} }`)),
     );
