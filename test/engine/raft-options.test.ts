@@ -36,7 +36,8 @@ test('defaults and figures arrive under the names of the core', () => {
     windowMessagesMax: 8,
     windowBytesMax: 2 * MIB,
     appendEntriesMax: 16_384,
-    appendBytesMax: 256 * 1024,
+    // A full append, with its headers, is a frame of 256 KiB.
+    appendBytesMax: 256 * 1024 - 76,
     diskStallMax: 3000,
   });
   const times = { heartbeatInterval: 20, electionTimeoutMin: 90, electionTimeoutMax: 170 };

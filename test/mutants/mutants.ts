@@ -144,7 +144,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'parts-with-holes',
     what: 'a frame is put together though a part between was lost',
     file: 'codec/frames/frame-parts.ts',
-    find: 'total === this.#total && at === this.#filled',
-    replace: 'total === this.#total',
+    find: 'if (isSame && at === this.#filled) return null;',
+    replace: 'if (isSame) return null;',
   },
 ];
