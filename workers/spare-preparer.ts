@@ -13,6 +13,11 @@ import type { SpareOrders } from './spare-words.js';
 
 /** How soon a full disk is tried again. */
 const FULL_RETRY_MS = 200;
+/**
+ * After a slice the disk is left to the log for this many times as long as the slice took: a spare
+ * that is written in one go makes the log's own syncs wait behind all of it.
+ */
+const REST_SHARE = 2;
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** Where spares are made, and how large. */
@@ -27,7 +32,7 @@ export class SparePreparer {
   readonly #orders: SpareOrders;
   readonly #io: Doorbell;
   #job: Generator<number, string> | null = null;
-  #retryAt = 0;
+  #nextAt = 0;
 
   /** `io` is rung when a spare is ready, and when there is none to come. */
   constructor(place: SparePlace, orders: SpareOrders, io: Doorbell) {
@@ -37,25 +42,30 @@ export class SparePreparer {
   }
 
   get isDue(): boolean {
-    return this.#orders.isWanted && monotonicMs() >= this.#retryAt;
+    return this.#orders.isWanted && monotonicMs() >= this.#nextAt;
   }
 
   get deadline(): number {
-    return this.#orders.isWanted ? this.#retryAt : NEVER;
+    return this.#orders.isWanted ? this.#nextAt : NEVER;
   }
 
   /** One slice of the spare that is wanted. */
   step(): void {
     if (!this.isDue) return;
+    const begun = monotonicMs();
     const { disk, walDirectory, segmentBytes } = this.#place;
     this.#job ??= preparing(disk, walDirectory, this.#orders.nextName, segmentBytes);
     try {
-      if (this.#job.next().done !== true) return;
+      if (this.#job.next().done !== true) {
+        const now = monotonicMs();
+        this.#nextAt = now + REST_SHARE * (now - begun);
+        return;
+      }
       this.#orders.prepared();
     } catch (cause) {
       if (!isNoSpace(cause)) throw cause;
       this.#orders.failed();
-      this.#retryAt = monotonicMs() + FULL_RETRY_MS;
+      this.#nextAt = monotonicMs() + FULL_RETRY_MS;
     }
     this.#job = null;
     this.#io.ring();

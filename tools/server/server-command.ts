@@ -14,6 +14,7 @@ import { CommandError, ExitCode } from '../cli/exit-codes.js';
 import { printAddress } from '../cli/value-rules.js';
 import { version } from '../cli/version.js';
 import { ClientPort } from './client-port.js';
+import { compileEarly } from './compile-early.js';
 import { engineOptions, GROUP_NAME, settings } from './engine-settings.js';
 import { serverLimits } from './limit-settings.js';
 import { LocalDialect } from './local-dialect.js';
@@ -30,6 +31,7 @@ type ServerInvocation = Invocation<typeof serverOptions>;
 const ANSWER_MS = 1000;
 
 export async function run(invocation: ServerInvocation): Promise<ExitCode> {
+  compileEarly();
   const server = await Server.start(invocation);
   try {
     await server.ended();
