@@ -298,9 +298,10 @@ export class Engine extends EventEmitter<EngineEvents> {
         this.onDeath(death);
         return;
       }
-      // Sockets get their turn between two rounds of results.
-      if (this.#drain() > 0) await new Promise((resolve) => setImmediate(resolve));
-      else await this.#sleeper.parkAsync();
+      // Under load sockets get their turn between two rounds of results, and nobody has to ring.
+      const ring = this.#drain() > 1 ? null : this.#sleeper.parkAsync();
+      if (ring === null) await new Promise((resolve) => setImmediate(resolve));
+      else await ring;
     }
   }
 

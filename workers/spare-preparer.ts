@@ -31,18 +31,20 @@ export class SparePreparer {
   readonly #place: SparePlace;
   readonly #orders: SpareOrders;
   readonly #io: Doorbell;
+  readonly #clock: () => number;
   #job: Generator<number, string> | null = null;
   #nextAt = 0;
 
   /** `io` is rung when a spare is ready, and when there is none to come. */
-  constructor(place: SparePlace, orders: SpareOrders, io: Doorbell) {
+  constructor(place: SparePlace, orders: SpareOrders, io: Doorbell, clock = monotonicMs) {
     this.#place = place;
     this.#orders = orders;
     this.#io = io;
+    this.#clock = clock;
   }
 
   get isDue(): boolean {
-    return this.#orders.isWanted && monotonicMs() >= this.#nextAt;
+    return this.#orders.isWanted && this.#clock() >= this.#nextAt;
   }
 
   get deadline(): number {
@@ -52,12 +54,12 @@ export class SparePreparer {
   /** One slice of the spare that is wanted. */
   step(): void {
     if (!this.isDue) return;
-    const begun = monotonicMs();
+    const begun = this.#clock();
     const { disk, walDirectory, segmentBytes } = this.#place;
     this.#job ??= preparing(disk, walDirectory, this.#orders.nextName, segmentBytes);
     try {
       if (this.#job.next().done !== true) {
-        const now = monotonicMs();
+        const now = this.#clock();
         this.#nextAt = now + REST_SHARE * (now - begun);
         return;
       }
@@ -65,7 +67,7 @@ export class SparePreparer {
     } catch (cause) {
       if (!isNoSpace(cause)) throw cause;
       this.#orders.failed();
-      this.#nextAt = monotonicMs() + FULL_RETRY_MS;
+      this.#nextAt = this.#clock() + FULL_RETRY_MS;
     }
     this.#job = null;
     this.#io.ring();

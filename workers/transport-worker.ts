@@ -70,6 +70,12 @@ const fatal = new FatalWord(memory.fatal);
 const isEnding = (): boolean =>
   Atomics.load(stop, 0) >= StopStage.transport || fatal.code() !== NOT_FATAL;
 
+/**
+ * After more than these there is soon more: the sockets have their turn and the rings are looked at
+ * again, which spares producers the ringing. After fewer, a turn for nothing would only cost.
+ */
+const FEW_RECORDS = 4;
+
 async function run(): Promise<void> {
   const sleeper = new DoorbellSleeper(
     memory.doorbells,
@@ -81,8 +87,9 @@ async function run(): Promise<void> {
   // A pending wait keeps no thread alive: this handle does.
   const alive = setInterval(() => {}, 0x7fff_ffff);
   while (!isEnding()) {
-    if (loop.doWork() > 0) await new Promise((resolve) => setImmediate(resolve));
-    else await sleeper.parkAsync();
+    const ring = loop.doWork() > FEW_RECORDS ? null : sleeper.parkAsync();
+    if (ring === null) await new Promise((resolve) => setImmediate(resolve));
+    else await ring;
   }
   clearInterval(alive);
   links.close();

@@ -7,7 +7,6 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { EntryKind, entryBytes, writeEntryHeader } from '../../codec/entry.js';
 import { ErrorNumber } from '../../engine/errors.js';
 import { EMPTY_LOG } from '../../engine/raft/log.js';
@@ -135,7 +134,7 @@ class Bench {
     const groups = [{ group: 0, memory, bell }];
     this.loop = new IoLoop(this.wal, new IoFigures(createIoFigures()), room, groups);
     const place = { disk, walDirectory: DIRECTORY, segmentBytes: SEGMENT_BYTES };
-    this.#spares = new SparePreparer(place, new SpareOrders(words, 0), bell);
+    this.#spares = new SparePreparer(place, new SpareOrders(words, 0), bell, () => this.#now);
     this.agent = this.#makeAgent(memory, bell, room, first);
     this.#inbox = new RingProducer(memory.inbox);
     this.#completions = new RingConsumer(memory.completions);
@@ -214,14 +213,14 @@ class Bench {
   }
 
   /** Turns until the bulk thread has tried the disk again. */
-  async retried(): Promise<void> {
-    await sleep(250);
+  retried(): void {
+    this.turn(250);
     for (let n = 0; n < 10; n += 1) this.turn();
   }
 }
 
 for (const first of FIRST_CURSORS) {
-  test(`a full disk refuses writes as busy, and all goes on by itself${fromThere(first)}`, async () => {
+  test(`a full disk refuses writes as busy, and all goes on by itself${fromThere(first)}`, () => {
     const bench = new Bench(first);
     const { agent, disk, machine, wal } = bench;
     disk.setCapacity(0);
@@ -234,12 +233,12 @@ for (const first of FIRST_CURSORS) {
       bench.turn(STALL_MS);
       assert.equal(agent.runtime.raft.role, Role.leader, 'it leads on');
     }
-    await bench.retried();
+    bench.retried();
     bench.propose();
     bench.turn();
     assert.deepEqual(bench.refusals.splice(0), [ErrorNumber.busy], 'as long as there is no space');
     disk.setCapacity(NEVER);
-    await bench.retried();
+    bench.retried();
     assert.ok(!diskIsFull(bench.words));
     for (let n = 0; n < 100; n += 1) {
       bench.propose();
@@ -269,7 +268,7 @@ function overfilled(): Bench {
   return bench;
 }
 
-test('entries that wait for space cost no leadership, and are executed once there is some', async () => {
+test('entries that wait for space cost no leadership, and are executed once there is some', () => {
   const bench = overfilled();
   const { agent, machine, wal } = bench;
   for (let waited = 0; waited < 3 * STALL_MS; waited += 40) bench.turn(40);
@@ -279,9 +278,9 @@ test('entries that wait for space cost no leadership, and are executed once ther
   assert.equal(raft.role, Role.leader);
   const before = machine.applied;
   bench.disk.setCapacity(NEVER);
-  await bench.retried();
-  await bench.retried();
-  await bench.retried();
+  bench.retried();
+  bench.retried();
+  bench.retried();
   assert.equal(raft.durableIndex, raft.lastIndex);
   assert.ok(machine.applied > before);
   assert.deepEqual(bench.refusals, []);
@@ -295,7 +294,7 @@ test('a disk that does not answer at all still costs leadership, full or not', (
   assert.notEqual(bench.agent.runtime.raft.role, Role.leader);
 });
 
-test('a vote gets through while entries of the same group wait for space', async () => {
+test('a vote gets through while entries of the same group wait for space', () => {
   const bench = overfilled();
   const before = bench.agent.runtime.raft.term;
   for (let n = 0; n < 5; n += 1) bench.turn();
@@ -312,7 +311,7 @@ test('a vote gets through while entries of the same group wait for space', async
   assert.ok(raft.durableIndex < raft.lastIndex, 'the entries wait on');
   assert.equal(bench.reopened().term, raft.term);
   bench.disk.setCapacity(NEVER);
-  for (let n = 0; n < 3; n += 1) await bench.retried();
+  for (let n = 0; n < 3; n += 1) bench.retried();
   assert.equal(raft.durableIndex, raft.lastIndex);
   const { term: recorded, vote, last } = bench.reopened();
   assert.deepEqual([recorded, vote, last], [raft.term, SELF, raft.lastIndex]);
