@@ -8,9 +8,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { readU32 } from '../../engine/machines/kv/commands.js';
 import { Glob } from '../../engine/machines/kv/glob.js';
 import { rankOf } from '../../engine/machines/kv/key-index.js';
 import type { KvMachine } from '../../engine/machines/kv/kv-machine.js';
+import { SCAN_KEYS_MAX } from '../../engine/machines/kv/queries.js';
+import { ARRAY_OFFSET_COUNT } from '../../engine/machines/kv/results.js';
+import { KeyPages, PageOutcome } from '../../tools/server/key-pages.js';
 import { apply, del, keyValue, scan, set } from './kv-harness.js';
 
 function matches(pattern: string, text: string): boolean {
@@ -129,6 +133,47 @@ test('a scan step looks at about as many keys as it was asked for', () => {
   const none = scan(machine, 0, 10, 'nothing*');
   assert.deepEqual(none.keys, []);
   assert.notEqual(none.cursor, 0, 'a step without a match is not the end');
+});
+
+test('no count makes a step look at more than its bound', () => {
+  const machine = keyValue();
+  fill(machine, 'k', 5000);
+  const { keys, cursor } = scan(machine, 0, 4_000_000_000);
+  assert.ok(keys.length >= SCAN_KEYS_MAX && keys.length < SCAN_KEYS_MAX + 50);
+  assert.notEqual(cursor, 0);
+});
+
+test('a step ends early when matching is much work, and the scan still finds every key', () => {
+  const machine = keyValue();
+  const pattern = `*${'a'.repeat(200)}b`;
+  for (let i = 0; i < 60; i += 1)
+    apply(machine, set(`${i}${'a'.repeat(5000)}${i % 2 ? 'b' : ''}`, 'v'));
+  let steps = 0;
+  let cursor = 0;
+  const seen: string[] = [];
+  do {
+    const found = scan(machine, cursor, 1000, pattern);
+    seen.push(...found.keys);
+    cursor = found.cursor;
+    steps += 1;
+  } while (cursor !== 0);
+  assert.ok(steps >= 10 && steps <= 60, `${steps} steps`);
+  assert.equal(new Set(seen).size, 30);
+  assert.equal(seen.length, 30);
+  assert.equal(scan(machine, 0, 1000, '*').cursor, 0, 'a lone star is no work');
+});
+
+test('an operation in pages counts once', () => {
+  const machine = keyValue();
+  fill(machine, 'k', 5000);
+  const before = machine.stats().operations;
+  const pages = new KeyPages(Buffer.from('*'), 1024 * 1024);
+  for (let outcome: PageOutcome = PageOutcome.more; outcome === PageOutcome.more; ) {
+    const answer = Buffer.from(machine.query(pages.query));
+    outcome = pages.take(answer, 0, answer.length);
+  }
+  assert.equal(readU32(pages.result(), ARRAY_OFFSET_COUNT), 5000);
+  assert.equal(machine.stats().operations, before + 1);
 });
 
 test('every key that is there throughout is found while the table grows and shrinks', () => {

@@ -25,13 +25,27 @@ function page(keys: readonly string[], cursor: number): Buffer {
   return Buffer.from(writer.finishScan(cursor));
 }
 
-/** Cursor and pattern of the page that is asked. */
+/** Cursor and pattern of the page that is asked; only the first counts as an operation. */
 function asked(on: Harness): [number, string] {
   const { payload, kind } = on.channel.operations.at(-1) as { payload: Buffer; kind: string };
   assert.equal(kind, 'read');
-  assert.equal(payload[0], QueryType.scan);
-  return [readU32(payload, SCAN_OFFSET_CURSOR), payload.toString('latin1', SCAN_OFFSET_PATTERN)];
+  const cursor = readU32(payload, SCAN_OFFSET_CURSOR);
+  assert.equal(payload[0], cursor === 0 ? QueryType.scan : QueryType.scanOn);
+  return [cursor, payload.toString('latin1', SCAN_OFFSET_PATTERN)];
 }
+
+test('all pages have the deadline of the first, whatever else is asked meanwhile', () => {
+  const on = new Harness();
+  on.receive(array('KEYS', '*'));
+  const deadline = on.channel.operations.at(-1)?.options.deadline;
+  for (let cursor = 1; cursor <= 3; cursor += 1) {
+    on.sweep(1000);
+    on.complete(page([], cursor));
+    assert.equal(on.channel.operations.at(-1)?.options.deadline, deadline);
+  }
+  on.receive('GET g\r\n');
+  assert.equal(on.channel.operations.at(-1)?.options.deadline, (deadline as number) + 3000);
+});
 
 test('pages become one reply, in its turn; reads go on meanwhile, writes wait', () => {
   const on = new Harness();

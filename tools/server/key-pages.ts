@@ -8,7 +8,12 @@
  */
 
 import { readU32, writeU32 } from '../../engine/machines/kv/commands.js';
-import { encodeScan, SCAN_OFFSET_PATTERN } from '../../engine/machines/kv/queries.js';
+import {
+  encodeScan,
+  QueryType,
+  SCAN_KEYS_MAX,
+  SCAN_OFFSET_PATTERN,
+} from '../../engine/machines/kv/queries.js';
 import {
   ARRAY_OFFSET_COUNT,
   ARRAY_OFFSET_ITEMS,
@@ -17,9 +22,6 @@ import {
   SCAN_RESULT_OFFSET_CURSOR,
   SCAN_RESULT_OFFSET_ITEMS,
 } from '../../engine/machines/kv/results.js';
-
-/** Keys looked at for one page: about 2 ms of the group's thread. */
-const PAGE_KEYS = 2000;
 
 export const PageOutcome = {
   /** Ask the next `query`. */
@@ -48,7 +50,9 @@ export class KeyPages {
 
   #ask(cursor: number): void {
     const pattern = this.#pattern;
-    encodeScan(this.#query, 0, cursor, PAGE_KEYS, pattern, 0, pattern.length);
+    encodeScan(this.#query, 0, cursor, SCAN_KEYS_MAX, pattern, 0, pattern.length);
+    // All pages are one operation.
+    if (cursor !== 0) this.#query[0] = QueryType.scanOn;
   }
 
   /** What to ask next; valid until the next `take`. */

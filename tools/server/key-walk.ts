@@ -3,11 +3,11 @@
  * the whole to the connection's replies under the token that was booked for it.
  *
  * The first page is read on the terms of any read; the others on this node as it is, which has then
- * applied what the first one had to see. It must never answer twice, nor ask for a connection that
- * has ended.
+ * applied what the first one had to see. All have the deadline of the first: a page that waits
+ * after it is refused. It must never answer twice, nor ask for a connection that has ended.
  */
 
-import type { CompletionSink } from '../../engine/channel.js';
+import type { BatchOptions, CompletionSink } from '../../engine/channel.js';
 import { ErrorNumber } from '../../engine/errors.js';
 import type { BatchTerms } from './batch-terms.js';
 import type { OperationChannel } from './client-requests.js';
@@ -26,12 +26,14 @@ export class KeyWalk implements CompletionSink {
   readonly #parts: WalkParts;
   readonly #pages: KeyPages;
   readonly #token: number;
+  readonly #furtherTerms: BatchOptions;
   #heldBytes = 0;
 
   constructor(parts: WalkParts) {
     this.#parts = parts;
     this.#pages = new KeyPages(parts.pattern, parts.answerBytesMax);
     this.#token = parts.replies.nextToken;
+    this.#furtherTerms = parts.terms.localRead(false);
   }
 
   /** Asks the first page; what `claimRead` answered when that is negative: then nothing began. */
@@ -40,7 +42,7 @@ export class KeyWalk implements CompletionSink {
     return this.#ask(terms.read(replies.hasWrites));
   }
 
-  #ask(options: ReturnType<BatchTerms['read']>): number {
+  #ask(options: BatchOptions): number {
     const { channel } = this.#parts;
     const { query } = this.#pages;
     const at = channel.claimRead(query.length, options, this, 0);
@@ -49,7 +51,7 @@ export class KeyWalk implements CompletionSink {
   }
 
   result(_: number, buffer: Buffer, start: number, end: number, rejected: boolean): void {
-    const { replies, terms } = this.#parts;
+    const { replies } = this.#parts;
     if (rejected) {
       this.#finish(Buffer.from(buffer.subarray(start, end)), true);
       return;
@@ -62,7 +64,7 @@ export class KeyWalk implements CompletionSink {
       replies.hold(this.#pages.bytes - this.#heldBytes);
       this.#heldBytes = this.#pages.bytes;
       // A read may be sent again: without room for the next page it is not waited for.
-      if (this.#ask(terms.localRead(false)) < 0) this.refused(0, ErrorNumber.busy, 0);
+      if (this.#ask(this.#furtherTerms) < 0) this.refused(0, ErrorNumber.busy, 0);
     }
   }
 

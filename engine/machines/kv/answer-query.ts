@@ -2,7 +2,9 @@
  * What each read of the key-value machine answers.
  *
  * Nothing here changes the store. Every answer is bounded: KEYS and the like stop at
- * `answerBytesMax` with an error that says what to use instead, SCAN at a number of slots.
+ * `answerBytesMax` with an error that says what to use instead. The work of a SCAN is bounded too,
+ * by slots, keys, bytes answered and steps of matching; KEYS walks the whole store at once, so a
+ * thread that others wait for must be asked SCAN after SCAN instead.
  */
 
 import { KEY_HEADER_BYTES, readU16, readU32 } from './commands.js';
@@ -12,6 +14,7 @@ import { RANK_END } from './key-index.js';
 import {
   QUERY_HEADER_BYTES,
   QueryType,
+  SCAN_KEYS_MAX,
   SCAN_OFFSET_COUNT,
   SCAN_OFFSET_CURSOR,
   SCAN_OFFSET_PATTERN,
@@ -21,9 +24,10 @@ import type { Store } from './store.js';
 
 /** A SCAN looks at no more than this many slots per key asked for, as Redis does. */
 const SCAN_SLOTS_PER_KEY = 10;
-const SCAN_COUNT_MAX = 100_000;
 /** A SCAN of long keys ends early rather than answer more than this. */
 const SCAN_ANSWER_BYTES = 1024 * 1024;
+/** A SCAN ends early when matching has taken so many steps; the slot is finished. */
+const SCAN_WORK_MAX = 2_000_000;
 
 const TYPE_STRING = Buffer.from('string');
 const TYPE_NONE = Buffer.from('none');
@@ -57,6 +61,7 @@ export class QueryAnswerer {
       case QueryType.keys:
         return this.#keys(store, query);
       case QueryType.scan:
+      case QueryType.scanOn:
         return this.#scan(store, query);
       case QueryType.digest:
         return this.#text(digestStore(store));
@@ -146,7 +151,7 @@ export class QueryAnswerer {
   /** The cursor is a rank (key-index.ts), so it means the same in a table of any size. */
   #scan(store: Store, query: Buffer): Uint8Array {
     if (query.length < SCAN_OFFSET_PATTERN) return this.#malformed();
-    const wanted = Math.min(Math.max(readU32(query, SCAN_OFFSET_COUNT), 1), SCAN_COUNT_MAX);
+    const wanted = Math.min(Math.max(readU32(query, SCAN_OFFSET_COUNT), 1), SCAN_KEYS_MAX);
     const glob = new Glob(query.subarray(SCAN_OFFSET_PATTERN));
     const { records } = store;
     let cursor = readU32(query, SCAN_OFFSET_CURSOR);
@@ -162,7 +167,8 @@ export class QueryAnswerer {
         if (glob.matches(bytes, start, end)) this.#results.item(bytes, start, end);
       });
       cursor = to;
-      if (seen >= wanted || this.#results.length > SCAN_ANSWER_BYTES) break;
+      if (seen >= wanted || glob.work > SCAN_WORK_MAX) break;
+      if (this.#results.length > SCAN_ANSWER_BYTES) break;
     }
     return this.#results.finishScan(cursor === RANK_END ? 0 : cursor);
   }

@@ -2,8 +2,9 @@
  * Glob patterns over bytes with the meaning Redis gives them: `*`, `?`, `[abc]`, `[a-z]`, `[^a]`,
  * `\x`.
  *
- * A pattern is compiled once and matched in at most (pattern × text) steps: only the last star is
- * ever retried, so no pattern can make a node think for minutes.
+ * A pattern is compiled once and matched in about (pattern × text) steps at most: only the last
+ * star is ever retried. That is still much for long ones, so steps are counted: whoever matches
+ * many texts must stop by that count.
  */
 
 const STAR = 42;
@@ -24,6 +25,8 @@ export class Glob {
   readonly #steps: number[] = [];
   /** 256 flags each. */
   readonly #classes: Uint8Array[] = [];
+  /** Steps that all the matching so far has taken. */
+  work = 0;
 
   constructor(pattern: Uint8Array) {
     let at = 0;
@@ -47,19 +50,21 @@ export class Glob {
     }
   }
 
-  /** Whether the pattern is a lone `*`. */
-  get matchesAll(): boolean {
-    return this.#steps.length === 1 && this.#steps[0] === ANY_RUN;
-  }
-
   matches(text: Uint8Array, start: number, end: number): boolean {
     const steps = this.#steps;
     let at = start;
     let step = 0;
     let starStep = -1;
     let starAt = start;
+    let work = 0;
     while (at < end) {
+      work += 1;
       if (step < steps.length && steps[step] === ANY_RUN) {
+        // Nothing follows: it takes the rest, whatever that is.
+        if (step + 1 === steps.length) {
+          at = end;
+          break;
+        }
         starStep = step;
         starAt = at;
         step += 1;
@@ -72,9 +77,12 @@ export class Glob {
         at = starAt;
         step = starStep + 1;
       } else {
-        return false;
+        step = -1;
+        break;
       }
     }
+    this.work += work;
+    if (step < 0) return false;
     while (step < steps.length && steps[step] === ANY_RUN) step += 1;
     return step === steps.length;
   }

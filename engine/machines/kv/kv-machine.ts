@@ -14,7 +14,7 @@ import { digestStore } from './digest.js';
 import { Image } from './image.js';
 import { ImageReader } from './image-format.js';
 import { type KvOptions, kvOptions } from './options.js';
-import { asksAboutStore } from './queries.js';
+import { countsAsOperation } from './queries.js';
 import { ResultWriter } from './results.js';
 import { Store } from './store.js';
 
@@ -26,7 +26,7 @@ export class KvMachine implements StateMachine {
   #store: Store;
   /**
    * Commands and queries served by this process: reads of keys count as operations, questions about
-   * the store itself do not. Not replicated.
+   * the store itself and further pages of a read do not. Not replicated.
    */
   #operations = 0;
 
@@ -50,7 +50,7 @@ export class KvMachine implements StateMachine {
   }
 
   query(query: Uint8Array): Uint8Array {
-    if (!asksAboutStore(query[0])) this.#operations += 1;
+    if (countsAsOperation(query[0])) this.#operations += 1;
     const bytes = Buffer.isBuffer(query)
       ? query
       : Buffer.from(query.buffer, query.byteOffset, query.byteLength);

@@ -7,7 +7,7 @@
  *         │ u8   │ MGET, EXISTS        repeated (u16 keyLen, key)           │
  *         │      │ DBSIZE, STAT, DIGEST  nothing                            │
  *         │      │ KEYS                the glob pattern, up to the end      │
- *         │      │ SCAN                u32 cursor, u32 count, glob pattern  │
+ *         │      │ SCAN, SCAN on       u32 cursor, u32 count, glob pattern  │
  *         └──────┴──────────────────────────────────────────────────────────┘
  *
  * Answers are laid out as in results.ts. Encoders return the offset after what they wrote.
@@ -27,18 +27,30 @@ export const QueryType = {
   keys: 8,
   scan: 9,
   digest: 10,
+  /** A SCAN that is a further page of an operation whose first page was counted. */
+  scanOn: 11,
 } as const;
 export type QueryType = (typeof QueryType)[keyof typeof QueryType];
 
-/** Watching a store must not look like using it. */
-export function asksAboutStore(type: number | undefined): boolean {
-  return type === QueryType.size || type === QueryType.stat || type === QueryType.digest;
+/** Watching a store must not look like using it, and an operation in pages counts once. */
+export function countsAsOperation(type: number | undefined): boolean {
+  switch (type) {
+    case QueryType.size:
+    case QueryType.stat:
+    case QueryType.digest:
+    case QueryType.scanOn:
+      return false;
+    default:
+      return true;
+  }
 }
 
 export const QUERY_HEADER_BYTES = 1;
 export const SCAN_OFFSET_CURSOR = QUERY_HEADER_BYTES;
 export const SCAN_OFFSET_COUNT = SCAN_OFFSET_CURSOR + 4;
 export const SCAN_OFFSET_PATTERN = SCAN_OFFSET_COUNT + 4;
+/** Keys that one SCAN looks at, whatever its count asks for: about 2 ms of a thread. */
+export const SCAN_KEYS_MAX = 2000;
 
 /** A query whose body is one range of bytes: a key, a pattern, or nothing. */
 export function encodeQuery(

@@ -45,9 +45,12 @@ const MATCH_ALL = Buffer.from('*');
 const SCAN_COUNT_DEFAULT = 10;
 /** Cursors and counts travel as u32. */
 const U32_MAX = 0xffff_ffff;
-/** Matching takes up to pattern × key steps, in the group's own thread. */
-const PATTERN_BYTES_MAX = 4096;
-const PATTERN_TOO_LONG = `ERR pattern of more than ${PATTERN_BYTES_MAX} bytes`;
+/** Matching one key takes up to pattern × key steps, in the group's own thread. */
+const PATTERN_BYTES_MAX = 256;
+
+function patternTooLong(bytes: number): string {
+  return `ERR pattern of ${bytes} bytes, the limit is ${PATTERN_BYTES_MAX}: use a shorter one`;
+}
 
 const encodeExists: Encoder = ({ request }, target, at) => {
   const from = encodeQuery(target, at, QueryType.exists, request.buffer, 0, 0);
@@ -128,7 +131,7 @@ function planKeys(plan: Plan): void {
   const { request } = plan;
   const bytes = request.count === 1 ? MATCH_ALL.length : lengthOf(request, 1);
   const shape = request.inline ? ReplyShape.lines : ReplyShape.plain;
-  if (bytes > PATTERN_BYTES_MAX) plan.refuse(PATTERN_TOO_LONG);
+  if (bytes > PATTERN_BYTES_MAX) plan.refuse(patternTooLong(bytes));
   else plan.read(QUERY_HEADER_BYTES + bytes, shape, encodeKeysQuery);
 }
 
@@ -174,7 +177,8 @@ function readScanOptions(plan: Plan): string | null {
   for (let i = 2; i < request.count; i += 2) {
     if (i + 1 === request.count) return SYNTAX_ERROR;
     if (isWord(request, i, 'MATCH')) {
-      if (lengthOf(request, i + 1) > PATTERN_BYTES_MAX) return PATTERN_TOO_LONG;
+      const bytes = lengthOf(request, i + 1);
+      if (bytes > PATTERN_BYTES_MAX) return patternTooLong(bytes);
       plan.patternAt = i + 1;
     } else if (isWord(request, i, 'TYPE')) {
       plan.otherType = !isWord(request, i + 1, 'STRING');
