@@ -3,9 +3,11 @@
  *
  *   u16 version · u16 voters · u16 outgoing · u16 learners · u16 learnersNext · u16 members
  *   u64 ids of each list, in that order
- *   per member: u64 id · u64 incarnation · u16 address length · address (UTF-8)
+ *   per member: u64 id · u64 incarnation · u16 flags · u16 address length · address (UTF-8)
  *
- * An unknown version is refused by name. This file must never judge whether a change is allowed.
+ * Flags are for kinds of members to come: none is known yet, and a set one is refused, like an
+ * unknown version, by name. Version 1 has no flags and is still read. This file must never judge
+ * whether a change is allowed.
  */
 
 import {
@@ -17,10 +19,13 @@ import {
 } from '../engine/raft/types.js';
 import { readU64, writeU64 } from './u64.js';
 
-const VERSION = 1;
+const VERSION = 2;
+const VERSION_WITHOUT_FLAGS = 1;
 const HEADER_BYTES = 12;
 const ID_BYTES = 8;
-const MEMBER_HEADER_BYTES = 18;
+const ADDRESS_LENGTH_BYTES = 2;
+const OFFSET_FLAGS = 2 * ID_BYTES;
+const MEMBER_HEADER_BYTES = OFFSET_FLAGS + 2 + ADDRESS_LENGTH_BYTES;
 
 export function encodeConfiguration(configuration: Configuration): Buffer {
   const lists = [
@@ -46,7 +51,7 @@ export function encodeConfiguration(configuration: Configuration): Buffer {
     const text = addresses[which] as Buffer;
     writeU64(view, at, member.id);
     writeU64(view, at + 8, member.incarnation);
-    view.setUint16(at + 16, text.length, true);
+    view.setUint16(at + MEMBER_HEADER_BYTES - ADDRESS_LENGTH_BYTES, text.length, true);
     bytes.set(text, at + MEMBER_HEADER_BYTES);
     at += MEMBER_HEADER_BYTES + text.length;
   }
@@ -58,9 +63,10 @@ export function decodeConfiguration(bytes: Uint8Array): Configuration {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   if (bytes.length < HEADER_BYTES) throw new RangeError(`configuration of ${bytes.length} bytes`);
   const version = view.getUint16(0, true);
-  if (version !== VERSION) {
+  if (version !== VERSION && version !== VERSION_WITHOUT_FLAGS) {
     throw new RangeError(`configuration of format version ${version}, this build reads ${VERSION}`);
   }
+  const hasFlags = version !== VERSION_WITHOUT_FLAGS;
   let at = HEADER_BYTES;
   const readIds = (which: number): NodeId[] => {
     const ids: NodeId[] = [];
@@ -75,8 +81,11 @@ export function decodeConfiguration(bytes: Uint8Array): Configuration {
   const members: Member[] = [];
   const count = view.getUint16(10, true);
   for (let i = 0; i < count; i += 1) {
-    const length = view.getUint16(at + 16, true);
-    const start = at + MEMBER_HEADER_BYTES;
+    const flags = hasFlags ? view.getUint16(at + OFFSET_FLAGS, true) : 0;
+    if (flags !== 0)
+      throw new RangeError(`member flags 0x${flags.toString(16)}, this build knows none`);
+    const start = at + (hasFlags ? MEMBER_HEADER_BYTES : OFFSET_FLAGS + ADDRESS_LENGTH_BYTES);
+    const length = view.getUint16(start - ADDRESS_LENGTH_BYTES, true);
     if (start + length > bytes.length) throw new RangeError('configuration ends inside a member');
     const address = Buffer.from(bytes.subarray(start, start + length)).toString();
     members.push({

@@ -111,6 +111,6 @@ test('a configuration of an unknown version in the log is refused by version, gr
     code: 'ERR_STORAGE',
     message:
       'entry 12 of group "more" in the log cannot be read: configuration of format version 3, ' +
-      'this build reads 1. Start the version of ringraft that wrote it',
+      'this build reads 2. Start the version of ringraft that wrote it',
   });
 });

@@ -30,7 +30,7 @@ test('a configuration of an unknown version is told by version and index, counte
   }
   assert.equal(follower.runtime.unreadableAppends, 3);
   assert.deepEqual(follower.events, [
-    'entry 2 from node 2 is not taken: configuration of format version 9, this build reads 1. ' +
+    'entry 2 from node 2 is not taken: configuration of format version 9, this build reads 2. ' +
       'This replica stays behind until it runs a version of ringraft that reads it',
   ]);
   assert.equal(follower.runtime.raft.lastIndex, 0);
@@ -41,7 +41,7 @@ test('one that is damaged is told as such, and a readable one is taken afterward
   const short = entryOf(EntryKind.configuration, Buffer.from([1, 0, 0]));
   follower.appendSlab(1, START, 1, short, 1, 0);
   assert.match(follower.events[0] ?? '', /^entry 1 from node 2 .*configuration of 3 bytes/);
-  follower.appendSlab(1, START, 1, Buffer.concat([configuration(1), slabOf(['x'])]), 2, 2);
+  follower.appendSlab(1, START, 1, Buffer.concat([configuration(2), slabOf(['x'])]), 2, 2);
   await follower.turn();
   assert.equal(follower.runtime.raft.lastIndex, 2);
   assert.equal(follower.runtime.unreadableAppends, 1);
