@@ -106,9 +106,16 @@ export class RequestParser implements Request {
     return this.#stream.end - this.#stream.at;
   }
 
-  /** Memory it keeps from being freed. */
+  /** Memory it keeps from being freed, beside the little that every connection has. */
   get heldBytes(): number {
-    return this.#stream.heldBytes + this.ranges.byteLength;
+    const beyond = this.ranges.length - 2 * ARGUMENTS_KEPT;
+    const rangeBytes = beyond > 0 ? this.ranges.byteLength : 0;
+    return this.#stream.heldBytes + rangeBytes;
+  }
+
+  /** Gives back memory while nothing has arrived. The last request must not be used any more. */
+  trim(): void {
+    this.#stream.trim();
   }
 
   /** Ends parsing for good and gives back all memory; the bytes that have arrived are lost. */

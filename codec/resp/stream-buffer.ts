@@ -31,6 +31,11 @@ export class StreamBuffer {
     this.end = 0;
   }
 
+  /** Gives back its memory when nothing is unread. */
+  trim(): void {
+    if (this.at === this.end) this.clear();
+  }
+
   /**
    * Adds a chunk. When nothing is unread it is used in place, so it must stay as it is until
    * everything is read or `retain` has been called.

@@ -104,3 +104,24 @@ test('--max-entry raises what one command may hold', async () => {
   assert.match(tooLarge, /^-ERR command of 2097\d+ bytes, at most 2097152 are allowed/);
   client.close();
 });
+
+test('idle connections that sent requests in pieces leave the budget to others', async (t) => {
+  const args = ['--max-buffers', '4m', '--sync', 'none'];
+  const [small] = (await startCluster(t, 1, { args })) as [Node];
+  const request = array('SET', 'piece', 'v'.repeat(20_000));
+  const idle: RawClient[] = [];
+  for (let i = 0; i < 300; i += 1) {
+    const client = new RawClient(small.clientPort);
+    idle.push(client);
+    client.send(request.subarray(0, 15_000));
+    assert.equal(await client.ask(request.subarray(15_000)), '+OK\r\n');
+  }
+  const client = new RawClient(small.clientPort);
+  for (let i = 0; i < 5; i += 1) {
+    const value = String(i).repeat(900_000);
+    assert.equal(await client.ask(array('SET', 'good', value)), '+OK\r\n');
+    assert.equal(await client.ask(array('GET', 'good')), bulk(value));
+  }
+  assert.ok(idle.every((one) => !one.closed));
+  for (const one of [...idle, client]) one.close();
+});

@@ -71,3 +71,22 @@ test('an answer beyond --max-answer is an error that names the remedy', async (t
     'the other node serves on',
   );
 });
+
+for (const args of [[], ['--max-output', '16k']]) {
+  test(`large values in a pipeline after small ones all arrive ${args.join(' ')}`, async (t) => {
+    const [other] = (await startCluster(t, 1, { args: [...args, '--sync', 'none'] })) as [Node];
+    const client = new RawClient(other.clientPort);
+    const value = 'x'.repeat(1_000_000);
+    assert.equal(await client.ask(array('SET', 'large', value)), '+OK\r\n');
+    assert.equal(await client.ask(array('SET', 'small', 'v')), '+OK\r\n');
+    client.send(Buffer.concat(Array.from({ length: 200 }, () => array('GET', 'small'))));
+    assert.ok((await client.replies(200)).every((reply) => reply === bulk('v')));
+    const count = args.length > 0 ? 20 : 200;
+    client.send(Buffer.concat(Array.from({ length: count }, () => array('GET', 'large'))));
+    const expected = bulk(value);
+    for (let i = 0; i < count; i += 1) {
+      assert.ok((await client.replies(1))[0] === expected, `reply ${i} is whole`);
+    }
+    client.close();
+  });
+}

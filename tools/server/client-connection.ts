@@ -12,7 +12,6 @@ import type { Socket } from 'node:net';
 import { Parsed, RequestParser } from '../../codec/resp/request-parser.js';
 import { ErrorNumber } from '../../engine/errors.js';
 import type { ByteBudget } from './byte-budget.js';
-import { OUTPUT_OVERRUN } from './client-limits.js';
 import { ClientRequests, Outcome, type RequestHost } from './client-requests.js';
 import type { Session } from './commands/session.js';
 import { OwedReplies } from './owed-replies.js';
@@ -60,7 +59,9 @@ export class ClientConnection {
   #partialSince = 0;
   #unreadSince: number;
   #finishedAt = 0;
-  #unreadBytes = 0;
+  #writtenBytes = 0;
+  /** Of those, what had left for the client at the last sweep. */
+  #takenBytes = 0;
   /** What the budget was told that this connection holds. */
   #bookedBytes = 0;
 
@@ -176,8 +177,7 @@ export class ClientConnection {
 
   #hasRoom(): boolean {
     if (this.#replies.length >= this.#host.limits.backlogMax) return false;
-    const untaken = this.#socket.writableLength + this.#replies.out.length;
-    return untaken <= this.#host.outputBytesMax;
+    return this.#untakenBytes <= this.#host.outputBytesMax;
   }
 
   #setReading(reading: boolean): void {
@@ -210,10 +210,11 @@ export class ClientConnection {
       out.take();
       return;
     }
-    if (out.length > 0) this.#socket.write(out.take());
-    if (this.#socket.writableLength > OUTPUT_OVERRUN * this.#host.limits.outputBytesMax) {
-      this.#socket.resetAndDestroy();
-    } else if (this.#state === State.finishing && this.#replies.length === 0) {
+    if (out.length > 0) {
+      this.#writtenBytes += out.length;
+      this.#socket.write(out.take());
+    }
+    if (this.#state === State.finishing && this.#replies.length === 0) {
       this.#state = State.lingering;
       this.#socket.end();
       this.#setReading(true);
@@ -255,6 +256,13 @@ export class ClientConnection {
     return unfinished ? this.#parser.heldBytes : 0;
   }
 
+  /** Frees what it only keeps for its next request. */
+  trim(): void {
+    if (!this.#held) this.#parser.trim();
+    this.#replies.trim();
+    this.#book();
+  }
+
   /** What `giveUp` would free. */
   get forfeitBytes(): number {
     if (this.#state === State.ended) return 0;
@@ -267,9 +275,8 @@ export class ClientConnection {
    */
   giveUp(): void {
     const { budget } = this.#host;
-    const unfinished = this.#unfinishedBytes;
-    if (unfinished >= this.#untakenBytes) {
-      this.#refuseStream(overBudget(unfinished, budget.held, budget.bytesMax));
+    if (this.#unfinishedBytes >= this.#untakenBytes) {
+      this.#refuseStream(overBudget(this.#parser.pendingBytes, budget.held, budget.bytesMax));
       this.#book();
     } else {
       this.#socket.resetAndDestroy();
@@ -279,8 +286,7 @@ export class ClientConnection {
 
   /** Looks at what has waited too long; called a few times a second. */
   sweep(now: number): void {
-    this.#replies.trim();
-    this.#book();
+    this.trim();
     if (this.#state === State.open) this.#sweepOpen(now);
     else if (this.#state === State.lingering && now - this.#finishedAt > LINGER_MS) this.destroy();
     if (this.#state !== State.ended) this.#sweepOutput(now);
@@ -315,8 +321,9 @@ export class ClientConnection {
   #sweepOutput(now: number): void {
     const { outputBytesMax, unreadMs } = this.#host.limits;
     const unread = this.#socket.writableLength;
-    const progressed = unread <= outputBytesMax / 2 || unread < this.#unreadBytes;
-    this.#unreadBytes = unread;
+    const taken = this.#writtenBytes - unread;
+    const progressed = unread <= outputBytesMax / 2 || taken > this.#takenBytes;
+    this.#takenBytes = taken;
     if (progressed) this.#unreadSince = now;
     else if (now - this.#unreadSince > unreadMs) this.#socket.resetAndDestroy();
   }

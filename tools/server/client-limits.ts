@@ -18,7 +18,7 @@ export interface ClientLimits {
   readonly requestBytesMax: number;
   /** Requests of one connection without a reply; beyond it the socket is not read. */
   readonly backlogMax: number;
-  /** Reply bytes a client has not taken; beyond it its requests are not read. */
+  /** Reply bytes a client has not taken; beyond it its requests are not read. One always fits. */
   readonly outputBytesMax: number;
   /** Longest answer of KEYS, MGET and the like. */
   readonly answerBytesMax: number;
@@ -50,9 +50,3 @@ export const DEFAULT_CLIENT_LIMITS: ClientLimits = {
   partialMs: 60_000,
   timeoutMs: 5000,
 };
-
-/**
- * Results that were asked for before the output was full may carry it past its limit; past this
- * many times the limit the connection is closed.
- */
-export const OUTPUT_OVERRUN = 16;

@@ -225,6 +225,7 @@ class Host implements ConnectionHost {
 
   /** Whoever holds most gives it up, until the budget is kept. */
   #relieve(): void {
+    if (this.budget.isOver) for (const connection of this.connections) connection.trim();
     while (this.budget.isOver) {
       let hungriest: ClientConnection | null = null;
       let most = 0;

@@ -21,6 +21,11 @@ import { FENCE_NONE, FENCE_WIDE, type ReadFence } from './read-fence.js';
 import { tooLargeToSend, writeRefusal } from './refusals.js';
 import type { StatusReplies } from './status-replies.js';
 
+/**
+ * Of the budget, the values that one connection has asked for may take this part even if each is
+ * as large as an entry: how large they are is known only when they come.
+ */
+const VALUES_PART_OF_BUDGET = 1 / 2;
 const MATCH_ALL = Buffer.from('*');
 
 /** What of a group's channel is needed here. */
@@ -62,12 +67,15 @@ export class ClientRequests {
   readonly #parser: RequestParser;
   readonly #replies: OwedReplies;
   readonly #session: Session;
+  readonly #valuesInFlightMax: number;
 
   constructor(host: RequestHost, parser: RequestParser, replies: OwedReplies, session: Session) {
     this.#host = host;
     this.#parser = parser;
     this.#replies = replies;
     this.#session = session;
+    const valueBytes = VALUES_PART_OF_BUDGET * host.limits.budgetBytes;
+    this.#valuesInFlightMax = Math.max(1, Math.floor(valueBytes / host.entryBytesMax));
   }
 
   /** Carries out the parser's current request. */
@@ -103,16 +111,35 @@ export class ClientRequests {
   }
 
   #read(plan: Plan): Outcome {
-    const { channel, terms, outputBytesMax } = this.#host;
-    if (this.#replies.readBytesExpected > outputBytesMax) return Outcome.mustWait;
+    const { channel, terms } = this.#host;
+    const values = this.#valuesAsked(plan);
+    if (!this.#maySend(values)) return Outcome.mustWait;
     if (this.#session.lastCommand === 'KEYS') return this.#walkKeys(plan);
     const options = terms.read(this.#replies.hasWrites);
     const token = this.#replies.nextToken;
     const at = channel.claimRead(plan.payloadBytes, options, this.#replies, token);
     if (at < 0) return this.#notClaimed(at, plan);
     plan.encode(channel.readBuffer, at);
-    this.#replies.bookRead(plan.shape, this.#place());
+    this.#replies.bookRead(plan.shape, this.#place(), values);
     return Outcome.done;
+  }
+
+  /** Most values that the answer to this read can have, as far as it matters. */
+  #valuesAsked(plan: Plan): number {
+    const { lastCommand } = this.#session;
+    const most = this.#valuesInFlightMax;
+    if (lastCommand === 'MGET') return Math.min(this.#parser.count - 1, most);
+    if (lastCommand === 'SCAN') return Math.max(1, Math.min(plan.scanCount, most));
+    return 1;
+  }
+
+  /** A read goes alone, or beside others while all of them will fit. */
+  #maySend(values: number): boolean {
+    const inFlight = this.#replies.valuesInFlight;
+    if (inFlight === 0) return true;
+    const all = inFlight + values;
+    if (all > this.#valuesInFlightMax) return false;
+    return all * this.#replies.valueBytesExpected <= this.#host.outputBytesMax;
   }
 
   /** One at a time: the answers of a pipeline of them would be held together. */
@@ -125,7 +152,7 @@ export class ClientRequests {
     const parts = { channel, terms, replies: this.#replies, pattern, answerBytesMax };
     const at = new KeyWalk(parts).begin();
     if (at < 0) return this.#notClaimed(at, plan);
-    this.#replies.bookRead(plan.shape, FENCE_WIDE);
+    this.#replies.bookRead(plan.shape, FENCE_WIDE, 1);
     return Outcome.done;
   }
 
@@ -147,7 +174,7 @@ export class ClientRequests {
     const at = channel.claimRead(query.length, options, this.#replies, this.#replies.nextToken);
     if (at < 0) return false;
     query.copy(channel.readBuffer, at);
-    this.#replies.bookRead(shape, FENCE_NONE);
+    this.#replies.bookRead(shape, FENCE_NONE, 1);
     return true;
   }
 

@@ -8,7 +8,7 @@
 
 import type { OptionValues } from '../cli/command.js';
 import { CommandError, ExitCode } from '../cli/exit-codes.js';
-import { type ClientLimits, DEFAULT_CLIENT_LIMITS, OUTPUT_OVERRUN } from './client-limits.js';
+import { type ClientLimits, DEFAULT_CLIENT_LIMITS } from './client-limits.js';
 import type { serverOptions } from './server-options.js';
 
 type CommandLine = OptionValues<typeof serverOptions>;
@@ -21,8 +21,8 @@ export interface ServerLimits {
 /** Twice what the log takes: a command that is a little too large gets an answer, not a close. */
 const BULKS_PER_ENTRY = 2;
 const REQUESTS_PER_BULK = 2;
-/** In the client's protocol an answer takes up to twice what it takes in the state machine. */
-const ANSWERS_PER_OUTPUT = OUTPUT_OVERRUN / 2;
+/** One answer may carry the output past its limit, but not without measure. */
+const ANSWERS_PER_OUTPUT = 8;
 /** An answer is laid out for the client in memory that doubles while it grows. */
 const ANSWERS_PER_BUDGET = 4;
 /** A request lies in memory that doubles while it grows. */

@@ -10,6 +10,7 @@
 import { ReplyWriter } from '../../codec/resp/reply.js';
 import type { CompletionSink } from '../../engine/channel.js';
 import type { ErrorNumber } from '../../engine/errors.js';
+import { LIMITS } from '../../engine/limits.js';
 import type { Plan } from './commands/plan.js';
 import { renderRejection, renderResult } from './commands/render-result.js';
 import type { Session } from './commands/session.js';
@@ -18,8 +19,10 @@ import { readRefusal, writeRefusal } from './refusals.js';
 import { ReplyQueue, SlotFlag } from './reply-queue.js';
 import { isFiguresShape, type StatusReplies } from './status-replies.js';
 
-/** A reply of unknown size is taken for this large; every smaller one lowers it. */
+/** A value of unknown size is taken for this large; every smaller one lowers it a little. */
 const READ_REPLY_BYTES_EXPECTED = 256 * 1024;
+/** What one smaller value takes off that, as a power of two. */
+const LEARNING_SHIFT = 6;
 
 export class OwedReplies implements CompletionSink {
   /** Replies whose turn has come. */
@@ -33,10 +36,12 @@ export class OwedReplies implements CompletionSink {
   readonly #onProgress: () => void;
   #writes = 0;
   #reads = 0;
+  /** Values that the reads in flight ask for. */
+  #values = 0;
   #wideReads = 0;
   #gatheredBytes = 0;
   #closed = false;
-  #replyBytes = READ_REPLY_BYTES_EXPECTED;
+  #valueBytes = READ_REPLY_BYTES_EXPECTED;
 
   constructor(
     session: Session,
@@ -83,9 +88,14 @@ export class OwedReplies implements CompletionSink {
     return this.#reads > 0;
   }
 
-  /** Bytes that the reads in flight may answer, judged by the last ones. */
-  get readBytesExpected(): number {
-    return this.#reads * this.#replyBytes;
+  /** Values that the reads in flight may answer. */
+  get valuesInFlight(): number {
+    return this.#values;
+  }
+
+  /** Bytes of one value that is asked for next, judged by the last ones. */
+  get valueBytesExpected(): number {
+    return this.#valueBytes;
   }
 
   /** Token of the operation that is booked next. */
@@ -99,10 +109,14 @@ export class OwedReplies implements CompletionSink {
     this.#writes += 1;
   }
 
-  /** `place` is what a later write of the same key has to wait for. */
-  bookRead(shape: number, place: number): void {
-    this.#queue.push(shape, 0, place);
+  /**
+   * `place` is what a later write of the same key has to wait for, `values` how many values the
+   * answer may have.
+   */
+  bookRead(shape: number, place: number, values: number): void {
+    this.#queue.push(shape, 0, place, values);
     this.#reads += 1;
+    this.#values += values;
     if (place === FENCE_WIDE) this.#wideReads += 1;
     else if (place !== FENCE_NONE) this.#fence.enter(place);
   }
@@ -179,8 +193,15 @@ export class OwedReplies implements CompletionSink {
     const place = this.#queue.fenceOf(token);
     if (place === FENCE_WIDE) this.#wideReads -= 1;
     else if (place !== FENCE_NONE) this.#fence.leave(place);
-    const expected = this.#replyBytes;
-    this.#replyBytes = bytes > expected ? bytes : expected - ((expected - bytes) >> 3);
+    const values = this.#queue.valuesOf(token);
+    this.#values -= values;
+    this.#learn(Math.min(Math.ceil(bytes / values), LIMITS.entryBytesMaxMax));
+  }
+
+  /** Larger is believed at once, smaller only little by little. */
+  #learn(bytes: number): void {
+    const expected = this.#valueBytes;
+    this.#valueBytes = bytes > expected ? bytes : expected - ((expected - bytes) >> LEARNING_SHIFT);
   }
 
   #written(token: number, isHead: boolean): void {

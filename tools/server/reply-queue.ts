@@ -19,6 +19,8 @@ export const SlotFlag = {
 
 /** Tokens count modulo 2^30, so that they stay small integers everywhere. */
 const TOKEN_MASK = 0x3fff_ffff;
+/** A reply that is kept costs this much beside its bytes. */
+const KEPT_OVERHEAD_BYTES = 160;
 const CAPACITY_MIN = 16;
 /** Room beyond this is given back once nothing is owed. */
 const CAPACITY_KEPT = 1024;
@@ -28,6 +30,7 @@ export class ReplyQueue {
   #shapes = new Uint8Array(CAPACITY_MIN);
   #flags = new Uint8Array(CAPACITY_MIN);
   #fences = new Int32Array(CAPACITY_MIN);
+  #values = new Int32Array(CAPACITY_MIN);
   #kept: (Buffer | null)[] = new Array<Buffer | null>(CAPACITY_MIN).fill(null);
   #keptBytes = 0;
   #head = 0;
@@ -38,7 +41,7 @@ export class ReplyQueue {
     return this.#length;
   }
 
-  /** Bytes of replies that wait for their turn. */
+  /** Memory of replies that wait for their turn: small ones cost more than their bytes. */
   get keptBytes(): number {
     return this.#keptBytes;
   }
@@ -64,13 +67,18 @@ export class ReplyQueue {
     return this.#fences[token & this.#mask] as number;
   }
 
-  /** A reply is owed; `shape` and `fence` are the caller's to interpret. */
-  push(shape: number, flags: number, fence: number): void {
+  valuesOf(token: number): number {
+    return this.#values[token & this.#mask] as number;
+  }
+
+  /** A reply is owed; `shape`, `fence` and `values` are the caller's to interpret. */
+  push(shape: number, flags: number, fence: number, values = 0): void {
     if (this.#length > this.#mask) this.#grow();
     const slot = this.nextToken & this.#mask;
     this.#shapes[slot] = shape;
     this.#flags[slot] = flags;
     this.#fences[slot] = fence;
+    this.#values[slot] = values;
     this.#length += 1;
   }
 
@@ -86,7 +94,7 @@ export class ReplyQueue {
     const slot = token & this.#mask;
     this.#flags[slot] = (this.#flags[slot] as number) | SlotFlag.ready;
     this.#kept[slot] = reply;
-    this.#keptBytes += reply.length;
+    this.#keptBytes += KEPT_OVERHEAD_BYTES + reply.length;
   }
 
   /** The head's reply was written. */
@@ -102,7 +110,7 @@ export class ReplyQueue {
     const reply = this.#kept[slot] as Buffer | null;
     if (reply === null) return null;
     this.#kept[slot] = null;
-    this.#keptBytes -= reply.length;
+    this.#keptBytes -= KEPT_OVERHEAD_BYTES + reply.length;
     this.shift();
     return reply;
   }
@@ -121,6 +129,7 @@ export class ReplyQueue {
     const shapes = new Uint8Array(capacity);
     const flags = new Uint8Array(capacity);
     const fences = new Int32Array(capacity);
+    const values = new Int32Array(capacity);
     const kept = new Array<Buffer | null>(capacity).fill(null);
     for (let i = 0; i < this.#length; i += 1) {
       const from = (this.#head + i) & this.#mask;
@@ -128,12 +137,14 @@ export class ReplyQueue {
       shapes[to] = this.#shapes[from] as number;
       flags[to] = this.#flags[from] as number;
       fences[to] = this.#fences[from] as number;
+      values[to] = this.#values[from] as number;
       kept[to] = this.#kept[from] as Buffer | null;
     }
     this.#mask = capacity - 1;
     this.#shapes = shapes;
     this.#flags = flags;
     this.#fences = fences;
+    this.#values = values;
     this.#kept = kept;
   }
 }
