@@ -34,9 +34,12 @@ export function mustSync(request: PersistRequest): boolean {
   );
 }
 
-/** True when a request may use the reserve: it must not wait behind what clients wrote. */
+/**
+ * True when a request may use the reserve: it must not wait behind what clients wrote. Beside
+ * entries a term and vote may not: they go ahead by themselves (`Wal.promise`), the entries wait.
+ */
 export function usesReserve(request: PersistRequest): boolean {
-  return request.usesReserve === true || mustSync(request);
+  return request.usesReserve === true || (mustSync(request) && request.runs.length === 0);
 }
 
 /**

@@ -110,6 +110,19 @@ test('what leaders make themselves may use the reserve, what clients wrote may n
   assert.deepEqual(committed(wal), ['2']);
 });
 
+test('entries that came with a vote wait for room, and the vote goes ahead of them', () => {
+  const { disk, wal, submitter } = fullLog();
+  const lane = new RequestLane(wal);
+  const hardState = { term: 3, vote: 2 };
+  const runs = [run(9, 3, 1, 1, 700)];
+  assert.ok(lane.offer(submitter.request(9, { hardState, runs })));
+  assert.ok(lane.hasNoRoom);
+  lane.promise();
+  assert.deepEqual(committed(wal), ['promise 1']);
+  const found = openWal(copyOf(disk)).groups.find(({ group }) => group === 9)!;
+  assert.deepEqual([found.term, found.vote, found.last], [3, 2, 0]);
+});
+
 test('what merely finds the block full is left to whoever offers it', () => {
   const { wal } = openWal(newDisk(), { segmentBytes: 64 * 1024 });
   const submitter = new Submitter();

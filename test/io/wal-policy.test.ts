@@ -4,7 +4,13 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Admission, admit, type Room, SyncSchedule } from '../../io/wal/group-commit.js';
+import {
+  Admission,
+  admit,
+  type Room,
+  SyncSchedule,
+  usesReserve,
+} from '../../io/wal/group-commit.js';
 
 const ROOM: Room = {
   stagedBytes: 0,
@@ -35,6 +41,16 @@ test('without a spare, entries leave the reserve to terms, votes and membership'
   assert.equal(admit(865, false, room), Admission.busy);
   assert.equal(admit(865, true, room), Admission.stage);
   assert.equal(admit(500, false, { ...room, stagedBytes: 500 }), Admission.commitFirst);
+});
+
+test('a term and vote may use the reserve alone, beside entries of clients they may not', () => {
+  const request = { group: 1, seq: 1, generation: 0, term: 2, runs: [] };
+  const hardState = { term: 2, vote: 1 };
+  const runs = [{ term: 2, first: 1, count: 1, bytes: new Uint8Array(64) }];
+  assert.equal(usesReserve({ ...request, hardState }), true);
+  assert.equal(usesReserve({ ...request, hardState, runs }), false);
+  assert.equal(usesReserve({ ...request, hardState, runs, usesReserve: true }), true);
+  assert.equal(usesReserve({ ...request, runs }), false);
 });
 
 test('always syncs every block', () => {
