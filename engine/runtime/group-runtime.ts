@@ -110,6 +110,9 @@ export class GroupRuntime {
       log: this.log,
       ports,
       makeRoom: (bytes, count) => this.#admitProposals(bytes, count),
+      placed: () => {
+        this.#holdsProposals = true;
+      },
       forwardSettled: (id, last) => this.#reads.forwardSettled(id, last),
       entryBytesMax: options.entryBytesMax,
     });
@@ -216,13 +219,21 @@ export class GroupRuntime {
       return true;
     }
     // No room is a lost message: the leader asks again, the entries wait there.
-    if (count > 0 && !this.#admitAppend(slab, start, end, count)) return true;
+    const { isFull } = this.#ports.storage;
+    // What leaders make themselves gets through by the reserve, or no leader could begin its term.
+    const isProposed = count > 0 && !(isFull && isOfLeaders(slab, start, end));
+    if (isFull && isProposed) {
+      this.fullRefusals += 1;
+      return true;
+    }
+    if (count > 0 && !this.#makeRoom(end - start, count, 'peer')) return true;
     const request = { ...message, bytes, configurations };
     const placement = this.raft.receive(request, incarnation, now);
     if (placement === null) return true;
     if (placement.truncateAfter !== null) this.#truncateAfter(placement.truncateAfter);
     const from = skipEntries(slab, start, placement.from - first);
     this.log.append(slab, from, end, placement.from, null);
+    this.#holdsProposals ||= isProposed;
     return true;
   }
 
@@ -237,25 +248,12 @@ export class GroupRuntime {
     this.#ports.completions.event({ kind: 'unreadable', index, from, text });
   }
 
-  #admitAppend(slab: Buffer, start: number, end: number, count: number): boolean {
-    const { isFull } = this.#ports.storage;
-    // What leaders make themselves gets through by the reserve, or no leader could begin its term.
-    const isProposed = !isFull || !isOfLeaders(slab, start, end);
-    if (isFull && isProposed) {
-      this.fullRefusals += 1;
-      return false;
-    }
-    this.#holdsProposals ||= isProposed;
-    return this.#makeRoom(end - start, count, 'peer');
-  }
-
   /** Refused here, a proposal was certainly not executed; refused by the log, nobody would know. */
   #admitProposals(bytes: number, count: number): boolean {
     if (this.#ports.storage.isFull) {
       this.fullRefusals += 1;
       return false;
     }
-    this.#holdsProposals = true;
     return this.#makeRoom(bytes, count, 'proposal');
   }
 

@@ -49,6 +49,8 @@ interface ProposalsParts {
   readonly log: GroupLog;
   readonly ports: RuntimePorts;
   readonly makeRoom: (bytes: number, count: number) => boolean;
+  /** Entries of clients are in the log. */
+  readonly placed: () => void;
   readonly forwardSettled: (id: number, lastIndex: number) => void;
   readonly entryBytesMax: number;
 }
@@ -170,6 +172,7 @@ export class Proposals {
     const proposed = raft.propose(count, bytes, now);
     if ('refused' in proposed) return null;
     log.append(slab, start, end, proposed.first, ports.wallClock());
+    this.#parts.placed();
     return proposed;
   }
 

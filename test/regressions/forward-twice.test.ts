@@ -32,6 +32,7 @@ function leader() {
     log: { append: () => 0 } as unknown as GroupLog,
     ports: ports as unknown as RuntimePorts,
     makeRoom: () => true,
+    placed: () => {},
     forwardSettled: () => undefined,
     entryBytesMax: 1024,
   });

@@ -173,6 +173,22 @@ test('only what holds no proposal may use the reserve', () => {
   assert.equal(leader.submissions.at(-1)?.usesReserve, false);
 });
 
+test('an append that was not taken leaves the reserve to what follows it', async () => {
+  const follower = new RuntimeFollower();
+  const { submissions } = follower;
+  follower.append(1, { term: 0, index: 0 }, 1, ['a'], 0);
+  await follower.turn();
+  follower.append(1, { term: 1, index: 7 }, 1, ['b'], 0);
+  await follower.turn();
+  follower.append(2, { term: 1, index: 1 }, 2, [], 0);
+  await follower.turn();
+  assert.equal(follower.runtime.raft.lastIndex, 1);
+  assert.deepEqual(
+    submissions.map(({ usesReserve }) => usesReserve),
+    [false, true],
+  );
+});
+
 test('a leader whose log looks for space in vain leads on; one whose log is silent does not', () => {
   for (const looks of [true, false]) {
     const leader = new Leader();

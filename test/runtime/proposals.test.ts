@@ -81,6 +81,7 @@ function follower(seed = 1) {
     log: { append } as unknown as GroupLog,
     ports: ports as unknown as RuntimePorts,
     makeRoom: () => true,
+    placed: () => {},
     forwardSettled: () => undefined,
     entryBytesMax: 1024,
   });
