@@ -11,7 +11,7 @@ import type { DiskFile } from '../disk/disk.js';
 import { FRAME_BYTES } from './block-format.js';
 import { writeWhole } from './live-segment.js';
 import type { LogScan } from './scan.js';
-import { SECTOR_BYTES } from './segment-format.js';
+import { readSegmentHeader, SECTOR_BYTES } from './segment-format.js';
 import { isBlock } from './segment-reader.js';
 import { WalFailed } from './wal-errors.js';
 
@@ -21,9 +21,11 @@ export function rewriteUnproven(file: DiskFile, scan: LogScan): number {
   const { reader, place } = scan.segments[stop.at]!;
   let offset = unprovenFrom;
   if (offset === 0 && stop.offset > SECTOR_BYTES) {
-    if (reader.header() === null) throw changed(file, 0);
     const at = reader.locate(0, SECTOR_BYTES);
-    writeWhole(file, reader.bytes.subarray(at, at + SECTOR_BYTES), SECTOR_BYTES, 0);
+    const sector = reader.bytes.subarray(at, at + SECTOR_BYTES);
+    // The very bytes that are written are the ones to verify: another read may give others.
+    if (readSegmentHeader(sector) === null) throw changed(file, 0);
+    writeWhole(file, sector, SECTOR_BYTES, 0);
     offset = SECTOR_BYTES;
   }
   let crc: number | null = null;

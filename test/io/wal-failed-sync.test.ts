@@ -9,10 +9,15 @@ import { test } from 'node:test';
 import { Prng } from '../../engine/raft/prng.js';
 import type { DiskFile } from '../../io/disk/disk.js';
 import { SimulatedDisk } from '../../io/disk/simulated-disk.js';
+import { readWholeFile } from '../../io/disk/whole-file.js';
+import { rewriteUnproven } from '../../io/wal/rewrite.js';
+import type { LogScan } from '../../io/wal/scan.js';
+import { SegmentReader } from '../../io/wal/segment-reader.js';
 import type { OpenedWal } from '../../io/wal/wal.js';
 import { WalFailed } from '../../io/wal/wal-errors.js';
 import type { PersistRequest } from '../../io/wal/wal-types.js';
 import {
+  DIRECTORY,
   newDisk,
   type OpenOverrides,
   openWal,
@@ -146,13 +151,41 @@ test('a disk that gives back other bytes at the second read stops the start', ()
   });
 });
 
-/** Reads as zeros what was read before from a place behind it. */
+test('a header that reads well once and badly the next time is not written again', () => {
+  const disk = newDisk();
+  openWal(disk).wal.close();
+  const path = `${DIRECTORY}/0000000000000001.wal`;
+  const moody = new MoodyDisk(disk, (target, offset, length) => {
+    if (length > 512) target[offset + 40]! ^= 1;
+  });
+  const reader = new SegmentReader(moody, path, 1, 4096);
+  const header = reader.header();
+  assert.ok(header !== null, 'read alone it is well');
+  const stop = { at: 0, offset: 1024, previousCrc: 0 };
+  const segments = [{ reader, place: reader.place(header.logId) }];
+  const scan = { stop, unprovenFrom: 0, segments } as unknown as LogScan;
+  const before = readWholeFile(disk, path, 8192);
+  const file = disk.open(path, 'readwrite');
+  assert.throws(() => rewriteUnproven(file, scan), /byte 0 read differently a moment ago/);
+  file.close();
+  assert.deepEqual(readWholeFile(disk, path, 8192), before);
+});
+
+type Spoil = (target: Uint8Array, offset: number, length: number, isBehind: boolean) => void;
+
+function zerosBehind(target: Uint8Array, offset: number, length: number, isBehind: boolean) {
+  if (isBehind) target.fill(0, offset, offset + length);
+}
+
+/** Spoils what is read; by default reads as zeros what was read before from a place behind it. */
 class MoodyDisk extends SimulatedDisk {
   readonly #disk: SimulatedDisk;
+  readonly #spoil: Spoil;
 
-  constructor(disk: SimulatedDisk) {
+  constructor(disk: SimulatedDisk, spoil: Spoil = zerosBehind) {
     super(new Prng(1));
     this.#disk = disk;
+    this.#spoil = spoil;
   }
 
   override exists(path: string): boolean {
@@ -172,7 +205,7 @@ class MoodyDisk extends SimulatedDisk {
     let furthest = 0;
     const read: DiskFile['read'] = (target, offset, length, position) => {
       const count = file.read(target, offset, length, position);
-      if (position < furthest) target.fill(0, offset, offset + count);
+      this.#spoil(target, offset, count, position < furthest);
       furthest = Math.max(furthest, position);
       return count;
     };
