@@ -15,9 +15,10 @@ import {
   recordFirstMembers,
 } from '../io/data-directory.js';
 import { DataDirectoryError } from '../io/data-directory-error.js';
-import { acquireDataLock, type DataLock, DataLockedError } from '../io/data-lock.js';
+import { type DataLock, DataLockedError } from '../io/data-lock.js';
 import { NodeDisk } from '../io/disk/node-disk.js';
 import { randomU48 } from '../io/identity.js';
+import { openLocked } from '../io/locked-directory.js';
 import { createNetFigures } from '../io/net/net-counters.js';
 import { raisedTo } from '../io/wal/term-floor.js';
 import type { RecoveredGroup } from '../io/wal/wal-types.js';
@@ -81,25 +82,25 @@ interface Identity {
 }
 
 async function openIdentity(options: ResolvedOptions): Promise<Identity> {
-  if (options.dataDir === null) {
+  const { dataDir, walDir } = options;
+  if (dataDir === null) {
     return { directory: null, lock: null, incarnation: randomU48(), logId: randomU48() };
   }
-  let lock: DataLock | null = null;
   try {
-    lock = await acquireDataLock(options.dataDir);
-    const directory = openDataDirectory(new NodeDisk(), {
-      path: options.dataDir,
-      clusterId: options.clusterId,
-      nodeId: options.nodeId,
-      groups: options.groups.map(({ name }) => name),
-      randomU48,
-      nowMs: Date.now(),
-      ...(options.walDir === null ? {} : { walDir: options.walDir }),
-    });
+    const { lock, opened: directory } = await openLocked(dataDir, walDir, () =>
+      openDataDirectory(new NodeDisk(), {
+        path: dataDir,
+        clusterId: options.clusterId,
+        nodeId: options.nodeId,
+        groups: options.groups.map(({ name }) => name),
+        randomU48,
+        nowMs: Date.now(),
+        ...(walDir === null ? {} : { walDir }),
+      }),
+    );
     const { incarnation: life, logId } = directory.meta;
     return { directory, lock, incarnation: life, logId };
   } catch (cause) {
-    await lock?.release();
     throw asDataError(cause);
   }
 }

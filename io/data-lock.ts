@@ -30,17 +30,20 @@ const ROUND_MS = 10;
 
 const RECORD_NAME = /^LOCK\.[0-9a-f]{16}$/;
 
-/** Another process has the data directory. */
+/** What a lock is of, in words. */
+export type LockedKind = 'data directory' | 'WAL directory';
+
+/** Another process has the directory. */
 export class DataLockedError extends Error {
   readonly code = 'ERR_DATA_LOCKED';
   readonly path: string;
   readonly holderPid: number;
 
-  constructor(path: string, holderPid: number) {
+  constructor(path: string, holderPid: number, what: LockedKind = 'data directory') {
     const holder = holderPid === process.pid ? 'this process itself' : `process ${holderPid}`;
     super(
-      `data directory ${path} is in use by ${holder}. ` +
-        'Stop that one first, or give this node a data directory of its own.',
+      `${what} ${path} is in use by ${holder}. ` +
+        `Stop that one first, or give this node a ${what} of its own.`,
     );
     this.name = 'DataLockedError';
     this.path = path;
@@ -59,10 +62,13 @@ export interface DataLock {
  * Makes the directory if need be and locks it for this process. Throws DataLockedError when another
  * process has it, DataDirectoryError when the disk does not let us or a lock cannot be judged.
  */
-export async function acquireDataLock(dataPath: string): Promise<DataLock> {
+export async function acquireDataLock(
+  dataPath: string,
+  what: LockedKind = 'data directory',
+): Promise<DataLock> {
   try {
     makeDurableDirectory(new NodeDisk(), resolve(dataPath));
-    return await Starter.lock(realpathSync(dataPath));
+    return await Starter.lock(realpathSync(dataPath), what);
   } catch (error) {
     if (error instanceof DataLockedError || error instanceof DataDirectoryError) throw error;
     const failure =
@@ -79,22 +85,24 @@ interface Rivals {
 /** One attempt to get the lock, and the holder once it succeeded. */
 class Starter {
   readonly #dataPath: string;
+  readonly #what: LockedKind;
   readonly #server: Server;
   readonly #record: LockRecord;
   /** Files that a dead process left: removed by whoever gets the lock. */
   readonly #remains = new Set<string>();
 
-  private constructor(dataPath: string, server: Server, record: LockRecord) {
+  private constructor(dataPath: string, what: LockedKind, server: Server, record: LockRecord) {
     this.#dataPath = dataPath;
+    this.#what = what;
     this.#server = server;
     this.#record = record;
   }
 
-  static async lock(dataPath: string): Promise<DataLock> {
+  static async lock(dataPath: string, what: LockedKind): Promise<DataLock> {
     const nonce = randomBytes(8).toString('hex');
     const socket = lockSocketFor(dataPath, nonce);
     const server = await listenOn(resolve(dataPath, socket));
-    const starter = new Starter(dataPath, server, { ...thisProcess(), nonce, socket });
+    const starter = new Starter(dataPath, what, server, { ...thisProcess(), nonce, socket });
     try {
       await starter.#compete();
     } catch (error) {
@@ -124,7 +132,7 @@ class Starter {
     let rival: LockRecord | undefined;
     for (let round = 0; round < ROUNDS_MAX; round++) {
       const { holder, starters } = await this.#rivals();
-      if (holder !== undefined) throw new DataLockedError(this.#dataPath, holder.pid);
+      if (holder !== undefined) throw this.#lockedBy(holder.pid);
       rival = starters[0];
       if (rival === undefined) {
         if (published) return this.#takeOver();
@@ -138,7 +146,7 @@ class Starter {
       }
       await sleep(ROUND_MS);
     }
-    throw new DataLockedError(this.#dataPath, rival?.pid ?? 0);
+    throw this.#lockedBy(rival?.pid);
   }
 
   /**
@@ -168,12 +176,16 @@ class Starter {
     return undefined;
   }
 
+  #lockedBy(pid = 0): DataLockedError {
+    return new DataLockedError(this.#dataPath, pid, this.#what);
+  }
+
   #takeOver(): void {
     renameSync(this.#recordPath, this.#lockPath);
     const file = readLockFile(this.#lockPath);
     const holder = file.kind === 'record' ? file.record : null;
     if (holder?.nonce !== this.#record.nonce) {
-      throw new DataLockedError(this.#dataPath, holder?.pid ?? 0);
+      throw this.#lockedBy(holder?.pid);
     }
     for (const path of this.#remains) removeRemains(path);
   }

@@ -28,6 +28,7 @@ import { DataDirectoryError } from '../../io/data-directory-error.js';
 import { acquireDataLock, DataLockedError } from '../../io/data-lock.js';
 import { LOCK_VERSION, type LockRecord } from '../../io/lock-record.js';
 import { lockSocketFor, SOCKET_PATH_BYTES_MAX } from '../../io/lock-socket.js';
+import { openLocked } from '../../io/locked-directory.js';
 import { isSurelyRunning, parseStartTime, thisProcess } from '../../io/process-identity.js';
 import type { LockReport } from './lock-holder.js';
 
@@ -337,4 +338,35 @@ test('only the same pid, start and boot are surely the same process', { skip: !h
   assert.equal(isSurelyRunning({ ...self, bootId: 'other' }), false);
   assert.equal(isSurelyRunning({ ...self, startTime: 0 }), false);
   assert.equal(isSurelyRunning({ ...self, bootId: '' }), false);
+});
+
+test('a copy of a data directory does not open the log that its original appends to', async () => {
+  const [original, copy, log] = [newPath(), newPath(), newPath()];
+  const missing = newPath();
+  const first = await openLocked(original, log, () => 'opened');
+  assert.equal(first.opened, 'opened');
+  let opened = false;
+  const openCopy = () =>
+    openLocked(copy, log, () => {
+      opened = true;
+    });
+  await assert.rejects(openCopy(), (error: unknown) => {
+    assert.ok(error instanceof DataLockedError, `${error}`);
+    assert.equal(error.holderPid, process.pid);
+    assert.match(error.message, /^WAL directory .* a WAL directory of its own/);
+    assert.ok(error.message.includes(log));
+    return true;
+  });
+  assert.equal(opened, false);
+  await first.lock.release();
+  await (await openCopy()).lock.release();
+  await (await acquireDataLock(log)).release();
+  writeFileSync(join(copy, 'meta'), '');
+  const refusal = new Error('not mounted');
+  const refused = openLocked(copy, missing, () => {
+    throw refusal;
+  });
+  await assert.rejects(refused, refusal);
+  assert.ok(!existsSync(missing), 'what is refused is left as it was found');
+  await (await acquireDataLock(copy)).release();
 });
