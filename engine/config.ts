@@ -162,6 +162,8 @@ const RULES: { readonly [Name in keyof EngineOptions]-?: Rule } = {
   timeoutMs: TIME,
 };
 
+/** Of a name that is too long. */
+const NAME_SHOWN = 32;
 const GROUP_NAMES = ['name', 'machine', 'machineOptions', 'entryBytesMax'];
 
 function oneOfProblem(name: string, value: string, words: readonly string[]): string {
@@ -277,6 +279,17 @@ function machineProblems({ machine, machineOptions }: GroupOptions, where: strin
   return problems;
 }
 
+function nameProblems(name: unknown, where: string): string[] {
+  if (typeof name !== 'string' || name === '') {
+    return [`${where}name is "${String(name)}", must be a text`];
+  }
+  const bytes = Buffer.byteLength(name);
+  const max = LIMITS.groupNameBytesMax;
+  if (bytes <= max) return [];
+  const shown = `"${name.slice(0, NAME_SHOWN)}…"`;
+  return [`${where}name is ${shown} of ${bytes} bytes, must have at most ${max}: shorten it`];
+}
+
 function groupProblems(groups: readonly GroupOptions[]): string[] {
   const problems: string[] = [];
   if (groups.length === 0) problems.push('groups is empty, must name at least one group');
@@ -291,9 +304,7 @@ function groupProblems(groups: readonly GroupOptions[]): string[] {
       continue;
     }
     problems.push(...unknownNames(group, GROUP_NAMES, where));
-    if (typeof group.name !== 'string' || group.name === '') {
-      problems.push(`${where}name is "${String(group.name)}", must be a text`);
-    }
+    problems.push(...nameProblems(group.name, where));
     if (names.has(group.name)) problems.push(`${where}name "${group.name}" is used twice`);
     names.add(group.name);
     problems.push(...machineProblems(group, where));

@@ -7,6 +7,8 @@ export const LIMITS = {
   nodeIdMax: 0xffff_ffff,
   /** Groups of one node: the handshake declares each. */
   groupsMax: 1024,
+  /** UTF-8 bytes of a group's name: the data directory records all names in one small file. */
+  groupNameBytesMax: 255,
   /**
    * Default of `entryBytesMax`: a ring record is an eighth of its ring, so this sets 16 MiB rings.
    */

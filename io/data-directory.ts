@@ -11,7 +11,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { unusableDirectory } from './data-directory-error.js';
-import { type DataMeta, encodeMeta, type FirstMembers } from './data-meta.js';
+import type { DataMeta, FirstMembers } from './data-meta.js';
 import { type DataPaths, dataPaths } from './data-paths.js';
 import {
   assertLogPresent,
@@ -21,11 +21,13 @@ import {
   assertSameWalDir,
   assertWalDirFree,
   assertWalDirOwned,
+  metaBytes,
   readMeta,
 } from './data-refusals.js';
 import { type Disk, DiskError } from './disk/disk.js';
 import { makeDurableDirectory } from './disk/durable-directory.js';
 import { replaceFile } from './disk/whole-file.js';
+import { isNoSpace } from './wal/segment-supply.js';
 
 export interface DataDirectoryOptions {
   readonly path: string;
@@ -72,7 +74,7 @@ export function openDataDirectory(disk: Disk, options: DataDirectoryOptions): Da
       // The rename of meta may have outlived its process but not yet reached the disk.
       disk.syncDirectory(paths.data);
     } else {
-      replaceFile(disk, paths.meta, encodeMeta(meta));
+      replaceFile(disk, paths.meta, metaBytes(paths, meta));
     }
     return { paths, meta, fresh: false };
   });
@@ -100,14 +102,15 @@ export function confirmDataDirectory(disk: Disk, directory: DataDirectory): Data
   return refusing(paths, () => {
     assertLogPresent(disk, paths);
     const meta = { ...directory.meta, complete: true };
-    replaceFile(disk, paths.meta, encodeMeta(meta));
+    replaceFile(disk, paths.meta, metaBytes(paths, meta));
     return { paths, meta, fresh: false };
   });
 }
 
 /**
  * Records the members that the groups began with, before this start has voted or promised anything:
- * a later start that names none finds them here.
+ * a later start that names none finds them here. Where only addresses changed, a full disk keeps
+ * the old ones: no start may be refused for how an address is spelled.
  */
 export function recordFirstMembers(
   disk: Disk,
@@ -118,9 +121,26 @@ export function recordFirstMembers(
   if (isDeepStrictEqual(directory.meta.firstMembers, firstMembers)) return directory;
   return refusing(paths, () => {
     const meta = { ...directory.meta, firstMembers };
-    replaceFile(disk, paths.meta, encodeMeta(meta));
+    const bytes = metaBytes(paths, meta);
+    try {
+      replaceFile(disk, paths.meta, bytes);
+    } catch (error) {
+      const known = idsByGroup(directory.meta.firstMembers ?? []);
+      const isSame = isDeepStrictEqual(known, idsByGroup(firstMembers));
+      if (isSame && isNoSpace(error)) return directory;
+      throw error;
+    }
     return { paths, meta, fresh };
   });
+}
+
+function idsByGroup(rows: readonly FirstMembers[]): Map<number, readonly number[]> {
+  return new Map(
+    rows.flatMap(({ groups, members }) => {
+      const ids = members.map(({ id }) => id).sort((a, b) => a - b);
+      return groups.map((group) => [group, ids] as const);
+    }),
+  );
 }
 
 function refusing<T>(paths: DataPaths, body: () => T): T {
@@ -150,9 +170,9 @@ function create(disk: Disk, paths: DataPaths, options: DataDirectoryOptions): Da
 
 /** Directories first and meta last: where meta stands, the rest is durable. May be repeated. */
 function layOut(disk: Disk, paths: DataPaths, meta: DataMeta): DataDirectory {
+  const bytes = metaBytes(paths, meta);
   for (const directory of [paths.data, paths.wal, paths.snapshots])
     makeDurableDirectory(disk, directory);
-  const bytes = encodeMeta(meta);
   if (paths.walMeta !== null) replaceFile(disk, paths.walMeta, bytes);
   replaceFile(disk, paths.meta, bytes);
   return { paths, meta, fresh: true };

@@ -14,7 +14,11 @@ const MAGIC = 'ringraft-meta';
 export const META_VERSION = 1;
 /** Bits that a reader must know to read the directory; this build knows none. */
 const KNOWN_FEATURES = 0;
-export const META_BYTES_MAX = 64 * 1024;
+/**
+ * What is read and what is written. 1024 group names of 255 bytes, each escaped to six times that,
+ * take 1.5 MiB; the rest is for the first members, one row for each distinct list of them.
+ */
+export const META_BYTES_MAX = 4 * 1024 * 1024;
 
 export interface MemberAddress {
   readonly id: number;

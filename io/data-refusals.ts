@@ -6,7 +6,13 @@
  */
 
 import { DataDirectoryError } from './data-directory-error.js';
-import { type DataMeta, decodeMeta, META_BYTES_MAX, META_VERSION } from './data-meta.js';
+import {
+  type DataMeta,
+  decodeMeta,
+  encodeMeta,
+  META_BYTES_MAX,
+  META_VERSION,
+} from './data-meta.js';
 import { type DataPaths, SEGMENT_SUFFIX } from './data-paths.js';
 import type { Disk } from './disk/disk.js';
 import { readWholeFile } from './disk/whole-file.js';
@@ -48,6 +54,15 @@ export function readMeta(disk: Disk, paths: DataPaths, path: string): DataMeta |
       throw new DataDirectoryError('unknownFeatures', paths.data, finding, OTHER_BUILD);
     }
   }
+}
+
+/** What is to be written for `meta`; refuses what `readMeta` would not take. */
+export function metaBytes(paths: DataPaths, meta: DataMeta): Uint8Array {
+  const bytes = encodeMeta(meta);
+  if (bytes.length <= META_BYTES_MAX) return bytes;
+  const finding = `${paths.meta} would take ${bytes.length} bytes, at most ${META_BYTES_MAX} fit`;
+  const remedy = 'Use fewer groups, shorter names of groups or shorter addresses';
+  throw new DataDirectoryError('unusable', paths.data, finding, remedy);
 }
 
 /** Whether the writer of such a lock lives cannot be told: it counts as if it did. */

@@ -184,3 +184,12 @@ test('something that is no object at all is refused by the same error', () => {
     code: 'ERR_INVALID_OPTIONS',
   });
 });
+
+test('a group name of more than 255 bytes is refused with its size and the remedy', () => {
+  const withName = (name: string) => ({ ...VALID, groups: [{ name, machine }] });
+  resolveOptions(withName('é'.repeat(127)));
+  assert.throws(() => resolveOptions(withName('é'.repeat(128))), {
+    code: 'ERR_INVALID_OPTIONS',
+    message: /groups\[0\]\.name is "é{32}…" of 256 bytes, must have at most 255: shorten it/,
+  });
+});

@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { crc32c } from '../../codec/checksum.js';
+import { LIMITS } from '../../engine/limits.js';
 import { Prng } from '../../engine/raft/prng.js';
 import {
   confirmDataDirectory,
@@ -21,7 +22,7 @@ import {
   recordFirstMembers,
 } from '../../io/data-directory.js';
 import { DataDirectoryError, type DataDirectoryReason } from '../../io/data-directory-error.js';
-import { encodeMeta } from '../../io/data-meta.js';
+import { encodeMeta, META_BYTES_MAX } from '../../io/data-meta.js';
 import type { Disk } from '../../io/disk/disk.js';
 import { MemoryDisk } from '../../io/disk/memory-disk.js';
 import { NodeDisk } from '../../io/disk/node-disk.js';
@@ -151,7 +152,7 @@ test('a damaged meta names the file, what is wrong and what to do', () => {
     replaceFile(disk, '/data/meta', new TextEncoder().encode(text));
     refuses('damagedMeta', ['/data/meta', detail, 'backup'], () => open(disk));
   }
-  replaceFile(disk, '/data/meta', new Uint8Array(100_000));
+  replaceFile(disk, '/data/meta', new Uint8Array(META_BYTES_MAX + 1));
   refuses('unusable', ['EFBIG', '/data/meta'], () => open(disk));
 });
 
@@ -202,6 +203,44 @@ test('the members that the groups began with are kept; a directory without them 
     replaceFile(disk, '/data/meta', encodeMeta(meta));
     refuses('damagedMeta', ['/data/meta', 'missing or out of range'], () => open(disk));
   }
+});
+
+test('every name and member that the options allow fits into meta; what does not is refused', () => {
+  const disk = new MemoryDisk();
+  const groups = Array.from({ length: LIMITS.groupsMax }, (_, at) =>
+    String(at).padStart(LIMITS.groupNameBytesMax, '\u0001'),
+  );
+  const directory = open(disk, { groups });
+  const rows = (address: string) =>
+    groups.map((_, at) => ({
+      groups: [at],
+      members: Array.from({ length: 5 }, (_, of) => ({ id: 4_000_000_000 + of, address })),
+    }));
+  recordFirstMembers(disk, directory, rows('a'.repeat(255)));
+  const { meta } = open(disk, { groups });
+  assert.deepEqual(meta.groups, groups);
+  const words = ['/data/meta', `at most ${META_BYTES_MAX}`, 'shorter'];
+  refuses('unusable', words, () => recordFirstMembers(disk, directory, rows('a'.repeat(2000))));
+  assert.deepEqual(open(disk, { groups }).meta, meta, 'as it was');
+});
+
+test('a full disk refuses no start for the spelling of an address, but for other members', () => {
+  const disk = new SimulatedDisk(new Prng(5));
+  const rows = (groups: number[][], host: string, ids = [1, 2]) =>
+    groups.map((each) => ({
+      groups: each,
+      members: ids.map((id) => ({ id, address: `${host}-${id}:5001` })),
+    }));
+  const recorded = recordFirstMembers(disk, ranBefore(disk), rows([[0, 1]], 'node'));
+  disk.setCapacity(0);
+  const spelled = rows([[0], [1]], 'node.example');
+  assert.equal(recordFirstMembers(disk, recorded, spelled), recorded);
+  assert.deepEqual(open(disk).meta, recorded.meta);
+  const others = rows([[0, 1]], 'node', [1, 2, 3]);
+  refuses('unusable', ['ENOSPC'], () => recordFirstMembers(disk, recorded, others));
+  disk.setCapacity(Number.POSITIVE_INFINITY);
+  recordFirstMembers(disk, recorded, spelled);
+  assert.deepEqual(open(disk).meta.firstMembers, spelled);
 });
 
 test('a separate WAL directory holds the log and a mark of its owner', () => {
