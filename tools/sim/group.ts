@@ -324,7 +324,8 @@ export class SimGroup {
       more = runtime.turn(now);
     });
     this.#countEvictions();
-    if (more || this.#peers.length > 0 || this.#inbox.length > 0) this.wake();
+    const goesOn = more || runtime.isWaitingForRoom;
+    if (goesOn || this.#peers.length > 0 || this.#inbox.length > 0) this.wake();
     this.#arm();
   }
 

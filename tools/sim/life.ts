@@ -29,6 +29,9 @@ import { DeferredHost, SimMachine, type Watch } from './sim-machine.js';
 import { Transport } from './transport.js';
 import type { World } from './world.js';
 
+/** Where room for answers is scarce: how often there is some. */
+const ROOM_SHARE = 0.5;
+
 /** What a handshake proves. */
 export interface PeerIdentity {
   readonly incarnation: number;
@@ -55,6 +58,7 @@ export class NodeLife implements NetworkPort {
   readonly router: Router;
   readonly #parts: LifeParts;
   readonly #transport: Transport;
+  readonly #hasRoom: () => boolean;
   readonly #machines: SimMachine[] = [];
   readonly #doors: PeerPort[] = [];
   /** Boot ids seen in this life, and the incarnation that each open connection proved. */
@@ -78,6 +82,9 @@ export class NodeLife implements NetworkPort {
         this.#group(group, peer).frame(peer, kind, body, this.#provedBy(peer));
       },
     });
+    const roomPrng = new Prng(lifeSeed * 4 + 3);
+    const isScarce = world.plan.scarceRoom && !world.plan.deferredMachine;
+    this.#hasRoom = () => !isScarce || roomPrng.chance(ROOM_SHARE);
     this.device = new LogDevice({
       process,
       prng: new Prng(lifeSeed * 4 + 1),
@@ -163,7 +170,7 @@ export class NodeLife implements NetworkPort {
 
   #hostOf(machine: SimMachine, group: number): MachineHost {
     const { world, process } = this.#parts;
-    const host = new InWorkerHost(machine);
+    const host = new InWorkerHost(machine, this.#hasRoom);
     if (!world.plan.deferredMachine) return host;
     return new DeferredHost(host, (action) => {
       process.after(300, () => {

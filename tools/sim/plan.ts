@@ -55,6 +55,8 @@ export interface RunPlan {
   readonly shippedMachine: boolean;
   /** The state machine answers later, as one hosted by another thread does. */
   readonly deferredMachine: boolean;
+  /** Whoever takes the answers of the machine has often no room: batches end early and go on. */
+  readonly scarceRoom: boolean;
   readonly latency: Latency;
   /** An ordinary disk write takes up to this. */
   readonly writeUs: number;
@@ -160,5 +162,6 @@ export function drawPlan(seed: number, nodes: number): RunPlan {
     faultsEndUs,
     // A part that is lost ends its connection, so whole frames meet more of the other faults.
     partBytesMax: prng.pick([1, 4, 64, 64]) * KIB,
+    scarceRoom: prng.chance(0.3),
   };
 }
