@@ -162,6 +162,6 @@ export function drawPlan(seed: number, nodes: number): RunPlan {
     faultsEndUs,
     // A part that is lost ends its connection, so whole frames meet more of the other faults.
     partBytesMax: prng.pick([1, 4, 64, 64]) * KIB,
-    scarceRoom: prng.chance(0.3),
+    scarceRoom: prng.chance(0.25),
   };
 }
