@@ -21,7 +21,7 @@ const CONFIGURATION: Configuration = {
   ],
 };
 
-/** Offset of the flags of the first member: a header of 12 bytes, six ids, its id and incarnation. */
+/** Offset of the first member's flags: after the header, six ids, its own id and incarnation. */
 const FIRST_FLAGS = 12 + 6 * 8 + 16;
 
 test('a configuration comes back whole', () => {
