@@ -275,7 +275,8 @@ test('a single reply fits whatever the limit of output is', () => {
 });
 
 test('after many small values as many large ones stay within the part of the budget', () => {
-  const on = new Harness();
+  // A sixteenth of an entry's size each, half of the budget in all.
+  const on = new Harness({ budgetBytes: 16 * 1024 * 1024 });
   on.receive('GET a\r\n'.repeat(1000));
   let open = 0;
   for (let i = 0; i < 1000; i += 1) {
@@ -350,7 +351,7 @@ test('reads of large values go a few at a time', () => {
   const first = on.channel.operations.length;
   assert.ok(first > 1 && first <= 5, String(first));
   for (let i = 0; i < 300; i += 1) on.complete(valueResult('small'));
-  assert.equal(on.channel.operations.length, 128, 'small replies open the window');
+  assert.ok(on.channel.operations.length > 400, 'small replies open the window');
 });
 
 test('after garbage one error is sent, in its turn, and nothing behind it is read', () => {

@@ -22,9 +22,11 @@ import { tooLargeToSend, writeRefusal } from './refusals.js';
 import type { StatusReplies } from './status-replies.js';
 
 /**
- * Of the budget, the values that one connection has asked for may take this part even if each is
- * as large as an entry: how large they are is known only when they come.
+ * How large values are is known only when they come. One connection may have asked for so many that
+ * they take half of the budget if each has this part of the largest entry's size; when all are
+ * larger than anything before, the budget itself is what holds.
  */
+const VALUE_PART_OF_ENTRY = 1 / 16;
 const VALUES_PART_OF_BUDGET = 1 / 2;
 const MATCH_ALL = Buffer.from('*');
 
@@ -75,7 +77,10 @@ export class ClientRequests {
     this.#replies = replies;
     this.#session = session;
     const valueBytes = VALUES_PART_OF_BUDGET * host.limits.budgetBytes;
-    this.#valuesInFlightMax = Math.max(1, Math.floor(valueBytes / host.entryBytesMax));
+    this.#valuesInFlightMax = Math.max(
+      1,
+      Math.floor(valueBytes / (VALUE_PART_OF_ENTRY * host.entryBytesMax)),
+    );
   }
 
   /** Carries out the parser's current request. */
