@@ -166,8 +166,8 @@ function isSealed(lastKind: number | null): boolean {
 }
 
 /**
- * Rewrites what may be in memory only, marks and clears, each followed by a sync; syncs even a log
- * that needed none of them.
+ * Rewrites what may be in memory only, marks (synced before anything is cleared) and clears; syncs
+ * at the end, even a log that needed none of them.
  */
 function applyCut(
   disk: Disk,

@@ -30,9 +30,10 @@ test('a configuration comes back whole', () => {
 
 test('version 1, which has no flags, is still read', () => {
   // version 1 · one voter · no other list · one member: id 9, incarnation 5, address "a:1"
-  const bytes = Buffer.from('010001000000000000000100' + '0900000000000000'.repeat(2), 'hex');
-  const member = Buffer.from('0500000000000000' + '0300' + '613a31', 'hex');
-  assert.deepEqual(decodeConfiguration(Buffer.concat([bytes, member])), {
+  const head = '010001000000000000000100';
+  const [voter, life, length, address] = ['0900000000000000', '0500000000000000', '0300', '613a31'];
+  const bytes = Buffer.from([head, voter, voter, life, length, address].join(''), 'hex');
+  assert.deepEqual(decodeConfiguration(bytes), {
     voters: [9],
     outgoing: [],
     learners: [],
