@@ -5,15 +5,16 @@
  * has and truncates only at a real conflict, so a late or repeated append never removes anything.
  */
 
-import { setCommitted } from './commit.js';
 import { type AppendRequest, MessageKind } from './message.js';
 import { type Progress, ProgressState } from './progress.js';
 import type { Placement } from './ready.js';
+import { offerIfBehind } from './snapshot.js';
 import type { CoreState } from './state.js';
 import { assert, type LogIndex, NO_TERM, type Term } from './types.js';
 
-/** Leader: sends appends to one peer while its window has room. */
+/** Leader: sends appends to one peer while its window has room and the log holds what is next. */
 export function replicateTo(state: CoreState, progress: Progress): void {
+  if (offerIfBehind(state, progress)) return;
   const { windowMessagesMax, windowBytesMax } = state.options;
   while (!progress.isPaused(windowMessagesMax, windowBytesMax)) {
     const probing = progress.state === ProgressState.probe;
@@ -57,9 +58,14 @@ export function sendAppend(state: CoreState, progress: Progress): void {
   }
 }
 
-/** Follower: whether the entry before the append is here, with the same term. */
+/**
+ * Follower: whether the entry before the append is here, with the same term. What is below the base
+ * is committed, so that every leader of this term or a later one has the same.
+ */
 export function matchesLog(state: CoreState, request: AppendRequest): boolean {
-  return state.log.termAt(request.prevIndex) === request.prevTerm;
+  const { log } = state;
+  if (request.prevIndex < log.compacted) return true;
+  return log.termAt(request.prevIndex) === request.prevTerm;
 }
 
 /** Follower: refuses, with the hint that lets the leader skip whole terms. */
@@ -81,7 +87,7 @@ export function refuseAppend(state: CoreState, request: AppendRequest): void {
 
 /** The first index of the append that is not already here with the same term. */
 function firstNew(state: CoreState, request: AppendRequest): LogIndex {
-  let at = (request.prevIndex + 1) as LogIndex;
+  let at = (Math.max(request.prevIndex, state.log.compacted) + 1) as LogIndex;
   while (at <= request.lastIndex && state.log.termAt(at) === request.entriesTerm) {
     at = (Math.min(state.log.endOfTerm(at), request.lastIndex) + 1) as LogIndex;
   }
@@ -111,7 +117,7 @@ export function placeEntries(state: CoreState, request: AppendRequest): Placemen
 export function followCommit(state: CoreState, commit: LogIndex, equalUpTo: LogIndex): void {
   const reached = Math.min(commit, equalUpTo) as LogIndex;
   assert(reached <= state.log.last, 'the commit index lies within the log');
-  if (reached > state.log.committed) setCommitted(state, reached);
+  if (reached > state.log.committed) state.log.committed = reached;
 }
 
 /** Follower: tells the leader what is durable here and equal to its log. */

@@ -3,21 +3,42 @@
  *
  * Told of a replica after each of its steps, it looks only at what that step added and keeps the
  * facts it has seen: who led each term, where each term began in a log, which term each committed
- * index has. It may outlive crashes of replicas; it must never change a state.
+ * index has. What a replica has forgotten is not looked at: its base stands for it. It may outlive
+ * crashes of replicas; it must never change a state.
  */
 
 import { EMPTY_LOG, RaftLog } from './log.js';
+import { isErased, recordedIncarnation } from './membership.js';
 import type { CoreState } from './state.js';
-import { type LogIndex, NO_INDEX, type NodeId, Role, type Term } from './types.js';
+import {
+  type ConfigurationEntry,
+  type LogIndex,
+  NO_INCARNATION,
+  NO_INDEX,
+  NO_TERM,
+  type NodeId,
+  Role,
+  type SnapshotPoint,
+  type Term,
+  type TermRun,
+} from './types.js';
 
 /** What was already looked at in one life of a replica. */
 interface Seen {
   readonly state: CoreState;
-  runs: number;
+  /** The last term of the log that was compared. */
+  comparedTerm: Term;
+  compacted: LogIndex;
+  snapshot: SnapshotPoint | null;
   generation: number;
   committed: LogIndex;
   ledTerm: Term;
+  configuration: ConfigurationEntry | null;
 }
+
+const LIFE_TOO_EARLY =
+  'Readmission: a life is recorded only after the erasure of the one before was committed.';
+const POINTS_DIFFER = 'State machine safety: snapshots of one index end with the same entry.';
 
 /** Where the entries of a term begin, and the term of the entry before them. */
 interface TermOrigin {
@@ -33,6 +54,9 @@ export class ClusterInvariants {
   readonly #committed = new RaftLog(EMPTY_LOG);
   /** The same indexes with the terms in which they were committed: those of the leaders. */
   readonly #committedIn = new RaftLog(EMPTY_LOG);
+
+  /** What snapshots and bases end with, as far as no committed entry is known there. */
+  readonly #points = new Map<LogIndex, Term>();
 
   /** The highest index that any replica has known to be committed. */
   get committed(): LogIndex {
@@ -58,9 +82,11 @@ export class ClusterInvariants {
   observe(state: CoreState): string[] {
     const seen = this.#seenOf(state);
     return [
+      ...this.#checkPoints(state, seen),
       ...this.#checkLogMatching(state, seen),
       ...this.#checkElection(state, seen),
       ...this.#checkCommitted(state, seen),
+      ...this.#checkRecords(state, seen),
     ];
   }
 
@@ -68,31 +94,61 @@ export class ClusterInvariants {
     const known = this.#seen.get(state.id);
     if (known !== undefined && known.state === state) return known;
     const { generation } = state.log;
-    const seen = { state, runs: 0, generation, committed: NO_INDEX, ledTerm: 0 as Term };
+    const seen: Seen = {
+      state,
+      comparedTerm: NO_TERM,
+      compacted: NO_INDEX,
+      snapshot: null,
+      generation,
+      committed: NO_INDEX,
+      ledTerm: NO_TERM,
+      configuration: null,
+    };
     this.#seen.set(state.id, seen);
     return seen;
+  }
+
+  /** State machine safety over snapshots: what is forgotten at an index is the same everywhere. */
+  #checkPoints({ log, snapshot }: CoreState, seen: Seen): string[] {
+    if (log.compacted === seen.compacted && snapshot === seen.snapshot) return [];
+    seen.compacted = log.compacted;
+    seen.snapshot = snapshot;
+    const base = { index: log.compacted, term: log.compactedTerm };
+    const points = snapshot === null ? [base] : [base, snapshot];
+    return points.every((point) => this.#agrees(point)) ? [] : [POINTS_DIFFER];
+  }
+
+  #agrees({ index, term }: SnapshotPoint): boolean {
+    const known = this.#committed.termAt(index) ?? this.#points.get(index);
+    if (known === undefined) this.#points.set(index, term);
+    return known === undefined || known === term;
   }
 
   /**
    * Log matching: two logs with an entry of the same index and term are equal up to it. As terms
    * only grow along a log, it holds if every log enters a term at the same index, from the same
-   * term.
+   * term. A term that goes on after the base was entered somewhere before.
    */
   #checkLogMatching({ log }: CoreState, seen: Seen): string[] {
     const broken: string[] = [];
-    let at = log.generation === seen.generation ? seen.runs : 0;
+    const compared = log.generation === seen.generation ? seen.comparedTerm : NO_TERM;
+    let at = log.termRuns.length;
+    while (at > 0 && log.termRuns[at - 1]!.term > compared) at -= 1;
     for (; at < log.termRuns.length; at += 1) {
-      const { first, term } = log.termRuns[at]!;
-      const before = log.termAt((first - 1) as LogIndex) as Term;
-      const origin = this.#origins.get(term);
-      if (origin === undefined) this.#origins.set(term, { first, before });
-      else if (origin.first !== first || origin.before !== before) {
-        broken.push('Log matching: logs that share an entry are equal up to it.');
-      }
+      if (this.#entersAsKnown(log, log.termRuns[at]!)) continue;
+      broken.push('Log matching: logs that share an entry are equal up to it.');
     }
-    seen.runs = at;
+    seen.comparedTerm = log.lastTerm;
     seen.generation = log.generation;
     return broken;
+  }
+
+  #entersAsKnown(log: RaftLog, { first, term }: TermRun): boolean {
+    const before = log.termAt((first - 1) as LogIndex) as Term;
+    const origin = this.#origins.get(term);
+    if (before === term) return origin === undefined || origin.first < first;
+    if (origin === undefined) this.#origins.set(term, { first, before });
+    return origin === undefined || (origin.first === first && origin.before === before);
   }
 
   /** Election safety and leader completeness, once for each term that a replica leads. */
@@ -113,7 +169,8 @@ export class ClusterInvariants {
 
   /** Leader completeness: a leader holds `(from, upTo]`, which was committed before its term. */
   #checkComplete({ log }: CoreState, from: LogIndex, upTo: LogIndex): string[] {
-    for (let at = (from + 1) as LogIndex; at <= upTo; ) {
+    const start = Math.max(from, log.compacted, this.#committed.compacted);
+    for (let at = (start + 1) as LogIndex; at <= upTo; ) {
       const last = Math.min(this.#committed.endOfTerm(at), upTo) as LogIndex;
       if (log.termAt(at) !== this.#committed.termAt(at) || log.termAt(last) !== log.termAt(at)) {
         return ['Leader completeness: a leader holds every entry committed in earlier terms.'];
@@ -126,8 +183,10 @@ export class ClusterInvariants {
   /** State machine safety: an index is committed with one term only, on every replica. */
   #checkCommitted(state: CoreState, seen: Seen): string[] {
     const { log } = state;
+    this.#learnBase(state);
     const known = this.committed;
-    for (let at = (seen.committed + 1) as LogIndex; at <= log.committed; ) {
+    const start = Math.max(seen.committed, log.compacted, this.#committed.compacted);
+    for (let at = (start + 1) as LogIndex; at <= log.committed; ) {
       const term = log.termAt(at);
       const end = Math.min(log.endOfTerm(at), log.committed);
       const last = (at > known ? end : Math.min(end, this.#committed.endOfTerm(at))) as LogIndex;
@@ -142,6 +201,15 @@ export class ClusterInvariants {
     return this.committed > known ? this.#checkLaterLeaders(state.term, known) : [];
   }
 
+  /** A base past all that was seen committed: what is known begins anew after it. */
+  #learnBase({ log, term }: CoreState): void {
+    if (log.compacted <= this.committed) return;
+    const base = { index: log.compacted, term: log.compactedTerm };
+    const committedIn = Math.max(term, this.#committedIn.lastTerm) as Term;
+    this.#committed.reset(base);
+    this.#committedIn.reset({ index: base.index, term: committedIn });
+  }
+
   /** Books `[first, last]`, of `term`, as committed; false when that cannot follow the known. */
   #learn(first: LogIndex, last: LogIndex, term: Term | undefined, by: CoreState): boolean {
     if (term === undefined || term < this.#committed.lastTerm) return false;
@@ -149,6 +217,32 @@ export class ClusterInvariants {
     this.#committed.append(count, term, 0);
     this.#committedIn.append(count, Math.max(by.term, this.#committedIn.lastTerm) as Term, 0);
     return true;
+  }
+
+  /**
+   * Readmission: between two lives of a member that a log records there is an entry that erases the
+   * first, and it was committed before the second one is recorded: from then on that life counts.
+   */
+  #checkRecords({ membership, log }: CoreState, seen: Seen): string[] {
+    if (seen.configuration === membership.entry) return [];
+    seen.configuration = membership.entry;
+    const { history } = membership;
+    const isBroken = history.some((entry, at) => {
+      const before = history[at - 1];
+      return before !== undefined && !this.#followsRecord(before, entry, log);
+    });
+    return isBroken ? [LIFE_TOO_EARLY] : [];
+  }
+
+  #followsRecord(before: ConfigurationEntry, after: ConfigurationEntry, log: RaftLog): boolean {
+    return after.configuration.members.every(({ id, incarnation }) => {
+      const former = recordedIncarnation(before.configuration, id);
+      if (incarnation === NO_INCARNATION || incarnation === former) return true;
+      if (former !== NO_INCARNATION) return false;
+      if (!isErased(before.configuration, id) || before.index < log.compacted) return true;
+      const committed = this.#committed.termAt(before.index);
+      return this.#committed.compacted > before.index || committed === log.termAt(before.index);
+    });
   }
 
   /** Leader completeness for leaders that were already elected when the entry was committed. */

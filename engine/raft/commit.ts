@@ -22,18 +22,13 @@ export function advanceCommit(state: CoreState): boolean {
   const reached = quorumValue(state.configuration, (id) => countedMatch(state, id)) as LogIndex;
   if (reached <= state.log.committed) return false;
   if (state.log.termAt(reached) !== state.term) return false;
-  setCommitted(state, reached);
+  state.log.committed = reached;
   return true;
 }
 
-export function setCommitted(state: CoreState, index: LogIndex): void {
-  state.log.committed = index;
-  state.membership.committed(index);
-}
-
-/** The newly committed range, once; null when there is none. */
+/** The newly committed range, once; null when there is none, or when state is missing before it. */
 export function takeCommitted(state: CoreState): IndexRange | null {
-  if (state.handedOut >= state.log.committed) return null;
+  if (state.handedOut >= state.log.committed || state.missingState) return null;
   const range = { first: (state.handedOut + 1) as LogIndex, last: state.log.committed };
   state.handedOut = state.log.committed;
   return range;

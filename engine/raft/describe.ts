@@ -8,6 +8,7 @@
 import {
   type AppendReply,
   type AppendRequest,
+  type HeartbeatReply,
   type Message,
   MessageKind,
   VoteGrant,
@@ -23,6 +24,7 @@ import type {
   Proposed,
   ReadGrant,
   Ready,
+  SnapshotWanted,
   StorageAck,
 } from './ready.js';
 import type { CoreState, Recovered } from './state.js';
@@ -37,6 +39,7 @@ import {
   NO_INDEX,
   NOBODY,
   type NodeId,
+  type SnapshotPoint,
   type Term,
   type TermRun,
   unreachable,
@@ -54,6 +57,7 @@ const MESSAGE_NAMES = {
   [MessageKind.readIndex]: 'read-index',
   [MessageKind.readIndexReply]: 'read-index-reply',
   [MessageKind.timeoutNow]: 'timeout-now',
+  [MessageKind.snapshot]: 'snapshot',
 } as const satisfies Record<MessageKind, string>;
 
 const GRANT_NAMES = {
@@ -74,6 +78,11 @@ export function describeNode(id: NodeId): string {
 /** `2/7`: term 2, index 7. */
 export function describePosition(term: Term | undefined, index: LogIndex): string {
   return `${term ?? '?'}/${index}`;
+}
+
+/** `2/50`: what a snapshot ends with. */
+export function describePoint({ term, index }: SnapshotPoint): string {
+  return describePosition(term, index);
 }
 
 /** `[8..11]`, or `[]` when empty. */
@@ -129,16 +138,16 @@ function describeBody(message: Message): string {
       return describeAppendReply(message);
     case MessageKind.heartbeat:
       return `commit=${message.commit}${describeRound(message.round)}`;
-    case MessageKind.heartbeatReply: {
-      const round = describeRound(message.round);
-      return `durable=${message.durable} applied=${message.applied}${round}`;
-    }
+    case MessageKind.heartbeatReply:
+      return describeHeartbeatReply(message);
     case MessageKind.readIndex:
       return `context=${describeContext(message.context)}`;
     case MessageKind.readIndexReply:
       return `context=${describeContext(message.context)} index=${message.index}`;
     case MessageKind.timeoutNow:
       return '';
+    case MessageKind.snapshot:
+      return `last=${message.lastTerm}/${message.lastIndex}${describeRound(message.round)}`;
     default:
       return unreachable(message);
   }
@@ -151,6 +160,11 @@ function describeContext(context: number): string {
 
 function describeRound(round: number): string {
   return round === 0 ? '' : ` round=${round}`;
+}
+
+function describeHeartbeatReply(reply: HeartbeatReply): string {
+  const needs = reply.needsSnapshot ? ' needs-snapshot' : '';
+  return `durable=${reply.durable} applied=${reply.applied}${describeRound(reply.round)}${needs}`;
 }
 
 function describeVote(request: VoteRequest): string {
@@ -189,12 +203,17 @@ function describeSubmission({ seq, term, generation }: Persist | StorageAck): st
   return `#${seq}@${term}${generation === 0 ? '' : ` generation=${generation}`}`;
 }
 
-/** `#3@2 generation=1 term=2 vote=1 truncate>5 [6..9]@2 configuration=@9 (1 2) clears-doubt`. */
+/**
+ * `#3@2 generation=1 term=2 vote=1 truncate>5 [6..9]@2 compact=2/4 configuration=@9 (1 2)
+ * clears-doubt`; a log that begins anew after a snapshot shows `reset=2/5`.
+ */
 export function describePersist(persist: Persist): string {
   const parts = [describeSubmission(persist)];
   if (persist.hardState !== null) parts.push(describeHardState(persist.hardState));
+  if (persist.reset !== null) parts.push(`reset=${describePoint(persist.reset)}`);
   if (persist.truncateAfter !== null) parts.push(`truncate>${persist.truncateAfter}`);
   for (const run of persist.runs) parts.push(`${describeRange(run.range)}@${run.term}`);
+  if (persist.compact !== null) parts.push(`compact=${describePoint(persist.compact)}`);
   if (persist.configuration !== null) {
     parts.push(`configuration=${describeConfigurationEntry(persist.configuration)}`);
   }
@@ -217,6 +236,11 @@ export function describeReadGrant({ id, index }: ReadGrant): string {
   return `read ${id} at ${index}`;
 }
 
+/** `wants snapshot 2/50 of 1`. */
+export function describeSnapshotWanted({ from, point }: SnapshotWanted): string {
+  return `wants snapshot ${describePoint(point)} of ${from}`;
+}
+
 /** `leader of term 2`, `follower in term 2 of 1`, `candidate in term 3`. */
 export function describeSoft(soft: NonNullable<Ready['soft']>): string {
   if (soft.role === 'leader') return `leader of term ${soft.term}`;
@@ -235,6 +259,7 @@ export function describeReady(ready: Ready): string {
   if (ready.messages.length > 0) parts.push(`send ${ready.messages.length}`);
   if (ready.committed !== null) parts.push(`apply ${describeRange(ready.committed)}`);
   parts.push(...ready.reads.map(describeReadGrant));
+  if (ready.snapshotWanted !== null) parts.push(describeSnapshotWanted(ready.snapshotWanted));
   return parts.length === 0 ? 'nothing' : parts.join('; ');
 }
 
@@ -250,21 +275,33 @@ export function describePlacement(placement: Placement): string {
     : `truncate>${placement.truncateAfter} place ${range}`;
 }
 
-/** `2: replicate match=7 next=9 inflight=1/128B`; a probe that waits for its answer is `paused`. */
+/**
+ * `2: replicate match=7 next=9 inflight=1/128B`; a probe that waits for its answer is `paused`, a
+ * peer that is offered a snapshot shows `offered=2/50`.
+ */
 export function describeProgress(progress: Progress): string {
-  const { id, state, match, next, inflight } = progress;
+  const { id, state, match, next, inflight, pendingSnapshot } = progress;
   const waits = progress.probeSent ? ' paused' : '';
   const flight = inflight.count === 0 ? '' : ` inflight=${inflight.count}/${inflight.bytes}B`;
-  return `${id}: ${state}${waits} match=${match} next=${next}${flight}`;
+  const offered = pendingSnapshot === null ? '' : ` offered=${describePoint(pendingSnapshot)}`;
+  return `${id}: ${state}${waits} match=${match} next=${next}${flight}${offered}`;
 }
 
-/** `[1..3]@1 [4..9]@2`: a log as its runs of equal terms, `empty` when there is none. */
-export function describeRuns(runs: readonly TermRun[], last: LogIndex): string {
+/**
+ * `[1..3]@1 [4..9]@2`: a log as its runs of equal terms, `empty` when there is none; after a base,
+ * `base=1/3 [4..9]@2`.
+ */
+export function describeRuns(
+  runs: readonly TermRun[],
+  last: LogIndex,
+  base: SnapshotPoint | null = null,
+): string {
   if (last === NO_INDEX) return 'empty';
   const ranges = runs.map(({ first, term }, at) => {
     const end = runs[at + 1]?.first;
     return `[${first}..${end === undefined ? last : end - 1}]@${term}`;
   });
+  if (base !== null && base.index > NO_INDEX) ranges.unshift(`base=${describePoint(base)}`);
   return ranges.join(' ');
 }
 
@@ -273,16 +310,24 @@ export function describeTermRun({ first, term }: TermRun): string {
   return `[${first}..]@${term}`;
 }
 
-/** `term=2 vote=1 [1..3]@1 [4..9]@2 generation=1 configuration=@1 (1 2 3) in-doubt`. */
+/**
+ * `term=2 vote=1 base=1/1 [2..3]@1 [4..9]@2 generation=1 snapshot=2/5 @1 (1 2 3)
+ * configuration=@1 (1 2 3) in-doubt`.
+ */
 export function describeRecovered(recovered: Recovered): string {
-  const { hardState, log, bootstrap, configurations, inDoubt } = recovered;
+  const { hardState, log, bootstrap, configurations, snapshot, inDoubt } = recovered;
   const newest = configurations[configurations.length - 1];
   const configuration =
     newest === undefined
       ? `bootstrap=${describeConfiguration(bootstrap)}`
       : `configuration=${describeConfigurationEntry(newest)}`;
-  const parts = [describeHardState(hardState), describeRuns(log.termRuns, log.last)];
+  const base = { index: log.compacted, term: log.compactedTerm };
+  const parts = [describeHardState(hardState), describeRuns(log.termRuns, log.last, base)];
   if (log.generation > 0) parts.push(`generation=${log.generation}`);
+  if (snapshot !== null) {
+    const holds = describeConfigurationEntry(snapshot.configuration);
+    parts.push(`snapshot=${describePoint(snapshot.point)} ${holds}`);
+  }
   parts.push(configuration);
   if (inDoubt) parts.push('in-doubt');
   return parts.join(' ');
@@ -309,6 +354,17 @@ function describeReads({ reads, leaderReads }: CoreState): string[] {
   return parts;
 }
 
+/** `base=1/4 snapshot=1/6 missing-state`; empty while the log is whole. */
+function describeForgotten({ log, snapshot, missingState }: CoreState): string[] {
+  const parts: string[] = [];
+  if (log.compacted > NO_INDEX) {
+    parts.push(`base=${describePosition(log.compactedTerm, log.compacted)}`);
+  }
+  if (snapshot !== null) parts.push(`snapshot=${describePoint(snapshot)}`);
+  if (missingState) parts.push('missing-state');
+  return parts;
+}
+
 /** `votes=1:full 3:refused`; empty when nobody has answered. */
 function describeVotes({ votes }: CoreState): string[] {
   if (votes.size === 0) return [];
@@ -317,7 +373,8 @@ function describeVotes({ votes }: CoreState): string[] {
 
 /**
  * `1: leader term=2 vote=1 last=2/9 committed=8 applied=8 durable=9 full heartbeat@450`, with votes
- * and reads when there are any. One that does not lead shows when its election timer runs out.
+ * and reads when there are any. One that does not lead shows when its election timer runs out. A
+ * log that was compacted shows its base, a replica with a snapshot the point of the newest.
  */
 export function describeState(state: CoreState): string {
   const { log } = state;
@@ -331,7 +388,8 @@ export function describeState(state: CoreState): string {
       ? `heartbeat@${state.heartbeatDue}`
       : `election@${state.electionDeadline}`;
   const now = [due, ...describeVotes(state), ...describeReads(state)].join(' ');
-  return `${role} ${hard} ${last} ${pointers} ${state.standing} ${now}`;
+  const parts = [role, hard, last, pointers, ...describeForgotten(state), state.standing, now];
+  return parts.join(' ');
 }
 
 /** The columns a bar of `describeQuorum` may take. */

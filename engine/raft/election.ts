@@ -3,10 +3,10 @@
  *
  * Decisions only, over CoreState; the role files carry them out. Two rules go beyond the paper:
  * a replica whose data may be incomplete grants votes that count only if *every* voter grants, and
- * a replica whose recorded life is another one neither grants nor campaigns.
+ * a replica whose recorded life is another one, or was erased, neither campaigns nor is counted.
  */
 
-import { isVoter, recordedIncarnation } from './membership.js';
+import { isErased, isVoter, recordedIncarnation } from './membership.js';
 import { VoteGrant, type VoteRequest } from './message.js';
 import { allVoters, VoteResult, voteResult } from './quorum.js';
 import { type CoreState, Standing } from './state.js';
@@ -15,8 +15,10 @@ import { type Incarnation, NO_INCARNATION, NO_INDEX, NOBODY, type NodeId, Role }
 /**
  * Whether this replica may start an election at all. One in doubt may: where every log but its own
  * is shorter, nobody else can be elected. It must win without its own vote, or by all of them.
+ * One that misses state may not: it could neither apply what it commits nor answer a read.
  */
 export function mayCampaign(state: CoreState): boolean {
+  if (state.missingState) return false;
   const { standing } = state;
   if (standing === Standing.full || standing === Standing.inDoubt) return true;
   return standing === Standing.fresh && state.log.last === NO_INDEX;
@@ -43,6 +45,11 @@ function grantFor(state: CoreState, request: VoteRequest): VoteGrant {
     case Standing.fresh:
       if (recordsUs) return VoteGrant.full;
       return isFirstEver ? VoteGrant.unanimous : VoteGrant.refused;
+    case Standing.recovering:
+      // Only a candidate that holds the entry which records this life counts it; that entry is
+      // younger than the commit of the erasing one, which is enough (see readmission.ts).
+      if (!recordsUs) return VoteGrant.refused;
+      return state.inDoubt ? VoteGrant.unanimous : VoteGrant.full;
     case Standing.aside:
     case Standing.nonVoter:
       return VoteGrant.refused;
@@ -68,7 +75,8 @@ export function recordOwnVote(state: CoreState): void {
 }
 
 /**
- * Books a voter's answer; a replica that lives another life than the recorded one does not count.
+ * Books a voter's answer; one that lives another life than the recorded one does not count, and of
+ * one whose life was erased no life does.
  */
 export function recordVote(
   state: CoreState,
@@ -79,6 +87,7 @@ export function recordVote(
   if (!isVoter(state.configuration, from)) return;
   const recorded = recordedIncarnation(state.configuration, from);
   if (recorded !== NO_INCARNATION && recorded !== proved) return;
+  if (isErased(state.configuration, from)) return;
   state.incarnations.set(from, proved);
   if (grant === VoteGrant.refused) state.votes.set(from, 'refused');
   else if (grant === VoteGrant.full && recorded !== NO_INCARNATION) state.votes.set(from, 'full');

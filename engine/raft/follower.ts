@@ -6,8 +6,15 @@
  */
 
 import { acknowledge, followCommit, matchesLog, placeEntries, refuseAppend } from './append.js';
-import { type AppendRequest, type Heartbeat, MessageKind, type ReadIndexReply } from './message.js';
+import {
+  type AppendRequest,
+  type Heartbeat,
+  MessageKind,
+  type ReadIndexReply,
+  type SnapshotOffer,
+} from './message.js';
 import type { Placement } from './ready.js';
+import { considerSnapshot, knowCommittedEqual } from './snapshot.js';
 import type { CoreState } from './state.js';
 import { assert, NOBODY, type NodeId, Role, type Term } from './types.js';
 
@@ -44,6 +51,8 @@ export function onAppend(state: CoreState, request: AppendRequest): Placement | 
   }
   const placement = placeEntries(state, request);
   if (request.lastIndex > state.equalUpTo) state.equalUpTo = request.lastIndex;
+  // A leader that goes back behind the base learns how far it need not go.
+  if (request.prevIndex < state.log.compacted) knowCommittedEqual(state);
   followCommit(state, request.commit, state.equalUpTo);
   // What is new is acknowledged when it is durable; what was here already, now.
   if (placement === null) state.acknowledgeDue = true;
@@ -61,7 +70,13 @@ export function onHeartbeat(state: CoreState, heartbeat: Heartbeat): void {
     round: state.roundSeen,
     durable: state.log.durable,
     applied: state.log.applied,
+    needsSnapshot: state.missingState,
   });
+}
+
+export function onSnapshot(state: CoreState, offer: SnapshotOffer): void {
+  heardLeader(state, offer.from, offer.round);
+  considerSnapshot(state, offer);
 }
 
 export function onReadIndexReply(state: CoreState, reply: ReadIndexReply): void {
@@ -76,7 +91,8 @@ export function onReadIndexReply(state: CoreState, reply: ReadIndexReply): void 
 /** Once a turn: one acknowledgement for all appends, one question for all reads. */
 export function finishFollowerTurn(state: CoreState): void {
   if (state.leader === NOBODY) return;
-  if (state.acknowledgeDue) {
+  // After a reset nothing is known to match before storage has taken it: that would say "from 1".
+  if (state.acknowledgeDue && state.log.durable >= state.log.compacted) {
     state.acknowledgeDue = false;
     acknowledge(state, state.equalUpTo, state.roundSeen);
   }

@@ -6,12 +6,15 @@
  * Nothing here may change a state. What must hold across replicas is in cluster-invariants.ts.
  */
 
-import { isVoter } from './membership.js';
+import { isErased, isVoter, recordedIncarnation } from './membership.js';
+import { MessageKind } from './message.js';
 import { type Progress, ProgressState } from './progress.js';
 import { type CoreState, Standing } from './state.js';
 import {
   type Configuration,
+  type ConfigurationEntry,
   type LogIndex,
+  NO_INCARNATION,
   NO_INDEX,
   NOBODY,
   type NodeId,
@@ -32,6 +35,26 @@ const STATE_RULES: readonly Rule<CoreState>[] = [
   ['Only handed out entries are applied.', ({ log, handedOut }) => log.applied <= handedOut],
   ['Only committed entries are handed out.', ({ log, handedOut }) => handedOut <= log.committed],
   ['The commit index lies within the log.', ({ log }) => log.committed <= log.last],
+  ['Only committed entries are forgotten.', ({ log }) => log.compacted <= log.committed],
+  [
+    'Unless state is missing, only applied entries are forgotten.',
+    (s) => s.missingState || s.log.compacted <= s.log.applied,
+  ],
+  ['A snapshot covers only what is applied.', (s) => (s.snapshot?.index ?? 0) <= s.log.applied],
+  [
+    'A snapshot ends with an entry of the log, or before it.',
+    ({ log, snapshot }) =>
+      snapshot === null || snapshot.index < log.compacted || log.contains(snapshot),
+  ],
+  [
+    'Nothing is handed out while state is missing.',
+    (s) => !s.missingState || s.handedOut === (s.snapshot?.index ?? 0),
+  ],
+  [
+    'A replica that misses state neither leads nor seeks votes.',
+    (s) => !s.missingState || s.role === Role.follower,
+  ],
+  ['No append carries entries that were forgotten.', sendsWhatItHas],
   ['Nothing is durable that is not in the log.', ({ log }) => log.durable <= log.last],
   ['No entry is of a later term than the replica.', ({ log, term }) => log.lastTerm <= term],
   ['Indexes and terms grow along the log.', runsGrow],
@@ -48,6 +71,8 @@ const STATE_RULES: readonly Rule<CoreState>[] = [
   ['A candidate voted for itself.', (s) => s.role !== Role.candidate || s.vote === s.id],
   ['Whoever seeks votes knows no leader.', (s) => !isSeekingVotes(s) || s.leader === NOBODY],
   ['Only a voter that lives its recorded life seeks votes.', seeksRightfully],
+  ['A leader lives its recorded life.', livesAsRecorded],
+  ['No vote counts of a replica whose life was erased.', countsNoErased],
   ['Only a replica that seeks votes counts them.', (s) => isSeekingVotes(s) || s.votes.size === 0],
   ['Only a leader tracks progress.', (s) => s.role === Role.leader || s.progress.size === 0],
   ['Only a leader confirms reads.', (s) => s.role === Role.leader || !s.leaderReads.hasRound],
@@ -59,10 +84,19 @@ const STATE_RULES: readonly Rule<CoreState>[] = [
 function runsGrow({ log }: CoreState): boolean {
   const newest = log.termRuns[log.termRuns.length - 1];
   const before = log.termRuns[log.termRuns.length - 2];
-  if (newest === undefined) return log.last === NO_INDEX;
+  if (newest === undefined) return log.last === log.compacted;
   if (newest.first > log.last) return false;
-  if (before === undefined) return newest.first === 1;
+  if (before === undefined) {
+    return newest.first === log.compacted + 1 && newest.term >= log.compactedTerm;
+  }
   return before.first < newest.first && before.term < newest.term;
+}
+
+function sendsWhatItHas({ outbox, log }: CoreState): boolean {
+  return outbox.every((message) => {
+    if (message.kind !== MessageKind.append || message.lastIndex === message.prevIndex) return true;
+    return message.prevIndex >= log.compacted;
+  });
 }
 
 function namesItself(state: CoreState): boolean {
@@ -71,13 +105,23 @@ function namesItself(state: CoreState): boolean {
 
 function opensItsTerm({ role, log, term, termStart }: CoreState): boolean {
   if (role !== Role.leader) return true;
-  return termStart > NO_INDEX && log.termAt(termStart) === term && log.lastTerm === term;
+  // Of what was forgotten, only the end is known.
+  const opened = Math.max(termStart, log.compacted) as LogIndex;
+  return termStart > NO_INDEX && log.termAt(opened) === term && log.lastTerm === term;
 }
 
 function seeksRightfully(state: CoreState): boolean {
   if (!isSeekingVotes(state)) return true;
   if (state.standing === Standing.fresh) return state.log.last === NO_INDEX;
   return state.standing === Standing.full || state.standing === Standing.inDoubt;
+}
+
+function livesAsRecorded({ role, id, configuration, options }: CoreState): boolean {
+  return role !== Role.leader || recordedIncarnation(configuration, id) === options.incarnation;
+}
+
+function countsNoErased({ votes, configuration }: CoreState): boolean {
+  return [...votes.keys()].every((id) => !isErased(configuration, id));
 }
 
 function tracksMembers(state: CoreState): boolean {
@@ -107,7 +151,13 @@ function isSound(configuration: Configuration): boolean {
 }
 
 /** A leader's view of one peer. */
-type PeerView = { readonly peer: Progress; readonly last: LogIndex };
+type PeerView = {
+  readonly peer: Progress;
+  readonly last: LogIndex;
+  readonly committed: LogIndex;
+};
+
+const waits = ({ peer }: PeerView): boolean => peer.state === ProgressState.snapshot;
 
 const PROGRESS_RULES: readonly Rule<PeerView>[] = [
   ['A peer matches only what the leader has.', ({ peer, last }) => peer.match <= last],
@@ -125,6 +175,22 @@ const PROGRESS_RULES: readonly Rule<PeerView>[] = [
     ({ peer }) => peer.state === ProgressState.probe || !peer.probeSent,
   ],
   [
+    'A peer that waits for a snapshot has nothing in flight.',
+    (view) => !waits(view) || view.peer.inflight.count === 0,
+  ],
+  [
+    'A peer waits for a snapshot of more than it has.',
+    (view) => !waits(view) || (view.peer.pendingSnapshot?.index ?? 0) > view.peer.match,
+  ],
+  [
+    'A peer that waits for a snapshot goes on after it.',
+    (view) => !waits(view) || view.peer.next === (view.peer.pendingSnapshot?.index ?? 0) + 1,
+  ],
+  [
+    'Only a snapshot of what is committed is offered.',
+    ({ peer, committed }) => (peer.pendingSnapshot?.index ?? 0) <= committed,
+  ],
+  [
     'An empty window weighs nothing.',
     ({ peer }) => peer.inflight.count > 0 || peer.inflight.bytes === 0,
   ],
@@ -139,7 +205,8 @@ export const STATE_SENTENCES: readonly string[] = [...STATE_RULES, ...PROGRESS_R
 export function checkState(state: CoreState): string[] {
   const broken = brokenRules(STATE_RULES, state);
   for (const peer of state.progress.values()) {
-    broken.push(...brokenRules(PROGRESS_RULES, { peer, last: state.log.last }));
+    const { last, committed } = state.log;
+    broken.push(...brokenRules(PROGRESS_RULES, { peer, last, committed }));
   }
   return broken;
 }
@@ -165,6 +232,10 @@ export interface Snapshot {
   readonly applied: LogIndex;
   readonly handedOut: LogIndex;
   readonly generation: number;
+  readonly compacted: LogIndex;
+  readonly snapshot: LogIndex;
+  readonly missingState: boolean;
+  readonly configuration: ConfigurationEntry;
   readonly submittedSeq: number;
   readonly storedSeq: number;
 }
@@ -185,6 +256,10 @@ export function snapshotOf(state: CoreState): Snapshot {
     applied: log.applied,
     handedOut: state.handedOut,
     generation: log.generation,
+    compacted: log.compacted,
+    snapshot: state.snapshot?.index ?? NO_INDEX,
+    missingState: state.missingState,
+    configuration: state.membership.entry,
     submittedSeq: state.submittedSeq,
     storedSeq: state.storedSeq,
   };
@@ -216,10 +291,21 @@ const TRANSITION_RULES: readonly Rule<Transition>[] = [
     ({ before, after }) => after.log.committed >= before.committed,
   ],
   ['A committed entry is never truncated.', keepsCommitted],
+  ['The base never shrinks.', ({ before, after }) => after.log.compacted >= before.compacted],
+  [
+    'The newest snapshot never gets older.',
+    ({ before, after }) => (after.snapshot?.index ?? NO_INDEX) >= before.snapshot,
+  ],
+  [
+    'State that is here never goes missing.',
+    ({ before, after }) => before.missingState || !after.missingState,
+  ],
   ['A leader commits by counting only entries of its own term.', countsOwnTerm],
   ['The applied index never shrinks.', ({ before, after }) => after.log.applied >= before.applied],
   ['Entries are handed out once.', ({ before, after }) => after.handedOut >= before.handedOut],
   ['Without a truncation what is durable stays durable.', keepsDurable],
+  ['A leader changes the configuration only when the one before is committed.', changesInTurn],
+  ['A leader erases the life of a member before it records another one.', erasesBefore],
   ['Submissions are numbered upwards.', (step) => sequencesGrow(step)],
 ];
 
@@ -252,7 +338,9 @@ function generationGrows({ before, after }: Transition): boolean {
   return after.log.generation >= before.generation;
 }
 
+/** What has been forgotten since cannot be compared: a snapshot covers it. */
 function keepsCommitted({ before, after }: Transition): boolean {
+  if (before.committed < after.log.compacted) return true;
   return after.log.termAt(before.committed) === before.committedTerm;
 }
 
@@ -263,6 +351,28 @@ function countsOwnTerm({ before, after }: Transition): boolean {
 
 function keepsDurable(step: Transition): boolean {
   return !untruncated(step) || step.after.log.durable >= step.before.durable;
+}
+
+function changesConfiguration(step: Transition): boolean {
+  return staysLeader(step) && step.before.configuration !== step.after.membership.entry;
+}
+
+function changesInTurn(step: Transition): boolean {
+  const { configuration, committed } = step.before;
+  return !changesConfiguration(step) || configuration.index <= committed;
+}
+
+function erasesBefore(step: Transition): boolean {
+  if (!changesConfiguration(step)) return true;
+  return keepsOrErasesLives(step.before.configuration.configuration, step.after.configuration);
+}
+
+/** Whether no recorded life was replaced by another one. */
+function keepsOrErasesLives(before: Configuration, after: Configuration): boolean {
+  return before.members.every(({ id, incarnation }) => {
+    const now = recordedIncarnation(after, id);
+    return incarnation === NO_INCARNATION || now === NO_INCARNATION || now === incarnation;
+  });
 }
 
 function sequencesGrow({ before, after }: Transition): boolean {

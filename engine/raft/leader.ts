@@ -8,7 +8,7 @@
 import { replicateTo, sendAppend } from './append.js';
 import { advanceCommit, committedInTerm } from './commit.js';
 import { becomeFollower } from './follower.js';
-import { isVoter, recordedIncarnation, withIncarnations } from './membership.js';
+import { isVoter, recordsLives, withIncarnations } from './membership.js';
 import {
   type AppendReply,
   type HeartbeatReply,
@@ -18,9 +18,13 @@ import {
 import { Progress, ProgressState } from './progress.js';
 import { quorumValue } from './quorum.js';
 import { LeaderReads } from './read-index.js';
+import { considerReadmission } from './readmission.js';
 import type { Proposed } from './ready.js';
+import { onOfferRefused, resumeFromLog, serveSnapshotNeed } from './snapshot.js';
 import type { CoreState } from './state.js';
 import {
+  assert,
+  type Configuration,
   type Incarnation,
   type LogIndex,
   NO_INCARNATION,
@@ -33,6 +37,7 @@ import {
 const CORE_ENTRY_BYTES = 64;
 
 export function becomeLeader(state: CoreState): void {
+  assert(!state.missingState, 'a replica that misses state never leads');
   state.setRole(Role.leader, state.id);
   state.votes.clear();
   state.leaderReads = new LeaderReads();
@@ -54,19 +59,18 @@ export function becomeLeader(state: CoreState): void {
  * the configuration that records whose data may vote from now on.
  */
 function appendFirstEntry(state: CoreState): void {
-  const isFirstEver = recordedIncarnation(state.configuration, state.id) === NO_INCARNATION;
+  const configuration = recordsLives(state.configuration)
+    ? null
+    : withIncarnations(state.configuration, (id) => state.incarnations.get(id) ?? NO_INCARNATION);
+  state.termStart = appendOwn(state, configuration);
+}
+
+/** Appends an entry of the core's own: a configuration, or a no-op (null). */
+export function appendOwn(state: CoreState, configuration: Configuration | null): LogIndex {
   const index = state.append(1, state.term, CORE_ENTRY_BYTES);
-  state.termStart = index;
-  if (!isFirstEver) {
-    state.created.push({ index, configuration: null });
-    return;
-  }
-  const configuration = withIncarnations(
-    state.configuration,
-    (id) => state.incarnations.get(id) ?? NO_INCARNATION,
-  );
-  state.appendConfiguration({ index, configuration });
+  if (configuration !== null) state.appendConfiguration({ index, configuration });
   state.created.push({ index, configuration });
+  return index;
 }
 
 export function proposeAsLeader(state: CoreState, count: number, bytes: number): Proposed {
@@ -78,6 +82,8 @@ function heard(state: CoreState, from: NodeId, proved: Incarnation): Progress | 
   const progress = state.progress.get(from);
   if (progress === undefined) return null;
   progress.heardAt = state.now;
+  // Another life has acknowledged nothing yet.
+  if (progress.incarnation !== proved) progress.restarted();
   progress.incarnation = proved;
   return progress;
 }
@@ -88,11 +94,15 @@ export function onAppendReply(state: CoreState, reply: AppendReply, proved: Inca
   progress.round = Math.max(progress.round, reply.round);
   if (reply.accepted) {
     if (progress.accepted(reply.match)) advanceCommit(state);
+    resumeFromLog(state, progress);
+  } else if (reply.conflictIndex > reply.refusedIndex) {
+    onOfferRefused(progress, reply);
   } else {
     const hint = state.log.lastNotAbove(reply.conflictIndex, reply.conflictTerm);
     progress.refused(reply.refusedIndex, hint);
   }
   confirmReads(state);
+  considerReadmission(state, progress);
 }
 
 export function onHeartbeatReply(
@@ -105,7 +115,9 @@ export function onHeartbeatReply(
   progress.round = Math.max(progress.round, reply.round);
   progress.applied = reply.applied;
   progress.probeSent = false;
+  serveSnapshotNeed(state, progress, reply.needsSnapshot);
   confirmReads(state);
+  considerReadmission(state, progress);
   if (progress.match === state.log.last) return;
   // An empty append finds out whether what is in flight was lost, and reopens a full window.
   if (progress.state !== ProgressState.replicate) return;

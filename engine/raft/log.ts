@@ -6,9 +6,21 @@
  * `committed ≤ durable` need not hold here: a majority elsewhere may be durable before this disk
  * is. Terms are kept as runs, sizes as extents of at most a few dozen KiB, so a step that handles
  * ten thousand entries costs as much as one that handles one.
+ *
+ * The base (`compacted`) is the last entry that was forgotten: its term is still known, nothing
+ * below it is, and runs and extents begin after it. `compacted ≤ durable` does not hold between a
+ * reset and its acknowledgement: what is then below the base is durable in a snapshot.
  */
 
-import { assert, type LogIndex, NO_INDEX, NO_TERM, type Term, type TermRun } from './types.js';
+import {
+  assert,
+  type LogIndex,
+  NO_INDEX,
+  NO_TERM,
+  type SnapshotPoint,
+  type Term,
+  type TermRun,
+} from './types.js';
 
 /**
  * Neighbouring extents below this size are merged: the table stays small for years of small writes.
@@ -18,13 +30,20 @@ const EXTENT_MERGE_BYTES = 32 * 1024;
 export interface RecoveredLog {
   readonly last: LogIndex;
   readonly generation: number;
+  /** The last entry that was forgotten, and its term; 0 and 0 when the log is whole. */
+  readonly compacted: LogIndex;
+  readonly compactedTerm: Term;
+  /** Runs of what follows the base; a first one that began before it may say so. */
   readonly termRuns: readonly TermRun[];
+  /** Last index of each extent, and entry bytes from the base up to it. */
   readonly extents: readonly { readonly last: LogIndex; readonly bytes: number }[];
 }
 
 export const EMPTY_LOG: RecoveredLog = {
   last: NO_INDEX,
   generation: 0,
+  compacted: NO_INDEX,
+  compactedTerm: NO_TERM,
   termRuns: [],
   extents: [],
 };
@@ -35,9 +54,15 @@ export class RaftLog {
   durable: LogIndex;
   committed: LogIndex = NO_INDEX;
   applied: LogIndex = NO_INDEX;
-  /** Grows by one at every truncation; storage acknowledgements of an older one are stale. */
+  /**
+   * Grows by one at every truncation and reset; storage acknowledgements of an older one are stale.
+   */
   generation: number;
-  readonly #runs: TermRun[];
+  #compacted: LogIndex;
+  #compactedTerm: Term;
+  /** Entry bytes up to the base, in the count that the extents go on with. */
+  #compactedBytes = 0;
+  #runs: TermRun[];
   /** Parallel arrays: last index of each extent and entry bytes up to it. */
   readonly #extentLast: number[];
   readonly #extentBytes: number[];
@@ -46,13 +71,26 @@ export class RaftLog {
     this.last = recovered.last;
     this.durable = recovered.last;
     this.generation = recovered.generation;
+    this.#compacted = recovered.compacted;
+    this.#compactedTerm = recovered.compactedTerm;
     this.#runs = [...recovered.termRuns];
     this.#extentLast = recovered.extents.map((extent) => extent.last);
     this.#extentBytes = recovered.extents.map((extent) => extent.bytes);
+    this.#dropRunsBelowBase();
+    assert(this.#compacted <= this.last, 'the base of a log lies within it');
+  }
+
+  /** The base: the last entry that was forgotten; 0 when the log is whole. */
+  get compacted(): LogIndex {
+    return this.#compacted;
+  }
+
+  get compactedTerm(): Term {
+    return this.#compactedTerm;
   }
 
   get lastTerm(): Term {
-    return this.#runs[this.#runs.length - 1]?.term ?? NO_TERM;
+    return this.#runs[this.#runs.length - 1]?.term ?? this.#compactedTerm;
   }
 
   get termRuns(): readonly TermRun[] {
@@ -70,28 +108,38 @@ export class RaftLog {
     return low;
   }
 
-  /** Term of the entry at `index`; 0 for index 0; undefined past the end. */
+  /** Term of the entry at `index`, the base included; undefined below it and past the end. */
   termAt(index: LogIndex): Term | undefined {
-    if (index === NO_INDEX) return NO_TERM;
-    if (index > this.last) return undefined;
+    if (index > this.last || index < this.#compacted) return undefined;
+    if (index === this.#compacted) return this.#compactedTerm;
     return (this.#runs[this.#runAt(index)] as TermRun).term;
   }
 
-  /** Last index of the run of equal terms that holds `index`. */
+  /** Whether the entry at the point is here, or is the base. */
+  contains({ index, term }: SnapshotPoint): boolean {
+    return this.termAt(index) === term;
+  }
+
+  /** Last index of the run of equal terms that holds `index`, an entry after the base. */
   endOfTerm(index: LogIndex): LogIndex {
+    assert(index > this.#compacted, 'only what follows the base has a run');
     const next = this.#runs[this.#runAt(index) + 1];
     return next === undefined ? this.last : ((next.first - 1) as LogIndex);
   }
 
-  /** Largest index ≤ `index` whose term is ≤ `term`: one conflict hint skips whole terms. */
+  /**
+   * Largest index ≤ `index` whose term is ≤ `term`: one conflict hint skips whole terms. Below the
+   * base, where terms are not known, no index is skipped.
+   */
   lastNotAbove(index: LogIndex, term: Term): LogIndex {
     let at = Math.min(index, this.last) as LogIndex;
-    while (at > NO_INDEX) {
+    while (at > this.#compacted) {
       const run = this.#runs[this.#runAt(at)] as TermRun;
       if (run.term <= term) return at;
       at = (run.first - 1) as LogIndex;
     }
-    return NO_INDEX;
+    const isSkipped = at === this.#compacted && this.#compactedTerm > term;
+    return isSkipped ? ((at - 1) as LogIndex) : at;
   }
 
   /**
@@ -114,8 +162,8 @@ export class RaftLog {
 
   #addExtent(last: LogIndex, bytes: number): void {
     const at = this.#extentLast.length - 1;
-    const total = at < 0 ? 0 : (this.#extentBytes[at] as number);
-    const before = at < 1 ? 0 : (this.#extentBytes[at - 1] as number);
+    const total = this.#bytesAtEnd(at);
+    const before = this.#bytesAtEnd(at - 1);
     if (at >= 0 && total - before + bytes <= EXTENT_MERGE_BYTES) {
       this.#extentLast[at] = last;
       this.#extentBytes[at] = total + bytes;
@@ -136,13 +184,59 @@ export class RaftLog {
       this.#extentLast.pop();
       this.#extentBytes.pop();
     }
-    if ((this.#extentLast[this.#extentLast.length - 1] ?? 0) < index) {
+    if ((this.#extentLast[this.#extentLast.length - 1] ?? this.#compacted) < index) {
       this.#extentLast.push(index);
       this.#extentBytes.push(bytes);
     }
     this.last = index;
     this.durable = Math.min(this.durable, index) as LogIndex;
     this.generation += 1;
+  }
+
+  /** Forgets everything up to `index`, which becomes the base. */
+  compact(index: LogIndex): void {
+    assert(index > this.#compacted, 'the base of a log only moves forwards');
+    assert(index <= this.applied, 'only what is applied is forgotten');
+    assert(index <= this.durable, 'only what is durable is forgotten');
+    const term = this.termAt(index) as Term;
+    const bytes = this.#bytesUpTo(index);
+    const kept = this.#extentAt((index + 1) as LogIndex);
+    this.#extentLast.splice(0, kept);
+    this.#extentBytes.splice(0, kept);
+    this.#compacted = index;
+    this.#compactedTerm = term;
+    this.#compactedBytes = bytes;
+    this.#dropRunsBelowBase();
+  }
+
+  /** Drops the whole log: it begins anew after the point, which a snapshot covers. */
+  reset({ index, term }: SnapshotPoint): void {
+    assert(index > this.committed, 'a log is reset only past what is committed');
+    this.#runs = [];
+    this.#extentLast.length = 0;
+    this.#extentBytes.length = 0;
+    this.#compacted = index;
+    this.#compactedTerm = term;
+    this.#compactedBytes = 0;
+    this.last = index;
+    // Nothing of this generation is on disk before storage has dropped the old log as well.
+    this.durable = NO_INDEX;
+    this.generation += 1;
+  }
+
+  #dropRunsBelowBase(): void {
+    const next = (this.#compacted + 1) as LogIndex;
+    if ((this.#runs[0]?.first ?? next) >= next) return;
+    const at = this.#runAt(next);
+    const { term } = this.#runs[at] as TermRun;
+    this.#runs = this.#runs.slice(at);
+    if (next <= this.last) this.#runs[0] = { first: next, term };
+    else this.#runs = [];
+  }
+
+  /** Entry bytes up to the end of the extent at `at`; up to the base before the first one. */
+  #bytesAtEnd(at: number): number {
+    return at < 0 ? this.#compactedBytes : (this.#extentBytes[at] as number);
   }
 
   /** First extent whose last index is ≥ `index`. */
@@ -157,19 +251,19 @@ export class RaftLog {
     return low;
   }
 
-  /** Entry bytes of `[1, index]`: exact at extent ends, in proportion inside one. */
+  /** Entry bytes up to `index`: exact at extent ends, in proportion inside one. */
   #bytesUpTo(index: LogIndex): number {
-    if (index === NO_INDEX) return 0;
+    if (index <= this.#compacted) return this.#compactedBytes;
     const at = this.#extentAt(index);
     const last = this.#extentLast[at];
-    if (last === undefined) return this.#extentBytes[this.#extentBytes.length - 1] ?? 0;
-    const before = at === 0 ? 0 : (this.#extentLast[at - 1] as number);
-    const bytesBefore = at === 0 ? 0 : (this.#extentBytes[at - 1] as number);
+    if (last === undefined) return this.#bytesAtEnd(this.#extentBytes.length - 1);
+    const before = at === 0 ? this.#compacted : (this.#extentLast[at - 1] as number);
+    const bytesBefore = this.#bytesAtEnd(at - 1);
     const bytes = (this.#extentBytes[at] as number) - bytesBefore;
     return bytesBefore + Math.ceil((bytes * (index - before)) / (last - before));
   }
 
-  /** Entry bytes of `[first, last]`, known to within one extent. */
+  /** Entry bytes of `[first, last]`, known to within one extent; nothing for what is forgotten. */
   bytesBetween(first: LogIndex, last: LogIndex): number {
     if (last < first) return 0;
     return this.#bytesUpTo(last) - this.#bytesUpTo((first - 1) as LogIndex);
@@ -180,8 +274,8 @@ export class RaftLog {
    */
   #lastWithin(at: number, first: LogIndex, bytesMax: number): number {
     const last = this.#extentLast[at] as number;
-    const before = at === 0 ? 0 : (this.#extentLast[at - 1] as number);
-    const bytesBefore = at === 0 ? 0 : (this.#extentBytes[at - 1] as number);
+    const before = at === 0 ? this.#compacted : (this.#extentLast[at - 1] as number);
+    const bytesBefore = this.#bytesAtEnd(at - 1);
     const bytesEach = ((this.#extentBytes[at] as number) - bytesBefore) / (last - before);
     return Math.min(last, first + Math.max(1, Math.floor(bytesMax / bytesEach)) - 1);
   }
@@ -190,7 +284,7 @@ export class RaftLog {
    * The last index such that `[first, it]` is one term and about `bytesMax` bytes; at least first.
    */
   lastFitting(first: LogIndex, entriesMax: number, bytesMax: number): LogIndex {
-    assert(first > NO_INDEX, 'a range starts after the beginning of the log');
+    assert(first > this.#compacted, 'a range starts after the base of the log');
     assert(first <= this.last, 'a range starts before the end of the log');
     const base = this.#bytesUpTo((first - 1) as LogIndex);
     let at = this.#extentAt(first);

@@ -58,6 +58,28 @@ export function withIncarnations(
   return { ...configuration, members };
 }
 
+/** Whether the first leader has recorded whose data may vote. */
+export function recordsLives({ members }: Configuration): boolean {
+  return members.some((member) => member.incarnation !== NO_INCARNATION);
+}
+
+/** Whether a voter's life was erased, so that none of its lives counts: see readmission.ts. */
+export function isErased(configuration: Configuration, id: NodeId): boolean {
+  return recordedIncarnation(configuration, id) === NO_INCARNATION && recordsLives(configuration);
+}
+
+/** The same membership with another record for one member. */
+export function withRecord(
+  configuration: Configuration,
+  id: NodeId,
+  incarnation: Incarnation,
+): Configuration {
+  const members = configuration.members.map((member) =>
+    member.id === id ? { ...member, incarnation } : member,
+  );
+  return { ...configuration, members };
+}
+
 export class Membership {
   /** Ascending by index; the last one is in force. Never empty. */
   #history: ConfigurationEntry[];
@@ -66,8 +88,20 @@ export class Membership {
     this.#history = [{ index: NO_INDEX, configuration: bootstrap }, ...recovered];
   }
 
+  /** The configuration in force at `index`, which is not below what was applied before it. */
+  at(index: LogIndex): ConfigurationEntry {
+    const entry = this.#history.findLast((each) => each.index <= index);
+    assert(entry !== undefined, 'the configuration at the applied index is known');
+    return entry;
+  }
+
   get entry(): ConfigurationEntry {
     return this.#history[this.#history.length - 1] as ConfigurationEntry;
+  }
+
+  /** All that truncation, or a snapshot of what is applied, may still reach; oldest first. */
+  get history(): readonly ConfigurationEntry[] {
+    return this.#history;
   }
 
   get current(): Configuration {
@@ -88,8 +122,19 @@ export class Membership {
     return changed;
   }
 
-  /** Drops history that truncation can no longer reach. */
-  committed(index: LogIndex): void {
+  /**
+   * A snapshot of the log up to `index` says what is in force there; what follows `index` stays as
+   * far as its entries did. True when the one in force changed.
+   */
+  restore(entry: ConfigurationEntry, index: LogIndex): boolean {
+    assert(entry.index <= index, 'a snapshot holds a configuration of what it covers');
+    const before = this.entry;
+    this.#history = [entry, ...this.#history.filter((each) => each.index > index)];
+    return this.entry.index !== before.index;
+  }
+
+  /** Drops history that neither truncation nor a snapshot of what is applied can reach. */
+  applied(index: LogIndex): void {
     if (this.#history.length === 1) return;
     let keep = 0;
     for (const [at, entry] of this.#history.entries()) if (entry.index <= index) keep = at;

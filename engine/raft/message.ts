@@ -20,6 +20,7 @@ export const MessageKind = {
   readIndex: 9,
   readIndexReply: 10,
   timeoutNow: 11,
+  snapshot: 12,
 } as const;
 export type MessageKind = (typeof MessageKind)[keyof typeof MessageKind];
 
@@ -80,9 +81,12 @@ export interface AppendReply extends Envelope {
   readonly accepted: boolean;
   /** Accepted: the last index that is durable here and matches the leader. Refused: 0. */
   readonly match: LogIndex;
-  /** Refused: the prevIndex that did not match. */
+  /** Refused: the prevIndex that did not match, or the point of a snapshot that is too old. */
   readonly refusedIndex: LogIndex;
-  /** Refused: the largest index here, ≤ refusedIndex, whose term is ≤ the request's prevTerm … */
+  /**
+   * Refused: the largest index here, ≤ refusedIndex, whose term is ≤ the request's prevTerm; of a
+   * snapshot, the least point that would do, which is > refusedIndex …
+   */
   readonly conflictIndex: LogIndex;
   /** … and its term: the leader skips every entry that cannot match by whole terms. */
   readonly conflictTerm: Term;
@@ -101,6 +105,8 @@ export interface HeartbeatReply extends Envelope {
   readonly round: number;
   readonly durable: LogIndex;
   readonly applied: LogIndex;
+  /** What its log no longer holds is in no snapshot here: it cannot apply until it gets one. */
+  readonly needsSnapshot: boolean;
 }
 
 /** A follower asks for the read index of a batch of its reads (thesis §6.4). */
@@ -120,6 +126,15 @@ export interface TimeoutNow extends Envelope {
   readonly kind: typeof MessageKind.timeoutNow;
 }
 
+/** InstallSnapshot (§7) without its bytes: a snapshot of the log up to here can be fetched. */
+export interface SnapshotOffer extends Envelope {
+  readonly kind: typeof MessageKind.snapshot;
+  readonly lastIndex: LogIndex;
+  readonly lastTerm: Term;
+  /** The newest read round the leader has started. */
+  readonly round: number;
+}
+
 export type Message =
   | VoteRequest
   | VoteReply
@@ -129,4 +144,5 @@ export type Message =
   | HeartbeatReply
   | ReadIndexRequest
   | ReadIndexReply
-  | TimeoutNow;
+  | TimeoutNow
+  | SnapshotOffer;

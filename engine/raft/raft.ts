@@ -23,6 +23,7 @@ import {
   onAppend,
   onHeartbeat,
   onReadIndexReply,
+  onSnapshot,
 } from './follower.js';
 import {
   finishLeaderTurn,
@@ -36,10 +37,19 @@ import {
 import { type Message, MessageKind, VoteGrant } from './message.js';
 import { CONTEXTS_OF_A_LIFE, ReaderReads } from './read-index.js';
 import type { CoreEntry, Placement, Proposed, Ready, StorageAck } from './ready.js';
+import {
+  compactLog,
+  installSnapshot,
+  isAlive,
+  offerNewest,
+  rememberSnapshot,
+  withdrawIdleOffers,
+} from './snapshot.js';
 import { CoreState, type RaftOptions, type Recovered, type Standing } from './state.js';
 import {
   assert,
   type Configuration,
+  type ConfigurationEntry,
   type Incarnation,
   type LogIndex,
   NO_INDEX,
@@ -47,8 +57,16 @@ import {
   NOBODY,
   type NodeId,
   Role,
+  type SnapshotPoint,
   type Term,
 } from './types.js';
+
+/** What only the leader of a term says. */
+const LEADER_KINDS: ReadonlySet<MessageKind> = new Set([
+  MessageKind.append,
+  MessageKind.heartbeat,
+  MessageKind.snapshot,
+]);
 
 export class Raft {
   /** Read by invariants.ts, describe.ts and tests; changed only by steps. */
@@ -79,6 +97,10 @@ export class Raft {
   get lastIndex(): LogIndex {
     return this.state.log.last;
   }
+  /** The last entry that the log has forgotten; 0 when it holds all. */
+  get compactedIndex(): LogIndex {
+    return this.state.log.compacted;
+  }
   get durableIndex(): LogIndex {
     return this.state.log.durable;
   }
@@ -89,9 +111,52 @@ export class Raft {
     return this.state.standing;
   }
 
-  /** Term of the entry at `index`, undefined past the end. */
+  /** What its log no longer holds is in no snapshot here: it cannot apply, and never leads. */
+  get missingState(): boolean {
+    return this.state.missingState;
+  }
+
+  /** Term of the entry at `index`, the base included; undefined below it and past the end. */
   termAt(index: LogIndex): Term | undefined {
     return this.state.log.termAt(index);
+  }
+
+  /** The configuration in force at `index`, which is applied and not below what was before. */
+  configurationAt(index: LogIndex): ConfigurationEntry {
+    assert(index >= this.state.log.applied, 'older configurations are forgotten');
+    return this.state.membership.at(index);
+  }
+
+  /**
+   * The lowest point that a peer which lives is being sent: its file is still read. Infinity when
+   * there is none.
+   */
+  get snapshotFloor(): LogIndex {
+    const points = this.snapshotsBeingSent.map(({ index }) => index);
+    return Math.min(Number.POSITIVE_INFINITY, ...points) as LogIndex;
+  }
+
+  /** Points that peers which live are being sent: their files are still read. */
+  get snapshotsBeingSent(): readonly SnapshotPoint[] {
+    const { state } = this;
+    const living = [...state.progress.values()].filter((progress) => isAlive(state, progress));
+    return living.flatMap(({ pendingSnapshot }) => pendingSnapshot ?? []);
+  }
+
+  /** A peer has forgotten more than the newest snapshot covers: one of at least this is needed. */
+  get snapshotNeeded(): LogIndex {
+    const { progress, snapshot } = this.state;
+    let most = snapshot?.index ?? NO_INDEX;
+    let needed = NO_INDEX;
+    for (const { neededFrom } of progress.values()) {
+      if (neededFrom > most) most = needed = neededFrom;
+    }
+    return needed;
+  }
+
+  /** Peers that are away are offered the newest snapshot when they come back, not an older one. */
+  withdrawIdleOffers(): void {
+    withdrawIdleOffers(this.state);
   }
 
   /** When `tick` must be called at the latest; Infinity when time alone changes nothing. */
@@ -152,7 +217,7 @@ export class Raft {
 
   /** A leader of an earlier term learns ours, or it would lead a minority for ever. */
   #answerStale(message: Message): void {
-    if (message.kind !== MessageKind.append && message.kind !== MessageKind.heartbeat) return;
+    if (!LEADER_KINDS.has(message.kind)) return;
     const { state } = this;
     state.sendDurably({
       kind: MessageKind.appendReply,
@@ -194,6 +259,9 @@ export class Raft {
         return null;
       case MessageKind.timeoutNow:
         this.#onTimeoutNow(message.from);
+        return null;
+      case MessageKind.snapshot:
+        onSnapshot(state, message);
         return null;
       default:
         return null;
@@ -273,6 +341,35 @@ export class Raft {
     assert(index >= this.state.log.applied, 'the applied index never shrinks');
     assert(index <= this.state.log.committed, 'only committed entries are applied');
     this.state.log.applied = index;
+    this.state.membership.applied(index);
+  }
+
+  /** A newer snapshot is durable here: it can be offered, and the log compacted up to it. */
+  snapshotTaken(point: SnapshotPoint): void {
+    rememberSnapshot(this.state, point);
+  }
+
+  /** The file of a snapshot was removed: peers that were offered it are offered the newest. */
+  snapshotGone(point: SnapshotPoint): void {
+    if (this.state.role === Role.leader) offerNewest(this.state, point);
+  }
+
+  /**
+   * Forgets the log up to `index`, which the newest snapshot covers; nothing when it is forgotten
+   * already.
+   */
+  compact(index: LogIndex): void {
+    compactLog(this.state, index);
+  }
+
+  /**
+   * A snapshot that was fetched is durable here, with the configuration in force at its point.
+   * True: the state machine takes it; what is committed and applied is now at least the point, and
+   * the log was reset to it if its generation grew. False: it is stale, and nothing changed.
+   */
+  install(point: SnapshotPoint, configuration: ConfigurationEntry, now: number): boolean {
+    this.#advance(now);
+    return installSnapshot(this.state, point, configuration);
   }
 
   /** A connection to a peer was proved; `restarted` when its boot id is not the one seen before. */
@@ -280,8 +377,9 @@ export class Raft {
     this.state.incarnations.set(peer, incarnation);
     const progress = this.state.progress.get(peer);
     if (progress === undefined) return;
+    const isOther = progress.incarnation !== incarnation;
     progress.incarnation = incarnation;
-    if (restarted) progress.restarted();
+    if (restarted || isOther) progress.restarted();
     else progress.becomeProbe();
   }
 
@@ -305,6 +403,8 @@ export class Raft {
       ? { role: state.role, term: state.term, leader: state.leader }
       : null;
     const configuration = state.configurationChanged ? state.membership.entry : null;
+    const { snapshotWanted } = state;
+    state.snapshotWanted = null;
     state.softChanged = false;
     state.configurationChanged = false;
     return {
@@ -314,6 +414,7 @@ export class Raft {
       reads: state.grants.splice(0),
       soft,
       configuration,
+      snapshotWanted,
     };
   }
 }

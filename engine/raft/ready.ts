@@ -15,6 +15,7 @@ import type {
   LogIndex,
   NodeId,
   Role,
+  SnapshotPoint,
   Term,
 } from './types.js';
 
@@ -34,10 +35,17 @@ export interface Persist {
   readonly generation: number;
   readonly term: Term;
   readonly hardState: HardState | null;
+  /**
+   * Drop the whole log before appending: it begins anew after this point, which a snapshot that is
+   * durable here covers. `truncateAfter` is null then, and `configuration` is the one in force.
+   */
+  readonly reset: SnapshotPoint | null;
   /** Drop what follows this index before appending; null when nothing is truncated. */
   readonly truncateAfter: LogIndex | null;
   /** New entries to write, in runs of one term each; empty when only the hard state changed. */
   readonly runs: readonly { readonly term: Term; readonly range: IndexRange }[];
+  /** Entries up to here are no longer needed, once all of the above is durable. */
+  readonly compact: SnapshotPoint | null;
   /** The newest configuration among the new entries. */
   readonly configuration: ConfigurationEntry | null;
   /** An entry of a leader elected since is durable here: the doubt of a cut tail ends for good. */
@@ -73,6 +81,12 @@ export interface Placement {
   readonly truncateAfter: LogIndex | null;
 }
 
+/** A snapshot that this replica needs, and which peer offers it. */
+export interface SnapshotWanted {
+  readonly from: NodeId;
+  readonly point: SnapshotPoint;
+}
+
 export interface Ready {
   /**
    * First: hand to storage, then step `stored` with the acknowledgement. Null: nothing to write.
@@ -87,4 +101,9 @@ export interface Ready {
   readonly soft: { readonly role: Role; readonly term: Term; readonly leader: NodeId } | null;
   /** A configuration took effect (on append) or was rolled back (on truncation). */
   readonly configuration: ConfigurationEntry | null;
+  /**
+   * Fetch this snapshot, make it durable, then step `install`. It is said again as often as it is
+   * offered: a fetch that is under way goes on.
+   */
+  readonly snapshotWanted: SnapshotWanted | null;
 }

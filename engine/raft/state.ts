@@ -6,12 +6,12 @@
  */
 
 import { RaftLog, type RecoveredLog } from './log.js';
-import { isVoter, Membership, recordedIncarnation } from './membership.js';
+import { isErased, isVoter, Membership, recordedIncarnation } from './membership.js';
 import type { Message } from './message.js';
 import { Prng } from './prng.js';
 import type { Progress } from './progress.js';
 import { LeaderReads, type ReaderReads } from './read-index.js';
-import type { CoreEntry, Persist, ReadGrant } from './ready.js';
+import type { CoreEntry, Persist, ReadGrant, SnapshotWanted } from './ready.js';
 import {
   assert,
   type Configuration,
@@ -25,6 +25,7 @@ import {
   NOBODY,
   type NodeId,
   Role,
+  type SnapshotPoint,
   type Term,
 } from './types.js';
 
@@ -51,12 +52,20 @@ export interface RaftOptions {
   readonly diskStallMax: number;
 }
 
+export interface RecoveredSnapshot {
+  readonly point: SnapshotPoint;
+  readonly configuration: ConfigurationEntry;
+}
+
 /** What a restart found on disk. */
 export interface Recovered {
   readonly hardState: HardState;
   readonly log: RecoveredLog;
   readonly bootstrap: Configuration;
+  /** Ascending; of those up to the log's base, only the one in force there. */
   readonly configurations: readonly ConfigurationEntry[];
+  /** The newest valid snapshot here, and the configuration in force at its point. */
+  readonly snapshot: RecoveredSnapshot | null;
   /** A torn block was cut that may have been acknowledged (see the log's recovery rules). */
   readonly inDoubt: boolean;
 }
@@ -69,8 +78,10 @@ export const Standing = {
   fresh: 'fresh',
   /** A cut tail may have been acknowledged. */
   inDoubt: 'inDoubt',
-  /** The log records another life of this replica: it lost its data and stays aside. */
+  /** The log records another life of this replica: it lost its data, neither votes nor counts. */
   aside: 'aside',
+  /** The log records no life of it any more, its own will be next: it catches up, as if aside. */
+  recovering: 'recovering',
   /** Not a voter of the configuration in force. */
   nonVoter: 'nonVoter',
 } as const;
@@ -129,10 +140,15 @@ export class CoreState {
   roundSeen = 0;
   /** When an unanswered read context is asked again. */
   readRetryAt = 0;
+  /** The newest snapshot that is durable here: what a leader offers, where a restart begins. */
+  snapshot: SnapshotPoint | null = null;
+  snapshotWanted: SnapshotWanted | null = null;
 
   #held: Held[] = [];
   #hardStateDirty = false;
+  #reset: SnapshotPoint | null = null;
   #truncateAfter: LogIndex | null = null;
+  #compact: SnapshotPoint | null = null;
   #runs: { term: Term; range: IndexRange }[] = [];
   #clearsDoubt = false;
   /** Sequence of the last submission taken, and of the last acknowledged one. */
@@ -153,12 +169,28 @@ export class CoreState {
     this.term = recovered.hardState.term;
     this.vote = recovered.hardState.vote;
     this.inDoubt = recovered.inDoubt;
-    this.doubtTerm = recovered.hardState.term;
     this.reads = reads;
     this.leaderReads = new LeaderReads();
     this.now = now;
     this.leaderHeardAt = now;
+    if (recovered.snapshot !== null) this.#beginFrom(recovered.snapshot);
+    // What was forgotten had been committed, also where no snapshot here holds it any more.
+    this.log.committed = Math.max(this.log.committed, this.log.compacted) as LogIndex;
+    this.doubtTerm = this.term;
     assert(this.term >= this.log.lastTerm, 'the recovered term covers the recovered log');
+  }
+
+  /** The newest snapshot is where applying begins, and the log as well if it does not hold it. */
+  #beginFrom({ point, configuration }: RecoveredSnapshot): void {
+    this.snapshot = point;
+    this.log.applied = point.index;
+    this.handedOut = point.index;
+    if (this.missingState) return;
+    // A snapshot may be durable before the term in which it came: in that term nobody got a vote.
+    if (point.term > this.term) this.setHardState(point.term, NOBODY);
+    if (!this.log.contains(point)) this.resetLog(point);
+    this.log.committed = point.index;
+    this.membership.restore(configuration, point.index);
   }
 
   get id(): NodeId {
@@ -169,12 +201,18 @@ export class CoreState {
     return this.membership.current;
   }
 
+  /** What the log has forgotten is in no snapshot here: nothing after it can be applied. */
+  get missingState(): boolean {
+    return this.log.compacted > (this.snapshot?.index ?? NO_INDEX);
+  }
+
   get standing(): Standing {
     const recorded = recordedIncarnation(this.configuration, this.id);
     if (recorded !== NO_INCARNATION && recorded !== this.options.incarnation) {
       return Standing.aside;
     }
     if (!isVoter(this.configuration, this.id)) return Standing.nonVoter;
+    if (isErased(this.configuration, this.id)) return Standing.recovering;
     // Doubt comes first: what was cut may have held the very record of this life.
     if (this.inDoubt) return Standing.inDoubt;
     return recorded === NO_INCARNATION ? Standing.fresh : Standing.full;
@@ -264,6 +302,23 @@ export class CoreState {
       }));
   }
 
+  /** Forgets the log up to `index`. */
+  compact(index: LogIndex): void {
+    this.log.compact(index);
+    this.#compact = { index, term: this.log.compactedTerm };
+  }
+
+  /** Drops the whole log, which begins anew after what a snapshot that is durable here covers. */
+  resetLog(point: SnapshotPoint): void {
+    this.log.reset(point);
+    this.equalUpTo = NO_INDEX;
+    if (this.membership.truncateAfter(point.index)) this.configurationChanged = true;
+    this.#reset = point;
+    this.#truncateAfter = null;
+    this.#compact = null;
+    this.#runs = [];
+  }
+
   /** Doubt about a cut tail is settled: this replica's vote counts fully again. */
   endDoubt(): void {
     this.inDoubt = false;
@@ -272,14 +327,19 @@ export class CoreState {
 
   get #hasToPersist(): boolean {
     if (this.#hardStateDirty || this.#clearsDoubt) return true;
+    if (this.#reset !== null || this.#compact !== null) return true;
     return this.#truncateAfter !== null || this.#runs.length > 0;
   }
 
-  /** The configuration in force, if its entry is among those not submitted yet. */
+  /**
+   * The configuration in force, if its entry is among those not submitted yet. A reset drops what
+   * storage knows of it: then it is named in any case but that of the bootstrap record.
+   */
   #newConfiguration(): ConfigurationEntry | null {
     const first = this.#runs[0]?.range.first ?? Number.POSITIVE_INFINITY;
     const { entry } = this.membership;
-    return entry.index >= first ? entry : null;
+    const isDropped = this.#reset !== null && entry.index > NO_INDEX;
+    return isDropped || entry.index >= first ? entry : null;
   }
 
   /** Everything that waits for the disk, as one submission; null when nothing does. */
@@ -292,14 +352,18 @@ export class CoreState {
       generation: this.log.generation,
       term: this.term,
       hardState: this.#hardStateDirty ? { term: this.term, vote: this.vote } : null,
+      reset: this.#reset,
       truncateAfter: this.#truncateAfter,
       runs: this.#runs,
+      compact: this.#compact,
       configuration: this.#newConfiguration(),
       clearsDoubt: this.#clearsDoubt,
     };
     this.#clearsDoubt = false;
     this.#hardStateDirty = false;
+    this.#reset = null;
     this.#truncateAfter = null;
+    this.#compact = null;
     this.#runs = [];
     return persist;
   }

@@ -55,12 +55,21 @@ export interface IndexRange {
   readonly last: LogIndex;
 }
 
+/** What a snapshot covers: the log up to the entry at `index`, which has `term`. */
+export interface SnapshotPoint {
+  readonly index: LogIndex;
+  readonly term: Term;
+}
+
 /** One member as the configuration records it. */
 export interface Member {
   readonly id: NodeId;
   /** Where peers reach it, `host:port`; opaque to the core. */
   readonly address: string;
-  /** The life of its data that may vote and count; 0 until the first leader has recorded it. */
+  /**
+   * The life of its data that may vote and count; 0 until the first leader has recorded it, and
+   * while one that lost its data is readmitted.
+   */
   readonly incarnation: Incarnation;
 }
 

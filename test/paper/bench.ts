@@ -11,15 +11,23 @@ import { bootstrapConfiguration } from '../../engine/raft/membership.js';
 import { type Message, MessageKind, VoteGrant } from '../../engine/raft/message.js';
 import { allVoters } from '../../engine/raft/quorum.js';
 import { Raft } from '../../engine/raft/raft.js';
-import type { Placement, Ready, StorageAck } from '../../engine/raft/ready.js';
+import type {
+  Persist,
+  Placement,
+  Ready,
+  SnapshotWanted,
+  StorageAck,
+} from '../../engine/raft/ready.js';
 import type { RaftOptions } from '../../engine/raft/state.js';
 import {
   type Configuration,
+  type ConfigurationEntry,
   incarnation,
   type LogIndex,
   logIndex,
   type NodeId,
   nodeId,
+  type SnapshotPoint,
   type Term,
   type TermRun,
   term,
@@ -31,8 +39,12 @@ const ENTRY_BYTES = 10;
 export interface Situation {
   /** Ids of all voters; the core on the bench is 1. */
   readonly voters?: readonly number[];
-  /** Terms of the entries on its disk. */
+  /** Terms of the entries on its disk, those after the base. */
   readonly log?: readonly number[];
+  /** The last forgotten entry, `[term, index]`. */
+  readonly base?: readonly [number, number];
+  /** What its newest snapshot covers; the base when absent. Null: no snapshot is there. */
+  readonly snapshot?: readonly [number, number] | null;
   readonly term?: number;
   readonly vote?: number;
   readonly options?: Partial<RaftOptions>;
@@ -47,10 +59,14 @@ export function recordedConfiguration(voters: readonly number[]): Configuration 
   return { ...plain, members };
 }
 
-function runsOf(terms: readonly number[]): TermRun[] {
+function runsOf(terms: readonly number[], base: number): TermRun[] {
   return terms.flatMap((each, at) =>
-    terms[at - 1] === each ? [] : [{ first: logIndex(at + 1), term: term(each) }],
+    terms[at - 1] === each ? [] : [{ first: logIndex(base + at + 1), term: term(each) }],
   );
+}
+
+export function pointOf([inTerm, index]: readonly [number, number]): SnapshotPoint {
+  return { term: term(inTerm), index: logIndex(index) };
 }
 
 /** Messages of one kind; a request for a vote and one for a pre-vote share their type. */
@@ -69,24 +85,39 @@ export class Bench {
   /** What it has handed out for applying, in order. */
   readonly applied: number[] = [];
   readonly grants: number[] = [];
+  /** Peers that prove another life than the recorded one, which is their number. */
+  readonly lives = new Map<number, number>();
   holdsStorage = false;
   readonly #owed: StorageAck[] = [];
 
+  /** What it has asked for last. */
+  wanted: SnapshotWanted | null = null;
+  /** What it has submitted to its disk, oldest first. */
+  readonly submitted: Persist[] = [];
+
   constructor({ voters = [1, 2, 3], log = [], vote = 0, options = {}, ...rest }: Situation = {}) {
     const identity = { id: nodeId(1), incarnation: incarnation(1), seed: 1 };
-    const newest = log[log.length - 1] ?? 0;
+    const base = pointOf(rest.base ?? [0, 0]);
+    const covered = rest.snapshot === undefined ? rest.base : rest.snapshot;
+    const newest = log[log.length - 1] ?? base.term;
+    const inForce = { index: logIndex(0), configuration: recordedConfiguration(voters) };
     this.raft = new Raft(
       { ...DEFAULT_OPTIONS, ...options, ...identity },
       {
         hardState: { term: term(rest.term ?? newest), vote: nodeId(vote) },
         log: {
-          last: logIndex(log.length),
+          last: logIndex(base.index + log.length),
           generation: 0,
-          termRuns: runsOf(log),
-          extents: log.map((_, at) => ({ last: logIndex(at + 1), bytes: (at + 1) * ENTRY_BYTES })),
+          compacted: base.index,
+          compactedTerm: base.term,
+          termRuns: runsOf(log, base.index),
+          extents: log.map((_, at) => {
+            return { last: logIndex(base.index + at + 1), bytes: (at + 1) * ENTRY_BYTES };
+          }),
         },
-        bootstrap: recordedConfiguration(voters),
+        bootstrap: inForce.configuration,
         configurations: [],
+        snapshot: covered == null ? null : { point: pointOf(covered), configuration: inForce },
         inDoubt: false,
       },
       0,
@@ -94,11 +125,12 @@ export class Bench {
     this.#turn();
   }
 
-  /** Terms of its log, index 1 first. */
+  /** Terms of its log, the oldest entry it holds first. */
   get terms(): number[] {
+    const { compacted, last } = this.raft.state.log;
     return Array.from(
-      { length: this.raft.lastIndex },
-      (_, at) => this.raft.termAt(logIndex(at + 1)) as Term,
+      { length: last - compacted },
+      (_, at) => this.raft.termAt(logIndex(compacted + at + 1)) as Term,
     );
   }
 
@@ -121,7 +153,9 @@ export class Bench {
     this.sent.push(...ready.messages);
     for (const grant of ready.reads) this.grants.push(grant.id);
     if (ready.committed !== null) this.#apply(ready.committed.first, ready.committed.last);
+    if (ready.snapshotWanted !== null) this.wanted = ready.snapshotWanted;
     if (ready.persist === null) return;
+    this.submitted.push(ready.persist);
     const { seq, generation, term: submitted } = ready.persist;
     this.#owed.push({ seq, generation, term: submitted, lastIndex: this.raft.lastIndex });
     if (!this.holdsStorage) this.store();
@@ -158,7 +192,7 @@ export class Bench {
 
   /** Hears a message; unless said otherwise it comes from replica 2, in the present term. */
   hear(message: Message): Placement | null {
-    const proved = incarnation(message.from);
+    const proved = incarnation(this.lives.get(message.from) ?? message.from);
     return this.#step((raft) => raft.receive(message, proved, this.now));
   }
 
@@ -231,9 +265,43 @@ export class Bench {
     this.hear({ ...envelope, commit: logIndex(0), round: 0, ...rest });
   }
 
-  hearHeartbeatReply(from: number, round = 0): void {
+  hearHeartbeatReply(from: number, round = 0, needsSnapshot = false): void {
     const envelope = { ...this.#envelope(MessageKind.heartbeatReply), from: nodeId(from) };
-    this.hear({ ...envelope, round, durable: logIndex(0), applied: logIndex(0) });
+    const pointers = { durable: logIndex(0), applied: logIndex(0) };
+    this.hear({ ...envelope, round, ...pointers, needsSnapshot });
+  }
+
+  /** An offer of a snapshot that ends with `[term, index]`. */
+  hearSnapshot(
+    last: readonly [number, number],
+    rest: Rest<typeof MessageKind.snapshot> = {},
+  ): void {
+    const { term: lastTerm, index: lastIndex } = pointOf(last);
+    const envelope = this.#envelope(MessageKind.snapshot);
+    this.hear({ ...envelope, lastTerm, lastIndex, round: 0, ...rest });
+  }
+
+  /** A snapshot up to `[term, index]` was fetched, with the configuration in force there. */
+  install(last: readonly [number, number], given?: ConfigurationEntry): boolean {
+    const configuration = given ?? this.raft.state.membership.entry;
+    return this.#step((raft) => raft.install(pointOf(last), configuration, this.now));
+  }
+
+  /** Takes a snapshot of what is applied and forgets the log up to `index`. */
+  compact(index: number): void {
+    const { applied } = this.raft.state.log;
+    const point = { index: applied, term: this.raft.termAt(applied) as Term };
+    this.#step((raft) => raft.snapshotTaken(point));
+    this.#step((raft) => raft.compact(logIndex(index)));
+  }
+
+  snapshotGone(last: readonly [number, number]): void {
+    this.#step((raft) => raft.snapshotGone(pointOf(last)));
+  }
+
+  /** A proved connection to a peer, whose process is a new one if it `restarted`. */
+  connect(peer: number, restarted: boolean): void {
+    this.#step((raft) => raft.connected(nodeId(peer), incarnation(peer), restarted));
   }
 
   /** Takes what it has sent since, of one kind. */

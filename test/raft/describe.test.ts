@@ -17,6 +17,7 @@ import {
   describePendingRead,
   describePersist,
   describePlacement,
+  describePoint,
   describeProgress,
   describeProposed,
   describeQuorum,
@@ -25,6 +26,7 @@ import {
   describeReady,
   describeRecovered,
   describeRuns,
+  describeSnapshotWanted,
   describeState,
   describeStorageAck,
   describeTermRun,
@@ -119,6 +121,15 @@ const MESSAGES: Record<string, Message> = {
     round: 0,
     durable: logIndex(5),
     applied: logIndex(4),
+    needsSnapshot: false,
+  },
+  '1->3 heartbeat-reply term=2 durable=5 applied=0 round=3 needs-snapshot': {
+    ...at,
+    kind: MessageKind.heartbeatReply,
+    round: 3,
+    durable: logIndex(5),
+    applied: logIndex(0),
+    needsSnapshot: true,
   },
   '1->3 read-index term=2 context=38.1': { ...at, kind: MessageKind.readIndex, context },
   '1->3 read-index-reply term=2 context=38.1 index=6': {
@@ -128,6 +139,13 @@ const MESSAGES: Record<string, Message> = {
     index: logIndex(6),
   },
   '1->3 timeout-now term=2': { ...at, kind: MessageKind.timeoutNow },
+  '1->3 snapshot term=2 last=1/50 round=4': {
+    ...at,
+    kind: MessageKind.snapshot,
+    lastIndex: logIndex(50),
+    lastTerm: term(1),
+    round: 4,
+  },
 };
 
 for (const [text, message] of Object.entries(MESSAGES)) {
@@ -161,8 +179,10 @@ const persist: Persist = {
   generation: 1,
   term: term(2),
   hardState: { term: term(2), vote: nodeId(0) },
+  reset: null,
   truncateAfter: logIndex(5),
   runs: [{ term: term(2), range: { first: logIndex(6), last: logIndex(9) } }],
+  compact: null,
   configuration: null,
   clearsDoubt: false,
 };
@@ -182,13 +202,13 @@ test('a turn prints in the order it is performed, and an empty one says so', () 
     reads: [{ id: 8, index: logIndex(5) }],
     soft: { role: 'follower', term: term(2), leader: nodeId(3) },
     configuration: null,
+    snapshotWanted: { from: nodeId(3), point: { index: logIndex(50), term: term(1) } },
   };
   const expected =
     'follower in term 2 of 3; persist #3@2 generation=1 term=2 vote=nobody truncate>5 [6..9]@2; ' +
-    'send 1; apply [4..5]; read 8 at 5';
+    'send 1; apply [4..5]; read 8 at 5; wants snapshot 1/50 of 3';
   assert.equal(describeReady(ready), expected);
-  const nothing = { persist: null, messages: [], committed: null, reads: [], soft: null };
-  assert.equal(describeReady({ ...nothing, configuration: null }), 'nothing');
+  assert.equal(describeReady(empty), 'nothing');
 });
 
 test('small values print on one line', () => {
@@ -205,6 +225,12 @@ test('small values print on one line', () => {
   const placement = { from: logIndex(3), last: logIndex(4), truncateAfter: logIndex(2) };
   assert.equal(describePlacement(placement), 'truncate>2 place [3..4]');
   assert.equal(describeRuns([], logIndex(0)), 'empty');
+  const base = { index: logIndex(4), term: term(2) };
+  const runs = [{ first: logIndex(5), term: term(2) }];
+  assert.equal(describeRuns(runs, logIndex(7), base), 'base=2/4 [5..7]@2');
+  assert.equal(describeRuns([], logIndex(4), base), 'base=2/4');
+  progress.becomeSnapshot({ index: logIndex(50), term: term(1) });
+  assert.equal(describeProgress(progress), '2: snapshot match=7 next=51 offered=1/50');
 });
 
 test('a quorum is a picture with a line for each voter', () => {
@@ -226,6 +252,7 @@ const ack = { seq: 3, generation: 1, term: term(2), lastIndex: logIndex(9) };
 const grant = { id: 8, index: logIndex(5) };
 const member = { id: nodeId(2), address: 'host:5002', incarnation: incarnation(77) };
 const noop = { index: logIndex(7), configuration: null };
+const wanted = { from: nodeId(3), point: { index: logIndex(50), term: term(1) } };
 const placed = { from: logIndex(3), last: logIndex(4), truncateAfter: null };
 const empty: Ready = {
   persist: null,
@@ -234,9 +261,10 @@ const empty: Ready = {
   reads: [],
   soft: null,
   configuration: null,
+  snapshotWanted: null,
 };
-const [preVote, , preVoteReply, , , , , , heartbeat, heartbeatReply, readIndex, readReply, now] =
-  Object.values(MESSAGES) as Message[];
+const byKind = (kind: MessageKind): Message =>
+  Object.values(MESSAGES).find((message) => message.kind === kind) as Message;
 
 /** A form for each type that the words of the core export; numbers and names print themselves. */
 const FORMS: Record<'types' | 'message' | 'ready', Record<string, string>> = {
@@ -249,6 +277,7 @@ const FORMS: Record<'types' | 'message' | 'ready', Record<string, string>> = {
     Role: 'preCandidate',
     HardState: describeHardState({ term: term(2), vote: nodeId(0) }),
     TermRun: describeTermRun({ first: logIndex(4), term: term(2) }),
+    SnapshotPoint: describePoint({ index: logIndex(50), term: term(1) }),
     IndexRange: describeRange({ first: logIndex(4), last: logIndex(5) }),
     Member: describeMember(member),
     Configuration: describeConfiguration(joint),
@@ -256,16 +285,17 @@ const FORMS: Record<'types' | 'message' | 'ready', Record<string, string>> = {
   },
   message: {
     MessageKind: messageName(MessageKind.appendReply),
-    VoteRequest: describeMessage(preVote!),
-    VoteGrant: describeMessage(preVoteReply!),
-    VoteReply: describeMessage(preVoteReply!),
+    VoteRequest: describeMessage(byKind(MessageKind.preVote)),
+    VoteGrant: describeMessage(byKind(MessageKind.preVoteReply)),
+    VoteReply: describeMessage(byKind(MessageKind.preVoteReply)),
     AppendRequest: describeMessage(append),
     AppendReply: describeMessage(answer),
-    Heartbeat: describeMessage(heartbeat!),
-    HeartbeatReply: describeMessage(heartbeatReply!),
-    ReadIndexRequest: describeMessage(readIndex!),
-    ReadIndexReply: describeMessage(readReply!),
-    TimeoutNow: describeMessage(now!),
+    Heartbeat: describeMessage(byKind(MessageKind.heartbeat)),
+    HeartbeatReply: describeMessage(byKind(MessageKind.heartbeatReply)),
+    ReadIndexRequest: describeMessage(byKind(MessageKind.readIndex)),
+    ReadIndexReply: describeMessage(byKind(MessageKind.readIndexReply)),
+    TimeoutNow: describeMessage(byKind(MessageKind.timeoutNow)),
+    SnapshotOffer: describeMessage(byKind(MessageKind.snapshot)),
     Message: describeMessage(append),
   },
   ready: {
@@ -273,6 +303,7 @@ const FORMS: Record<'types' | 'message' | 'ready', Record<string, string>> = {
     Persist: describePersist(persist),
     StorageAck: describeStorageAck(ack),
     ReadGrant: describeReadGrant(grant),
+    SnapshotWanted: describeSnapshotWanted(wanted),
     Proposed: describeProposed({ first: logIndex(4), term: term(2) }),
     Placement: describePlacement(placed),
     Ready: describeReady(empty),
@@ -304,6 +335,8 @@ const FIELDS: Record<string, readonly string[]> = {
     persists({ hardState: null }),
     persists({ hardState: { term: term(2), vote: nodeId(1) } }),
     persists({ truncateAfter: null }),
+    persists({ reset: { index: logIndex(5), term: term(1) } }),
+    persists({ compact: { index: logIndex(5), term: term(1) } }),
     persists({ runs: [] }),
     persists({ configuration: { index: logIndex(9), configuration: joint } }),
     persists({ clearsDoubt: true }),
@@ -339,6 +372,8 @@ const recovery = {
   log: {
     last: logIndex(9),
     generation: 1,
+    compacted: logIndex(0),
+    compactedTerm: term(0),
     termRuns: [
       { first: logIndex(1), term: term(1) },
       { first: logIndex(4), term: term(2) },
@@ -347,6 +382,7 @@ const recovery = {
   },
   bootstrap: { ...joint, outgoing: [], learners: [], learnersNext: [] },
   configurations: [],
+  snapshot: null,
   inDoubt: true,
 };
 
@@ -360,6 +396,18 @@ test('what a restart found prints as hard state, log, configuration and doubt', 
     describeRecovered({ ...recovery, configurations, inDoubt: false }),
     'term=2 vote=1 [1..3]@1 [4..9]@2 generation=1 ' +
       'configuration=@3 (1 2 3)&&(1 2) learners=(4) next=(2)',
+  );
+  const snapshot = {
+    point: { index: logIndex(5), term: term(2) },
+    configuration: { index: logIndex(0), configuration: recovery.bootstrap },
+  };
+  const base = { compacted: logIndex(4), compactedTerm: term(2) };
+  const termRuns = [{ first: logIndex(5), term: term(2) }];
+  const log = { ...recovery.log, ...base, termRuns };
+  assert.equal(
+    describeRecovered({ ...recovery, log, snapshot }),
+    'term=2 vote=1 base=2/4 [5..9]@2 generation=1 snapshot=2/5 @0 (1 2 3) ' +
+      'bootstrap=(1 2 3) in-doubt',
   );
 });
 
@@ -386,6 +434,10 @@ test('reads print as whose they are, and a state with its deadline, votes and re
   const rest = 'last=2/9 committed=0 applied=0 durable=9 full';
   const idle = `1: follower of nobody term=2 vote=1 ${rest} election@150`;
   assert.equal(describeState(state), idle);
+  state.snapshot = { index: logIndex(9), term: term(2) };
+  const point = `last=2/9 committed=0 applied=0 durable=9 snapshot=2/9 full`;
+  assert.equal(describeState(state), `1: follower of nobody term=2 vote=1 ${point} election@150`);
+  state.snapshot = null;
   raft.read([4, 5], 10);
   assert.equal(describeState(state), `${idle} reads=(4 5)`);
   const asked = state.reads.open();

@@ -1,12 +1,10 @@
 /**
  * What one replica of a test cluster has on disk: records that survive a crash, nothing else.
  *
- * Entries are a term and a label instead of bytes. A submission becomes durable as a whole or not
- * at all; what was never made durable is gone after a crash. It must never be read by a running
- * core.
+ * A submission becomes durable as a whole or not at all; what was never made durable is gone after
+ * a crash. A snapshot is a file of its own. It must never be read by a running core.
  */
 
-import assert from 'node:assert/strict';
 import type { Persist, StorageAck } from '../../engine/raft/ready.js';
 import type { Recovered } from '../../engine/raft/state.js';
 import {
@@ -17,19 +15,13 @@ import {
   logIndex,
   NO_TERM,
   NOBODY,
+  type SnapshotPoint,
   type Term,
-  type TermRun,
 } from '../../engine/raft/types.js';
+import { type Entry, EntryLog } from './entries.js';
 
 /** What every test entry weighs. */
 export const ENTRY_BYTES = 100;
-
-/** Stands for the bytes of one entry. */
-export interface Entry {
-  readonly term: Term;
-  readonly label: string;
-  readonly configuration: Configuration | null;
-}
 
 /** One `persist` of a Ready together with the entries it names. */
 export interface Submission {
@@ -37,74 +29,106 @@ export interface Submission {
   readonly entries: readonly Entry[];
 }
 
-export function termRunsOf(entries: readonly Entry[]): TermRun[] {
-  const runs: TermRun[] = [];
-  for (const [at, { term }] of entries.entries()) {
-    if (runs[runs.length - 1]?.term !== term) runs.push({ first: logIndex(at + 1), term });
-  }
-  return runs;
-}
-
-export function configurationsOf(entries: readonly Entry[]): ConfigurationEntry[] {
-  return entries.flatMap(({ configuration }, at) =>
-    configuration === null ? [] : [{ index: logIndex(at + 1), configuration }],
-  );
+/** A snapshot: stands for the state that the entries up to its point make. */
+export interface Image {
+  readonly point: SnapshotPoint;
+  readonly configuration: ConfigurationEntry;
+  /** Of the labels of all entries up to the point, in order. */
+  readonly digest: number;
 }
 
 export class DurableRecords {
   hardState: HardState = { term: NO_TERM, vote: NOBODY };
-  entries: Entry[] = [];
+  readonly entries = new EntryLog();
+  /** Oldest first. */
+  images: Image[] = [];
   generation = 0;
   /** Something that may have been acknowledged was lost: told to the core at the next start. */
   inDoubt = false;
+  /** The configuration in force at the base. */
+  #baseConfiguration: ConfigurationEntry | null = null;
 
   get last(): LogIndex {
-    return logIndex(this.entries.length);
+    return this.entries.last;
+  }
+
+  get newestImage(): Image | undefined {
+    return this.images[this.images.length - 1];
+  }
+
+  /** The log has forgotten what no snapshot holds. */
+  get missesState(): boolean {
+    return this.entries.base.index > (this.newestImage?.point.index ?? 0);
   }
 
   termAt(index: LogIndex): Term | undefined {
-    return this.entries[index - 1]?.term;
+    return this.entries.termAt(index);
+  }
+
+  /** Whether the entry, or a snapshot that covers it, is here. */
+  holds(index: LogIndex, term: Term | undefined): boolean {
+    const covered = Math.max(this.entries.base.index, this.newestImage?.point.index ?? 0);
+    return index <= covered || this.entries.termAt(index) === term;
+  }
+
+  keep(image: Image): void {
+    const others = this.images.filter(({ point }) => point.index !== image.point.index);
+    this.images = [...others, image].sort((a, b) => a.point.index - b.point.index);
   }
 
   /** Makes a submission durable and returns what storage acknowledges. */
   write({ persist, entries }: Submission): StorageAck {
-    if (persist.hardState !== null) this.hardState = persist.hardState;
-    if (persist.truncateAfter !== null) {
-      assert.ok(persist.truncateAfter <= this.entries.length, 'a truncation lies within the log');
-      this.entries.length = persist.truncateAfter;
+    const { hardState, reset, truncateAfter, compact, configuration } = persist;
+    if (hardState !== null) this.hardState = hardState;
+    if (reset !== null) {
+      this.entries.reset(reset);
+      const isOld = configuration !== null && configuration.index <= reset.index;
+      this.#baseConfiguration = isOld ? configuration : null;
     }
-    if (entries.length > 0) {
-      const first = persist.runs[0]?.range.first;
-      assert.equal(first, this.entries.length + 1, 'entries are written without a gap');
-      this.entries.push(...entries);
-    }
+    if (truncateAfter !== null) this.entries.truncateAfter(truncateAfter);
+    const first = persist.runs[0]?.range.first;
+    if (first !== undefined) this.entries.append(first, entries);
+    if (compact !== null) this.#compact(compact);
     this.generation = persist.generation;
     if (persist.clearsDoubt) this.inDoubt = false;
     const { seq, generation, term } = persist;
     return { seq, generation, term, lastIndex: this.last };
   }
 
+  #compact(point: SnapshotPoint): void {
+    const forgotten = this.entries.configurations.filter(({ index }) => index <= point.index);
+    this.#baseConfiguration = forgotten[forgotten.length - 1] ?? this.#baseConfiguration;
+    this.entries.compact(point);
+  }
+
   /** Forgets the newest entries, as a torn block does; term and vote survive. */
   tear(count: number): void {
-    this.entries.length = Math.max(0, this.entries.length - count);
+    const { base, last } = this.entries;
+    this.entries.truncateAfter(logIndex(Math.max(base.index, last - count)));
     this.generation += 1;
     this.inDoubt = true;
   }
 
   recover(bootstrap: Configuration): Recovered {
+    const { base, configurations } = this.entries;
+    const inForce = this.#baseConfiguration === null ? [] : [this.#baseConfiguration];
+    const count = this.last - base.index;
     return {
       hardState: this.hardState,
       log: {
         last: this.last,
         generation: this.generation,
-        termRuns: termRunsOf(this.entries),
-        extents: this.entries.map((_, at) => ({
-          last: logIndex(at + 1),
+        compacted: base.index,
+        compactedTerm: base.term,
+        termRuns: this.entries.termRuns,
+        extents: Array.from({ length: count }, (_, at) => ({
+          last: logIndex(base.index + at + 1),
           bytes: (at + 1) * ENTRY_BYTES,
         })),
       },
       bootstrap,
-      configurations: configurationsOf(this.entries),
+      configurations: [...inForce, ...configurations],
+      snapshot: this.newestImage ?? null,
       inDoubt: this.inDoubt,
     };
   }

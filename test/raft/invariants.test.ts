@@ -15,10 +15,12 @@ import {
   snapshotOf,
   TRANSITION_SENTENCES,
 } from '../../engine/raft/invariants.js';
-import { bootstrapConfiguration } from '../../engine/raft/membership.js';
+import { bootstrapConfiguration, withRecord } from '../../engine/raft/membership.js';
+import { MessageKind } from '../../engine/raft/message.js';
 import type { CoreState } from '../../engine/raft/state.js';
 import {
   type Configuration,
+  incarnation,
   logIndex,
   nodeId,
   Role,
@@ -64,11 +66,18 @@ function reconfigure(state: CoreState, change: Partial<Configuration>): void {
   state.membership.append({ index, configuration: { ...state.configuration, ...change } });
 }
 
+/** Records another life for one member. */
+function rerecord(state: CoreState, id: number, life: number): void {
+  reconfigure(state, withRecord(state.configuration, nodeId(id), incarnation(life)));
+}
+
 const peerOf = (leader: CoreState) => {
   const peer = leader.progress.get(nodeId(2));
   assert.ok(peer !== undefined);
   return peer;
 };
+
+const point = (index: number, inTerm = 1) => ({ index: logIndex(index), term: term(inTerm) });
 
 const STATES: Record<string, Tamper> = {
   'Only committed entries are applied.': (_, { log }) => {
@@ -98,6 +107,34 @@ const STATES: Record<string, Tamper> = {
   'A log is equal to a leader’s only as far as it goes.': (_, follower) => {
     follower.equalUpTo = logIndex(follower.log.last + 1);
   },
+  'Only committed entries are forgotten.': (_, { log }) => {
+    log.compact(log.committed);
+    log.committed = logIndex(log.committed - 1);
+  },
+  'Unless state is missing, only applied entries are forgotten.': (_, follower) => {
+    follower.log.compact(logIndex(5));
+    follower.snapshot = point(5);
+    follower.log.applied = logIndex(4);
+  },
+  'A snapshot covers only what is applied.': (_, follower) => {
+    follower.snapshot = point(6);
+  },
+  'A snapshot ends with an entry of the log, or before it.': (_, follower) => {
+    follower.snapshot = point(5, 7);
+  },
+  'Nothing is handed out while state is missing.': (_, { log }) => {
+    log.compact(logIndex(5));
+  },
+  'A replica that misses state neither leads nor seeks votes.': (leader) => {
+    leader.log.compact(logIndex(3));
+  },
+  'No append carries entries that were forgotten.': (leader) => {
+    leader.log.compact(logIndex(3));
+    const to = { from: leader.id, to: nodeId(2), term: leader.term };
+    const range = { prevIndex: logIndex(2), prevTerm: term(1), lastIndex: logIndex(4) };
+    const rest = { entriesTerm: term(1), commit: logIndex(5), round: 0, bytes: 20 };
+    leader.send({ kind: MessageKind.append, ...to, ...range, ...rest, configurations: [] });
+  },
   'A vote belongs to a term.': (_, follower) => {
     follower.term = term(0);
   },
@@ -122,6 +159,13 @@ const STATES: Record<string, Tamper> = {
   'Only a voter that lives its recorded life seeks votes.': (_, follower) => {
     follower.role = Role.preCandidate;
     reconfigure(follower, { voters: [nodeId(1), nodeId(2)] });
+  },
+  'A leader lives its recorded life.': (leader) => {
+    rerecord(leader, 1, 102);
+  },
+  'No vote counts of a replica whose life was erased.': (_, follower) => {
+    rerecord(follower, 2, 0);
+    follower.votes.set(nodeId(2), 'unanimous');
   },
   'Only a replica that seeks votes counts them.': (_, follower) => {
     follower.votes.set(nodeId(1), 'full');
@@ -158,6 +202,24 @@ const STATES: Record<string, Tamper> = {
   },
   'Only a probed peer waits for a probe.': (leader) => {
     peerOf(leader).probeSent = true;
+  },
+  'A peer that waits for a snapshot has nothing in flight.': (leader) => {
+    peerOf(leader).match = logIndex(0);
+    peerOf(leader).becomeSnapshot(point(5));
+    peerOf(leader).inflight.add(logIndex(7), 1);
+  },
+  'A peer waits for a snapshot of more than it has.': (leader) => {
+    peerOf(leader).match = logIndex(0);
+    peerOf(leader).becomeSnapshot(point(5));
+    peerOf(leader).match = logIndex(5);
+  },
+  'A peer that waits for a snapshot goes on after it.': (leader) => {
+    peerOf(leader).match = logIndex(0);
+    peerOf(leader).becomeSnapshot(point(5));
+    peerOf(leader).next = logIndex(5);
+  },
+  'Only a snapshot of what is committed is offered.': (leader) => {
+    peerOf(leader).pendingSnapshot = point(6);
   },
   'An empty window weighs nothing.': (leader) => {
     Object.defineProperty(peerOf(leader).inflight, 'bytes', { get: () => 1 });
@@ -221,6 +283,15 @@ const TRANSITIONS: Record<string, Before> = {
   'A committed entry is never truncated.': (before) => {
     before.committedTerm = term(7);
   },
+  'The base never shrinks.': (before) => {
+    before.compacted = logIndex(1);
+  },
+  'The newest snapshot never gets older.': (before) => {
+    before.snapshot = logIndex(1);
+  },
+  'State that is here never goes missing.': (_, after) => {
+    after.log.compact(logIndex(3));
+  },
   'A leader commits by counting only entries of its own term.': (before, after) => {
     before.committed = logIndex(before.committed - 1);
     after.term = term(2);
@@ -233,6 +304,13 @@ const TRANSITIONS: Record<string, Before> = {
   },
   'Without a truncation what is durable stays durable.': (before) => {
     before.durable = logIndex(before.durable + 1);
+  },
+  'A leader changes the configuration only when the one before is committed.': (before, after) => {
+    before.committed = logIndex(0);
+    rerecord(after, 3, 0);
+  },
+  'A leader erases the life of a member before it records another one.': (_, after) => {
+    rerecord(after, 3, 302);
   },
   'Submissions are numbered upwards.': (before) => {
     before.storedSeq += 1;
@@ -290,6 +368,62 @@ test('reports logs that enter a term at different indexes', () => {
     leader.log.append(1, term(2), 1);
   });
   assert.deepEqual(broken, ['Log matching: logs that share an entry are equal up to it.']);
+});
+
+test('reports a term that goes on after a base although it begins later elsewhere', () => {
+  const cluster = soundCluster();
+  const [leader, follower] = [stateOf(cluster, 1), stateOf(cluster, 3)];
+  leader.log.append(2, term(2), 1);
+  leader.log.append(1, term(3), 1);
+  assert.deepEqual(cluster.invariants.observe(leader), []);
+  follower.log.reset(point(7, 3));
+  follower.log.append(1, term(3), 1);
+  follower.log.committed = logIndex(7);
+  const broken = cluster.invariants.observe(follower);
+  assert.deepEqual(broken, ['Log matching: logs that share an entry are equal up to it.']);
+});
+
+test('compares logs from the larger base on', () => {
+  const broken = observed((leader, follower) => {
+    leader.log.append(1, term(1), 1);
+    leader.log.append(2, term(2), 1);
+    leader.log.committed = logIndex(7);
+    follower.log.reset(point(7, 2));
+    follower.log.append(1, term(2), 1);
+    follower.log.committed = logIndex(8);
+  });
+  assert.deepEqual(broken, []);
+});
+
+test('reports snapshots of one index that end with different entries', () => {
+  const broken = observed((leader, follower) => {
+    leader.snapshot = point(6, 1);
+    follower.snapshot = point(6, 2);
+  });
+  assert.deepEqual(broken, [
+    'State machine safety: snapshots of one index end with the same entry.',
+  ]);
+});
+
+test('reports a base that ends with another entry than was committed there', () => {
+  const broken = observed((_, follower) => {
+    follower.log.committed = logIndex(4);
+    follower.log.reset(point(5, 2));
+  });
+  assert.deepEqual(broken, [
+    'State machine safety: snapshots of one index end with the same entry.',
+  ]);
+});
+
+test('begins anew after a base beyond everything it has seen committed', () => {
+  const cluster = soundCluster();
+  const [leader, follower] = [stateOf(cluster, 1), stateOf(cluster, 3)];
+  const fresh = new ClusterInvariants();
+  follower.log.compact(logIndex(4));
+  assert.deepEqual(fresh.observe(follower), []);
+  assert.deepEqual([fresh.committed, fresh.committedTermAt(logIndex(4))], [5, 1]);
+  assert.equal(fresh.committedTermAt(logIndex(3)), undefined);
+  assert.deepEqual(fresh.observe(leader), []);
 });
 
 test('reports a later leader that lacks a committed entry', () => {

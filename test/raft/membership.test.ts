@@ -75,7 +75,7 @@ test('the configuration in force is the last one appended and not truncated', ()
           plain = kept;
         } else {
           committed = Math.max(committed, last - each.by);
-          membership.committed(logIndex(committed));
+          membership.applied(logIndex(committed));
         }
         const expected = plain[plain.length - 1];
         assert.equal(membership.entry.index, expected?.index ?? 0);
@@ -90,4 +90,30 @@ test('configurations are appended in index order', () => {
   membership.append({ index: logIndex(5), configuration: marked(5) });
   const late = { index: logIndex(5), configuration: marked(6) };
   assert.throws(() => membership.append(late), /index order/);
+});
+
+test('a snapshot says what is in force at its point, and what follows it stays', () => {
+  const membership = new Membership(BOOTSTRAP, []);
+  for (const index of [3, 6, 9]) {
+    membership.append({ index: logIndex(index), configuration: marked(index) });
+  }
+  const given = { index: logIndex(6), configuration: marked(66) };
+  assert.equal(membership.restore(given, logIndex(8)), false);
+  assert.deepEqual([membership.at(logIndex(8)), membership.entry.index], [given, 9]);
+  assert.equal(membership.restore(given, logIndex(9)), true);
+  assert.equal(membership.entry, given);
+  assert.throws(() => membership.restore(given, logIndex(5)), /configuration of what it covers/);
+});
+
+test('the configuration in force at what is applied stays known', () => {
+  const membership = new Membership(BOOTSTRAP, []);
+  for (const index of [3, 6, 9]) {
+    membership.append({ index: logIndex(index), configuration: marked(index) });
+  }
+  membership.applied(logIndex(7));
+  assert.deepEqual(
+    [7, 8, 9].map((index) => membership.at(logIndex(index)).index),
+    [6, 6, 9],
+  );
+  assert.throws(() => membership.at(logIndex(5)), /is known/);
 });

@@ -1,8 +1,10 @@
 /**
- * A small cluster of cores in one place: time, messages, disks and crashes move only by hand.
+ * A small cluster of cores in one place: time, messages, disks, snapshots and crashes move only by
+ * hand.
  *
  * After every step the invariants of the replica and of the cluster are checked, committed entries
- * are looked for on a quorum's disks, and reads are compared with what was committed before them.
+ * are looked for on a quorum's disks, reads are compared with what was committed before them, and
+ * what is applied up to an index must be the same everywhere, snapshots included.
  * It must never repair anything by itself: what is not delivered, stored or ticked does not happen.
  */
 
@@ -22,12 +24,14 @@ import type { RaftOptions } from '../../engine/raft/state.js';
 import {
   type Configuration,
   type Incarnation,
+  type IndexRange,
   type LogIndex,
   logIndex,
   type NodeId,
   Role,
 } from '../../engine/raft/types.js';
-import { ENTRY_BYTES, type Entry, type Submission } from './disk.js';
+import { ENTRY_BYTES, type Image, type Submission } from './disk.js';
+import type { Entry } from './entries.js';
 import { Replica } from './replica.js';
 
 export const DEFAULT_OPTIONS = {
@@ -75,6 +79,8 @@ export class Cluster {
   readonly #cut = new Set<string>();
   /** `index/term` → label: what an entry is, wherever it is. */
   readonly #labels = new Map<string, string>();
+  /** By index: what a state machine holds that has applied all up to there. */
+  readonly #digests: number[] = [0];
   #parcelNumber = 0;
   #entryNumber = 0;
 
@@ -190,7 +196,8 @@ export class Cluster {
     const ready = replica.raft.take();
     if (ready.persist !== null) replica.submit(ready.persist);
     for (const message of ready.messages) this.post(replica, message);
-    if (ready.committed !== null) this.#apply(replica, ready.committed.last);
+    if (ready.committed !== null) this.#apply(replica, ready.committed);
+    if (ready.snapshotWanted !== null) replica.alive.wanted = ready.snapshotWanted;
     for (const grant of ready.reads) this.#grant(replica, grant.id, grant.index);
     this.#check(replica, before);
     this.observer.turned?.(replica, ready);
@@ -211,7 +218,10 @@ export class Cluster {
     this.#parcelNumber += 1;
     const entries =
       message.kind === MessageKind.append
-        ? sender.slice({ first: logIndex(message.prevIndex + 1), last: message.lastIndex })
+        ? sender.alive.entries.slice({
+            first: logIndex(message.prevIndex + 1),
+            last: message.lastIndex,
+          })
         : [];
     const { boot: fromBoot, incarnation } = sender;
     const toBoot = receiver.boot;
@@ -293,12 +303,55 @@ export class Cluster {
     return leaders.sort((a, b) => b.raft.term - a.raft.term)[0];
   }
 
-  #apply(replica: Replica, last: LogIndex): void {
-    const { life } = replica;
-    assert.ok(life !== null, 'only a running replica applies');
-    assert.ok(last > life.applied, 'entries are applied in order, once');
-    life.applied = last;
+  #apply(replica: Replica, { first, last }: IndexRange): void {
+    const { alive } = replica;
+    assert.equal(first, alive.applied + 1, 'entries are applied in order, once');
+    for (let at = first; at <= last; at = logIndex(at + 1)) {
+      const entry = alive.entries.at(at);
+      assert.ok(entry !== undefined, 'what is applied is in the log');
+      alive.digest = digestAfter(alive.digest, entry.label);
+      this.#digests[at] ??= alive.digest;
+      assert.equal(alive.digest, this.#digests[at], `one state at ${at} on every replica`);
+    }
+    alive.applied = last;
     replica.raft.applied(last);
+  }
+
+  /** A snapshot of all that is applied becomes durable. */
+  takeSnapshot(id: number): Image {
+    const replica = this.replica(id);
+    const { applied, digest, raft } = replica.alive;
+    const term = raft.termAt(applied);
+    assert.ok(term !== undefined, 'what is applied ends in the log');
+    const point = { index: applied, term };
+    const image = { point, configuration: raft.configurationAt(applied), digest };
+    replica.records.keep(image);
+    this.step(id, () => raft.snapshotTaken(point));
+    return image;
+  }
+
+  compact(id: number, index: LogIndex): void {
+    const { alive } = this.replica(id);
+    this.step(id, (raft) => {
+      raft.compact(index);
+      const { compacted, compactedTerm } = raft.state.log;
+      alive.entries.compact({ index: compacted, term: compactedTerm });
+    });
+  }
+
+  /** A snapshot that was fetched is durable here; what it says of the state must be so. */
+  install(id: number, image: Image): boolean {
+    const replica = this.replica(id);
+    assert.equal(image.digest, this.#digests[image.point.index], 'a snapshot holds one state');
+    const { images } = replica.records;
+    replica.records.keep(image);
+    return this.step(id, (raft) => {
+      const { generation } = raft.state.log;
+      const isTaken = raft.install(image.point, image.configuration, this.now);
+      if (isTaken) replica.restore(image, raft.state.log.generation > generation);
+      else replica.records.images = images;
+      return isTaken;
+    });
   }
 
   #grant(replica: Replica, id: number, index: LogIndex): void {
@@ -321,7 +374,8 @@ export class Cluster {
     if (broken.length > 0) {
       assert.fail(`replica ${replica.id} at ${this.now} ms: ${broken.join(' ')}`);
     }
-    assert.equal(replica.alive.entries.length, state.log.last, 'the log has its entries');
+    const { base, last } = replica.alive.entries;
+    assert.deepEqual([base.index, last], [state.log.compacted, state.log.last], 'has its entries');
     this.#checkBelief(replica);
     if (this.invariants.committed > known) this.#checkDurable(state.configuration);
   }
@@ -335,7 +389,7 @@ export class Cluster {
     for (const set of [voters, outgoing]) {
       const holders = set.filter((id) => {
         const replica = this.replica(id);
-        return replica.hasLost || replica.records.termAt(index) === term;
+        return replica.hasLost || replica.records.holds(index, term);
       });
       const isMajority = set.length === 0 || holders.length * 2 > set.length;
       assert.ok(isMajority, `entry ${index}, just committed, is durable on a majority of ${set}`);
@@ -347,16 +401,13 @@ export class Cluster {
     const { log } = replica.raft.state;
     const { records } = replica;
     assert.ok(log.durable <= records.last, 'what is durable is on disk');
-    assert.equal(
-      records.termAt(log.durable),
-      log.termAt(log.durable) || undefined,
-      'as it is here',
-    );
+    if (log.durable < log.compacted || log.durable < records.entries.base.index) return;
+    assert.equal(records.termAt(log.durable), log.termAt(log.durable), 'as it is here');
   }
 
   #checkLabels(replica: Replica, first: LogIndex, last: LogIndex): void {
     for (let at = first; at <= last; at = logIndex(at + 1)) {
-      const { term, label } = replica.alive.entries[at - 1] as Entry;
+      const { term, label } = replica.alive.entries.at(at) as Entry;
       assert.equal(replica.raft.termAt(at), term, 'core and log agree on the term of an entry');
       const key = `${at}/${term}`;
       const known = this.#labels.get(key);
@@ -364,6 +415,14 @@ export class Cluster {
       else assert.equal(label, known, `one entry at index ${at} of term ${term}`);
     }
   }
+}
+
+function digestAfter(digest: number, label: string): number {
+  let next = digest;
+  for (let at = 0; at < label.length; at += 1) {
+    next = Math.imul(next ^ label.charCodeAt(at), 0x0100_0193) >>> 0;
+  }
+  return next + 1;
 }
 
 /** Votes and acknowledgements are promises: nothing leaves that a crash could make untrue. */
@@ -380,6 +439,7 @@ function checkPromise({ records, raft }: Replica, message: Message): void {
   } else if (kind === MessageKind.voteReply && message.grant !== VoteGrant.refused) {
     assert.equal(records.hardState.vote, message.to, 'a granted vote is durable');
   } else if (kind === MessageKind.appendReply && message.accepted && message.match > 0) {
+    if (message.match < raft.state.log.compacted) return;
     assert.equal(records.termAt(message.match), raft.termAt(message.match), 'so is what matches');
   }
 }

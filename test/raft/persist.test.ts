@@ -26,7 +26,8 @@ const BOOTSTRAP = bootstrapConfiguration(
 function freshRaft(): Raft {
   const identity = { id: nodeId(1), incarnation: incarnation(1), seed: 1 };
   const hardState = { term: term(0), vote: nodeId(0) };
-  const disk = { hardState, log: EMPTY_LOG, configurations: [], inDoubt: false };
+  const nothing = { log: EMPTY_LOG, configurations: [], snapshot: null, inDoubt: false };
+  const disk = { hardState, ...nothing };
   return new Raft({ ...DEFAULT_OPTIONS, ...identity }, { ...disk, bootstrap: BOOTSTRAP }, 0);
 }
 

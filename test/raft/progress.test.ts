@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
 import { Inflight, Progress } from '../../engine/raft/progress.js';
-import { incarnation, logIndex, nodeId } from '../../engine/raft/types.js';
+import { incarnation, logIndex, nodeId, term } from '../../engine/raft/types.js';
 
 function probing(next: number): Progress {
   return new Progress(nodeId(2), logIndex(next), 0, incarnation(1));
@@ -138,4 +138,58 @@ test('whatever answers arrive, what matches never shrinks and stays before what 
       }
     }),
   );
+});
+
+const POINT = { index: logIndex(20), term: term(3) };
+
+test('a peer that waits for a snapshot is sent nothing until it has it', () => {
+  const progress = replicating(5, 9);
+  progress.becomeSnapshot(POINT);
+  assert.deepEqual([progress.state, progress.next, progress.inflight.count], ['snapshot', 21, 0]);
+  assert.equal(progress.isPaused(4, 1000), true);
+  assert.equal(progress.refused(logIndex(8), logIndex(2)), false);
+  assert.equal(progress.accepted(logIndex(8)), true);
+  assert.deepEqual([progress.state, progress.match], ['snapshot', 8]);
+  assert.equal(progress.accepted(logIndex(20)), true);
+  assert.deepEqual([progress.state, progress.next], ['replicate', 21]);
+  assert.equal(progress.pendingSnapshot, null);
+});
+
+test('a renewed connection goes on with the snapshot, a restarted peer is probed after it', () => {
+  const progress = replicating(5, 9);
+  progress.becomeSnapshot(POINT);
+  progress.becomeProbe();
+  assert.deepEqual([progress.state, progress.pendingSnapshot], ['snapshot', POINT]);
+  progress.restarted();
+  assert.deepEqual([progress.state, progress.match, progress.next], ['probe', 0, 21]);
+  assert.equal(progress.pendingSnapshot, null);
+});
+
+test('a snapshot gives way to a newer one only when it is told to', () => {
+  const progress = replicating(5, 9);
+  progress.becomeSnapshot(POINT);
+  progress.offer({ index: logIndex(30), term: term(3) });
+  assert.deepEqual([progress.state, progress.next], ['snapshot', 31]);
+  progress.withdraw();
+  assert.deepEqual([progress.state, progress.pendingSnapshot], ['probe', null]);
+});
+
+test('a peer that only lost its state is offered a snapshot and goes on replicating', () => {
+  const progress = replicating(5, 9);
+  progress.offer(POINT);
+  assert.deepEqual([progress.state, progress.next, progress.inflight.count], ['replicate', 9, 3]);
+  progress.becomeProbe();
+  progress.accepted(logIndex(8));
+  assert.deepEqual([progress.state, progress.pendingSnapshot], ['replicate', POINT]);
+  progress.withdraw();
+  assert.deepEqual([progress.state, progress.pendingSnapshot], ['replicate', null]);
+});
+
+test('a peer that came by enough to go on is sent appends again', () => {
+  const progress = replicating(5, 9);
+  progress.becomeSnapshot(POINT);
+  progress.accepted(logIndex(15));
+  progress.endSnapshot();
+  assert.deepEqual([progress.state, progress.next], ['replicate', 16]);
+  assert.throws(() => progress.endSnapshot(), /only a peer that waits/);
 });

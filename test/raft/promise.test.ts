@@ -45,7 +45,7 @@ function replica(members: number): Raft {
     diskStallMax: DISK_STALL_MAX,
   };
   const hardState = { term: term(1), vote: nodeId(0) };
-  const doubtless = { configurations: [], inDoubt: false };
+  const doubtless = { configurations: [], snapshot: null, inDoubt: false };
   return new Raft(options, { hardState, log: EMPTY_LOG, bootstrap, ...doubtless }, 0);
 }
 

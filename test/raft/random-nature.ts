@@ -20,6 +20,8 @@ export interface Nature {
   readonly diskMs: number;
   readonly stallMs: number;
   readonly stallChance: number;
+  /** A snapshot is fetched within this time. */
+  readonly fetchMs: number;
   /** Clients wish for something at least this often. */
   readonly wishEveryMs: number;
   /** Of each fault, at each step. */
@@ -32,6 +34,9 @@ export interface Nature {
     readonly reconnect: number;
     readonly transfer: number;
     readonly outage: number;
+    readonly snapshot: number;
+    readonly compact: number;
+    readonly loseSnapshots: number;
   };
 }
 
@@ -46,16 +51,20 @@ export function drawNature(prng: Prng): Nature {
     diskMs: prng.pick([0, 1, 5, 30]),
     stallMs: prng.pick([100, 500, 2000]),
     stallChance: often(0.01),
+    fetchMs: prng.pick([5, 100, 1000]),
     wishEveryMs: prng.pick([20, 80, 200]),
     chances: {
       crash: often(0.003),
       restart: 0.03 * prng.between(1, 4),
-      wipe: often(0.001),
+      wipe: often(0.002),
       tear: often(0.002),
       partition: often(0.006),
       reconnect: often(0.004),
       transfer: often(0.003),
       outage: often(0.001),
+      snapshot: prng.pick([0, 0.02, 0.1, 0.3]),
+      compact: prng.pick([0.02, 0.1, 0.3]),
+      loseSnapshots: often(0.004),
     },
   };
 }

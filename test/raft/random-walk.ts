@@ -8,12 +8,14 @@
 
 import assert from 'node:assert/strict';
 import { describeState } from '../../engine/raft/describe.js';
+import { isVoter, recordedIncarnation } from '../../engine/raft/membership.js';
 import { MessageKind } from '../../engine/raft/message.js';
 import { Prng } from '../../engine/raft/prng.js';
 import { Standing } from '../../engine/raft/state.js';
-import { type NodeId, Role } from '../../engine/raft/types.js';
+import { logIndex, type NodeId, Role } from '../../engine/raft/types.js';
 import { Cluster, type Parcel } from './network.js';
 import { drawNature, type Nature, randomBootstrap, randomOptions } from './random-nature.js';
+import { RandomSnapshots } from './random-snapshots.js';
 import type { Replica } from './replica.js';
 
 /** What a walk met, so that a test can show that its faults really happened. */
@@ -24,12 +26,20 @@ export interface WalkReport {
   readonly reads: number;
   readonly crashes: number;
   readonly wipes: number;
+  readonly readmissions: number;
   readonly tears: number;
   readonly outages: number;
+  readonly snapshots: number;
+  readonly compactions: number;
+  readonly installs: number;
+  readonly resets: number;
+  readonly losses: number;
 }
 
 /** Within this virtual time after the last fault everything must be at rest. */
 const REST_MAX_MS = 10_000;
+/** What a voter that lost its data is until it is readmitted. */
+const LACKING: readonly Standing[] = [Standing.aside, Standing.recovering];
 /** How long a walk waits for its first leader. */
 const CALM_MS = 1000;
 
@@ -44,9 +54,12 @@ export class RandomWalk {
     reads: 0,
     crashes: 0,
     wipes: 0,
+    readmissions: 0,
     tears: 0,
     outages: 0,
+    losses: 0,
   };
+  readonly #snapshots: RandomSnapshots;
   #asked = 0;
   /** When each parcel arrives; a parcel seen for the first time draws its delay. */
   readonly #arrivals = new WeakMap<Parcel, number>();
@@ -68,6 +81,7 @@ export class RandomWalk {
         if (placement !== null && placement.truncateAfter !== null) this.#count.truncations += 1;
       },
     };
+    this.#snapshots = new RandomSnapshots(this.cluster, prng);
     for (const replica of this.cluster.replicas.values()) replica.holdsStorage = true;
     this.cluster.startAll();
   }
@@ -80,10 +94,14 @@ export class RandomWalk {
       this.#maybeFault();
     }
     this.comeToRest();
-    return { ...this.#count, committed: this.cluster.invariants.committed };
+    const { committed } = this.cluster.invariants;
+    return { ...this.#count, ...this.#snapshots.count, committed };
   }
 
-  /** Lets happen what happens next: an arrival, a disk write, a deadline, a wish of a client. */
+  /**
+   * Lets happen what happens next: an arrival, a disk write, the end of a fetch, a deadline, a wish
+   * of a client.
+   */
   #next(): void {
     const { cluster } = this;
     const parcel = this.#nextParcel();
@@ -93,11 +111,13 @@ export class RandomWalk {
     const write = writer === undefined ? Number.POSITIVE_INFINITY : this.#writeOf(writer);
     const tick = ticked?.raft.deadline ?? Number.POSITIVE_INFINITY;
     const wish = cluster.now + this.#prng.between(1, this.#nature.wishEveryMs);
-    const first = Math.min(arrival, write, tick, wish, this.#healAt);
+    const fetch = this.#snapshots.nextEnd(this.#nature.fetchMs);
+    const first = Math.min(arrival, write, fetch, tick, wish, this.#healAt);
     cluster.now = Math.max(cluster.now, first);
     if (first === this.#healAt) this.#heal();
     else if (parcel !== undefined && first === arrival) this.#arrive(parcel);
     else if (writer !== undefined && first === write) this.#write(writer);
+    else if (first === fetch) this.#snapshots.endFetches((replica) => this.#crashOf(replica));
     else if (ticked !== undefined && first === tick) cluster.tick(ticked.id);
     else this.#wish();
     if (!cluster.autoTurn && this.#prng.chance(this.#turnChance)) this.#someoneTurns();
@@ -181,6 +201,7 @@ export class RandomWalk {
   #maybeFault(): void {
     const { crash, wipe, tear, partition, restart, reconnect, transfer, outage } =
       this.#nature.chances;
+    this.#maybeSnapshot();
     if (this.#prng.chance(crash)) this.#crash();
     if (this.#prng.chance(wipe)) this.#wipe();
     if (this.#prng.chance(tear)) this.#tear();
@@ -189,6 +210,28 @@ export class RandomWalk {
     if (this.#prng.chance(reconnect)) this.#reconnect();
     if (this.#prng.chance(transfer)) this.#transfer();
     if (this.#prng.chance(outage)) this.#outage();
+  }
+
+  #maybeSnapshot(): void {
+    const { snapshot, compact, loseSnapshots } = this.#nature.chances;
+    const { running } = this.cluster;
+    if (running.length > 0) {
+      if (this.#prng.chance(snapshot)) this.#snapshots.take(this.#prng.pick(running));
+      if (this.#prng.chance(compact)) this.#snapshots.compact(this.#prng.pick(running));
+    }
+    if (this.#prng.chance(loseSnapshots)) this.#loseSnapshots();
+  }
+
+  /** Snapshots are damaged: where the log has forgotten what they held, state is missing. */
+  #loseSnapshots(): void {
+    const { running } = this.cluster;
+    const victim = running.length === 0 ? undefined : this.#prng.pick(running);
+    if (victim === undefined || this.#wiped.has(victim.id) || !this.#mayDamage()) return;
+    const { records } = victim;
+    if (records.inDoubt || records.entries.base.index === 0) return;
+    this.#crashOf(victim);
+    records.images = this.#prng.chance(0.5) ? [] : records.images.slice(0, -1);
+    if (records.missesState) this.#count.losses += 1;
   }
 
   /** Leaders are hit more often than their share: most bugs need a change of leader. */
@@ -202,22 +245,30 @@ export class RandomWalk {
     const victim = this.#victim();
     if (victim === undefined) return;
     this.#count.crashes += 1;
-    this.cluster.crash(victim.id, this.#prng.below(victim.alive.pending.length + 1));
-    this.#storedAt.delete(victim.id);
+    this.#crashOf(victim);
+  }
+
+  #crashOf({ id, alive }: Replica): void {
+    this.cluster.crash(id, this.#prng.below(alive.pending.length + 1));
+    this.#storedAt.delete(id);
   }
 
   /** The power fails everywhere; torn tails held nothing acknowledged, but nobody can know that. */
   #outage(): void {
+    const mayDoubt = this.#wiped.size === 0 && this.#stateless.length === 0;
     for (const { id, alive } of this.cluster.running) {
       const survivors = this.#prng.below(alive.pending.length + 1);
       this.cluster.crash(id, survivors);
       this.#storedAt.delete(id);
-      if (this.#wiped.size === 0 && this.#prng.chance(0.5)) {
-        this.cluster.replica(id).records.inDoubt = true;
-      }
+      if (mayDoubt && this.#prng.chance(0.5)) this.cluster.replica(id).records.inDoubt = true;
     }
     this.#count.outages += 1;
     for (const id of this.cluster.ids) if (this.#prng.chance(0.8)) this.#startAgain(id);
+  }
+
+  #again(id: NodeId): void {
+    this.cluster.crash(id);
+    this.cluster.start(id);
   }
 
   #startAgain(id: NodeId): void {
@@ -273,7 +324,27 @@ export class RandomWalk {
     const doubtful = [...this.cluster.replicas.values()].filter(({ records }) => records.inDoubt);
     const { voters, outgoing } = this.cluster.replica(1).bootstrap;
     const smaller = Math.min(voters.length, outgoing.length || voters.length);
-    return this.#wiped.size + doubtful.length < Math.floor((smaller - 1) / 2);
+    this.#forgetReadmitted();
+    const damaged = this.#wiped.size + doubtful.length + this.#stateless.length;
+    return damaged < Math.floor((smaller - 1) / 2);
+  }
+
+  /** Replicas whose new life is on record for good are as good as any other. */
+  #forgetReadmitted(): void {
+    const state = this.cluster.leader?.raft.state;
+    if (state === undefined || state.log.committed < state.termStart) return;
+    const { configuration } = state.membership.at(state.log.committed);
+    for (const id of this.#wiped) {
+      const recorded = recordedIncarnation(configuration, id);
+      if (recorded !== this.cluster.replica(id).incarnation) continue;
+      if (recordedIncarnation(state.configuration, id) !== recorded) continue;
+      this.#wiped.delete(id);
+      this.#count.readmissions += 1;
+    }
+  }
+
+  get #stateless(): Replica[] {
+    return [...this.cluster.replicas.values()].filter(({ records }) => records.missesState);
   }
 
   #wipe(): void {
@@ -298,7 +369,7 @@ export class RandomWalk {
   comeToRest(): void {
     const { cluster } = this;
     const calm = { lossChance: 0, repeatChance: 0, slowChance: 0, stallChance: 0 };
-    this.#nature = { ...this.#nature, ...calm, latencyMs: 2, diskMs: 1 };
+    this.#nature = { ...this.#nature, ...calm, latencyMs: 2, diskMs: 1, fetchMs: 2 };
     this.#heal();
     cluster.autoTurn = true;
     this.#storedAt.clear();
@@ -314,6 +385,7 @@ export class RandomWalk {
     if (this.#prng.chance(0.5)) cluster.propose(leader.id, 3);
     for (const { id } of cluster.running) this.#read(id);
     this.#calmUntil(end, () => this.#isAtRest());
+    this.#forgetReadmitted();
     assert.ok(this.#isAtRest(), this.#complaint('all logs become equal and all reads are granted'));
     this.#checkRest();
   }
@@ -329,6 +401,9 @@ export class RandomWalk {
         if (replica.alive.pending.length > 0) cluster.store(replica.id);
         if (replica.raft.deadline <= cluster.now) cluster.tick(replica.id);
       }
+      this.#snapshots.nextEnd(this.#nature.fetchMs);
+      this.#snapshots.endFetches(({ id }) => this.#again(id));
+      this.#snapshots.serveNeed();
     }
   }
 
@@ -341,7 +416,9 @@ export class RandomWalk {
     const { leader, running } = this.cluster;
     if (leader === undefined) return false;
     const { lastIndex } = leader.raft;
-    return running.every(({ raft, alive }) => {
+    return running.every(({ id, raft, alive }) => {
+      const { standing, configuration } = raft;
+      if (LACKING.includes(standing) && isVoter(configuration, id)) return false;
       const granted = [...alive.reads.values()].every((read) => read.grantedAt !== null);
       return granted && alive.applied === lastIndex && raft.durableIndex === lastIndex;
     });
@@ -349,16 +426,19 @@ export class RandomWalk {
 
   #checkRest(): void {
     const { leader, running } = this.cluster;
-    const leading = leader?.alive.entries.map((entry) => entry.label);
-    this.#count.terms += leader?.raft.term ?? 0;
+    assert.ok(leader !== undefined, 'somebody leads');
+    this.#count.terms += leader.raft.term;
     for (const { id, raft, alive, incarnation } of running) {
-      const labels = alive.entries.map((entry) => entry.label);
+      // What one of them has forgotten is compared by the state that it made.
+      assert.equal(alive.digest, leader.alive.digest, `the state of ${id} is the leader’s`);
+      const base = logIndex(Math.max(alive.entries.base.index, leader.alive.entries.base.index));
+      const labels = alive.entries.labelsAfter(base);
+      const leading = leader.alive.entries.labelsAfter(base);
       assert.deepEqual(labels, leading, `the log of ${id} is the leader’s`);
       for (const read of alive.reads.values()) this.#count.reads += read.grantedAt === null ? 0 : 1;
       const recorded = raft.configuration.members.find((member) => member.id === id);
       if (!this.#wiped.has(id) || recorded?.incarnation === incarnation) continue;
-      const { standing } = raft;
-      assert.ok(standing === Standing.aside || standing === Standing.nonVoter, 'lives aside');
+      assert.ok(!isVoter(raft.configuration, id), `voter ${id} is on record again`);
       assert.equal(raft.role, Role.follower, `wiped replica ${id} only follows`);
     }
   }

@@ -35,8 +35,14 @@ test('no random walk breaks an invariant, and every one comes to rest when its f
     reads: 0,
     crashes: 0,
     wipes: 0,
+    readmissions: 0,
     tears: 0,
     outages: 0,
+    snapshots: 0,
+    compactions: 0,
+    installs: 0,
+    resets: 0,
+    losses: 0,
   };
   for (let seed = 1; seed <= WALKS; seed += 1) {
     const report = walk(seed);

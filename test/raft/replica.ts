@@ -7,19 +7,18 @@
 
 import assert from 'node:assert/strict';
 import { Raft } from '../../engine/raft/raft.js';
-import type { CoreEntry, Persist, Placement } from '../../engine/raft/ready.js';
+import type { CoreEntry, Persist, Placement, SnapshotWanted } from '../../engine/raft/ready.js';
 import type { RaftOptions } from '../../engine/raft/state.js';
 import {
   type Configuration,
   type Incarnation,
-  type IndexRange,
   incarnation,
   type LogIndex,
-  logIndex,
   type NodeId,
   type Term,
 } from '../../engine/raft/types.js';
-import { DurableRecords, type Entry, type Submission } from './disk.js';
+import { DurableRecords, type Image, type Submission } from './disk.js';
+import type { Entry, EntryLog } from './entries.js';
 
 /** A read that was granted: when it was asked, what had been committed by then. */
 export interface AskedRead {
@@ -32,11 +31,15 @@ export interface AskedRead {
 export interface Life {
   readonly boot: number;
   readonly raft: Raft;
-  /** The log as this life sees it, index 1 first. */
-  readonly entries: Entry[];
+  /** The log as this life sees it. */
+  readonly entries: EntryLog;
   readonly pending: Submission[];
   readonly reads: Map<number, AskedRead>;
   applied: LogIndex;
+  /** Of all that is applied: what a state machine would hold. */
+  digest: number;
+  /** The snapshot that was asked for last, and by nobody fetched yet. */
+  wanted: SnapshotWanted | null;
 }
 
 export class Replica {
@@ -72,9 +75,21 @@ export class Replica {
     this.boot += 1;
     this.hasLost = false;
     const raft = new Raft(options, this.records.recover(this.bootstrap), now);
-    const entries = [...this.records.entries];
-    const applied = logIndex(0);
-    this.life = { boot: this.boot, raft, entries, pending: [], reads: new Map(), applied };
+    const entries = this.records.entries.copy();
+    const { compacted, compactedTerm, applied } = raft.state.log;
+    if (compacted > entries.base.index) entries.reset({ index: compacted, term: compactedTerm });
+    const digest = this.records.newestImage?.digest ?? 0;
+    const nothing = { pending: [], reads: new Map(), wanted: null };
+    this.life = { boot: this.boot, raft, entries, applied, digest, ...nothing };
+  }
+
+  /** The state machine takes over the state of a snapshot. */
+  restore({ point, digest }: Image, isReset: boolean): void {
+    const { alive } = this;
+    if (isReset) alive.entries.reset(point);
+    alive.applied = point.index;
+    alive.digest = digest;
+    alive.wanted = null;
   }
 
   /** Ends this life; the first `survivors` of what the disk owes were written just in time. */
@@ -102,13 +117,12 @@ export class Replica {
 
   /** Adds entries at `first`, the next free index of the log in memory. */
   place(first: LogIndex, entries: readonly Entry[]): void {
-    const log = this.alive.entries;
-    assert.equal(first, log.length + 1, 'entries are placed in index order');
-    log.push(...entries);
+    this.alive.entries.append(first, entries);
   }
 
   placeReceived(placement: Placement, entries: readonly Entry[], first: LogIndex): void {
-    if (placement.truncateAfter !== null) this.alive.entries.length = placement.truncateAfter;
+    const { truncateAfter } = placement;
+    if (truncateAfter !== null) this.alive.entries.truncateAfter(truncateAfter);
     this.place(placement.from, entries.slice(placement.from - first, placement.last - first + 1));
   }
 
@@ -119,12 +133,8 @@ export class Replica {
     }
   }
 
-  slice({ first, last }: IndexRange): Entry[] {
-    return this.alive.entries.slice(first - 1, last);
-  }
-
   submit(persist: Persist): void {
-    const entries = persist.runs.flatMap((run) => this.slice(run.range));
+    const entries = persist.runs.flatMap((run) => this.alive.entries.slice(run.range));
     this.alive.pending.push({ persist, entries });
   }
 }

@@ -13,11 +13,13 @@ import {
   describeHardState,
   describePersist,
   describePlacement,
+  describePoint,
   describeProgress,
   describeProposed,
   describeQuorum,
   describeRange,
   describeRuns,
+  describeSnapshotWanted,
   describeSoft,
   describeState,
   messageName,
@@ -34,7 +36,7 @@ import {
   nodeId,
   term,
 } from '../../engine/raft/types.js';
-import { termRunsOf } from '../raft/disk.js';
+import type { EntryLog } from '../raft/entries.js';
 import { Cluster, describeParcel, type Parcel } from '../raft/network.js';
 import type { Replica } from '../raft/replica.js';
 
@@ -92,7 +94,7 @@ export class Interpreter {
   }
 
   #turned(cluster: Cluster, { id }: Replica, ready: Ready): void {
-    const { soft, configuration, persist, messages, committed, reads } = ready;
+    const { soft, configuration, persist, messages, committed, reads, snapshotWanted } = ready;
     if (soft !== null) this.say(`  ${id} ${describeSoft(soft)}`);
     if (configuration !== null) {
       this.#note(`  ${id} configuration ${describeConfigurationEntry(configuration)}`);
@@ -105,6 +107,7 @@ export class Interpreter {
     }
     if (committed !== null) this.#note(`  ${id} apply ${describeRange(committed)}`);
     for (const grant of reads) this.say(`  ${id} read ${grant.id} at ${grant.index}`);
+    if (snapshotWanted !== null) this.#note(`  ${id} ${describeSnapshotWanted(snapshotWanted)}`);
   }
 
   /** Records on disk before the first start: the terms of its entries, maybe its own term. */
@@ -112,14 +115,15 @@ export class Interpreter {
     const { records } = this.#group.replica(Number(id));
     const terms = words.filter((word) => !word.includes('=')).map((word) => term(Number(word)));
     const own = words.find((word) => word.startsWith('term='))?.slice('term='.length);
-    records.entries = terms.map((each, at) => ({
+    const entries = terms.map((each, at) => ({
       term: each,
       label: `entry ${at + 1} of term ${each}`,
       configuration: null,
     }));
+    records.entries.append(logIndex(1), entries);
     const newest = terms[terms.length - 1] ?? 0;
     records.hardState = { term: term(Number(own ?? newest)), vote: nodeId(0) };
-    this.say(`${id}: ${describeRuns(termRunsOf(records.entries), records.last)}`);
+    this.say(`${id}: ${describeEntries(records.entries)}`);
   }
 
   start(ids: Arguments): void {
@@ -269,6 +273,49 @@ export class Interpreter {
     this.#group.reconnect(Number(a), Number(b));
   }
 
+  /** A snapshot of what a replica has applied is durable there. */
+  snapshotTaken(ids: Arguments): void {
+    for (const id of this.#idsOf(ids)) {
+      const before = this.#lines.length;
+      const { point } = this.#group.takeSnapshot(id);
+      this.#lines.splice(before, 0, `${id} has snapshot ${describePoint(point)}`);
+    }
+  }
+
+  compact([id = '', index = '']: Arguments): void {
+    this.#group.compact(Number(id), logIndex(Number(index)));
+  }
+
+  /** What a replica asked for is fetched, or the snapshot of another one at an index. */
+  install([id = '', from, index]: Arguments): void {
+    const { wanted } = this.#group.replica(Number(id)).alive;
+    const at = index === undefined ? wanted?.point.index : Number(index);
+    const { images } = this.#group.replica(Number(from ?? wanted?.from)).records;
+    const image = images.find(({ point }) => point.index === at);
+    assert.ok(image !== undefined, `there is a snapshot at ${at}`);
+    const before = this.#lines.length;
+    const isTaken = this.#group.install(Number(id), image);
+    const what = `${id} installs snapshot ${describePoint(image.point)}`;
+    this.#lines.splice(before, 0, isTaken ? what : `${what}: it is stale`);
+  }
+
+  /** The file of an older snapshot is removed. */
+  snapshotGone([id = '', index = '']: Arguments): void {
+    const { records } = this.#group.replica(Number(id));
+    const gone = records.images.find(({ point }) => point.index === Number(index));
+    assert.ok(gone !== undefined, `there is a snapshot at ${index}`);
+    records.images = records.images.filter((image) => image !== gone);
+    this.#group.step(Number(id), (raft) => raft.snapshotGone(gone.point));
+  }
+
+  /** Every snapshot of a replica that is down is damaged. */
+  loseSnapshots([id = '']: Arguments): void {
+    const replica = this.#group.replica(Number(id));
+    assert.equal(replica.life, null, 'a running replica loses nothing');
+    replica.records.images = [];
+    this.say(this.#disk(replica));
+  }
+
   /** The leader asks a follower to campaign at once. */
   transfer([from = '', to = '']: Arguments): void {
     const leader = this.#group.replica(Number(from));
@@ -294,8 +341,10 @@ export class Interpreter {
   }
 
   #disk({ id, records }: Replica): string {
-    const runs = describeRuns(termRunsOf(records.entries), records.last);
-    return `${id} has on disk: ${describeHardState(records.hardState)} ${runs}`;
+    const { hardState, entries, newestImage } = records;
+    const runs = describeEntries(entries);
+    const image = newestImage === undefined ? '' : ` snapshot=${describePoint(newestImage.point)}`;
+    return `${id} has on disk: ${describeHardState(hardState)} ${runs}${image}`;
   }
 
   disk(ids: Arguments): void {
@@ -304,7 +353,7 @@ export class Interpreter {
 
   logs(): void {
     for (const { id, alive } of this.#group.running) {
-      this.say(`${id}: ${describeRuns(termRunsOf(alive.entries), logIndex(alive.entries.length))}`);
+      this.say(`${id}: ${describeEntries(alive.entries)}`);
     }
   }
 
@@ -325,6 +374,10 @@ export class Interpreter {
 function describeLost(message: Ready['messages'][number]): string {
   const { from, to, kind } = message;
   return `${from}->${to} ${messageName(kind)} (lost)`;
+}
+
+function describeEntries({ termRuns, last, base }: EntryLog): string {
+  return describeRuns(termRuns, last, base);
 }
 
 function idList(text: string | undefined): NodeId[] {
@@ -392,6 +445,12 @@ const COMMANDS: Record<string, (interpreter: Interpreter, words: Arguments) => v
   hold: (it, words) => it.hold(words),
   release: (it, words) => it.release(words),
   store: (it, words) => it.store(words),
+  // Snapshots.
+  'snapshot-taken': (it, words) => it.snapshotTaken(words),
+  compact: (it, words) => it.compact(words),
+  install: (it, words) => it.install(words),
+  'snapshot-gone': (it, words) => it.snapshotGone(words),
+  'lose-snapshots': (it, words) => it.loseSnapshots(words),
   // Questions.
   state: (it, words) => it.state(words),
   flight: (it) => it.flight(),
