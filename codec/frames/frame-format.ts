@@ -29,11 +29,15 @@ export const FrameKind = {
   forwarded: 49,
   /** A piece of an append or forward that is too large for one frame: see frame-parts.ts. */
   part: 50,
+  /** Snapshots, on bulk connections only: see snapshot-frames.ts. */
+  snapshotFetch: 51,
+  snapshotChunk: 52,
+  snapshotRefused: 53,
 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 
 /** Why a frame is not one; the connection that brought it cannot be trusted further. */
-export type FrameProblem = 'magic' | 'header' | 'flags' | 'length' | 'checksum';
+export type FrameProblem = 'magic' | 'header' | 'flags' | 'length' | 'checksum' | 'chunk';
 
 const OFFSET_CHECKSUM = 0;
 const OFFSET_LENGTH = OFFSET_CHECKSUM + 4;
@@ -128,6 +132,15 @@ export function frameKind(view: DataView, offset: number): number {
   return view.getUint8(offset + OFFSET_KIND);
 }
 
+/** The checksum of the frame at `offset` as far as `end`: to be continued over what follows. */
+export function checksumOver(bytes: Uint8Array, offset: number, end: number): number {
+  return crc32c(bytes.subarray(offset + OFFSET_LENGTH, end));
+}
+
+export function announcedChecksum(view: DataView, offset: number): number {
+  return view.getUint32(offset + OFFSET_CHECKSUM, true);
+}
+
 /** Whether the whole frame at `offset` is as it was sealed. */
 export function checksumHolds(
   bytes: Uint8Array,
@@ -135,6 +148,5 @@ export function checksumHolds(
   offset: number,
   totalBytes: number,
 ): boolean {
-  const computed = crc32c(bytes.subarray(offset + OFFSET_LENGTH, offset + totalBytes));
-  return computed === view.getUint32(offset + OFFSET_CHECKSUM, true);
+  return checksumOver(bytes, offset, offset + totalBytes) === announcedChecksum(view, offset);
 }

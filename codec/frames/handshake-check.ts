@@ -24,8 +24,16 @@ export const Feature = {
   parts: 2,
   /** FORWARD frames say for which term's leader they are meant. */
   forwardTerms: 4,
+  /** Leaders offer snapshots (kind 12), heartbeat replies say when one is needed. */
+  snapshots: 8,
+  /**
+   * Takes bulk connections, if optional; if required, this connection is one: it carries snapshots
+   * and nothing else. Ordinary connections never require it.
+   */
+  bulk: 16,
 } as const;
-const FEATURES_KNOWN = Feature.forwarding | Feature.parts | Feature.forwardTerms;
+const FEATURES_KNOWN =
+  Feature.forwarding | Feature.parts | Feature.forwardTerms | Feature.snapshots;
 
 /** Who we are, as the handshake proves it. */
 export interface LocalIdentity {
@@ -56,6 +64,16 @@ export function featureNames(bits: number): string {
 /** Whether the sender of this HELLO uses a feature when we do. */
 export function hasFeature(hello: Hello, feature: number): boolean {
   return ((hello.required | hello.optional) & feature) !== 0;
+}
+
+/** Whether the sender of this HELLO means a bulk connection. */
+export function isBulkHello(hello: Hello): boolean {
+  return (hello.required & Feature.bulk) !== 0;
+}
+
+/** Who we are on a bulk connection. */
+export function bulkIdentity(local: LocalIdentity): LocalIdentity {
+  return { ...local, required: local.required | Feature.bulk };
 }
 
 /** The HELLO that we say to `target`. */

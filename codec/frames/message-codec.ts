@@ -7,16 +7,17 @@
  *        │ u32    │ u32   │ u64    │ u64 each            │ append only      │
  *        └────────┴───────┴────────┴─────────────────────┴──────────────────┘
  *
- *   kind                small               words after the term
- *   preVote, vote       bit 0: transfer     lastIndex lastTerm recorded
+ *   kind                small                 words after the term
+ *   preVote, vote       bit 0: transfer       lastIndex lastTerm recorded
  *   their replies       grant
- *   append              slab bytes          prevIndex prevTerm lastIndex entriesTerm commit round
- *   appendReply         bit 0: accepted     match refusedIndex conflictIndex conflictTerm round
- *   heartbeat           0                   commit round
- *   heartbeatReply      0                   round durable applied
- *   readIndex           0                   context
- *   readIndexReply      0                   context index
+ *   append              slab bytes            prevIndex prevTerm lastIndex entriesTerm commit round
+ *   appendReply         bit 0: accepted       match refusedIndex conflictIndex conflictTerm round
+ *   heartbeat           0                     commit round
+ *   heartbeatReply      bit 0: needsSnapshot  round durable applied
+ *   readIndex           0                     context
+ *   readIndexReply      0                     context index
  *   timeoutNow          0
+ *   snapshot            0                     lastIndex lastTerm round
  *
  * The body of a heartbeat (reply) frame is any number of such records one after the other, so that
  * a part of it is again a legal body. The slab is never read here, nor are `configurations`: they
@@ -60,6 +61,7 @@ const HEADER_BYTES: Readonly<Record<MessageKind, number>> = {
   [MessageKind.readIndex]: word(2),
   [MessageKind.readIndexReply]: word(3),
   [MessageKind.timeoutNow]: word(1),
+  [MessageKind.snapshot]: word(4),
 };
 
 /** The largest message header; the entry slab of an append comes after it. */
@@ -73,10 +75,11 @@ const SMALL_MAX: Readonly<Record<MessageKind, number>> = {
   [MessageKind.append]: 0xffff_ffff,
   [MessageKind.appendReply]: 1,
   [MessageKind.heartbeat]: 0,
-  [MessageKind.heartbeatReply]: 0,
+  [MessageKind.heartbeatReply]: 1,
   [MessageKind.readIndex]: 0,
   [MessageKind.readIndexReply]: 0,
   [MessageKind.timeoutNow]: 0,
+  [MessageKind.snapshot]: 0,
 };
 
 /** A word whose upper half reaches this does not fit a safe integer. */
@@ -88,7 +91,7 @@ export interface GroupMessage {
 }
 
 export function isMessageKind(kind: number): kind is MessageKind {
-  return kind >= MessageKind.preVote && kind <= MessageKind.timeoutNow;
+  return kind >= MessageKind.preVote && kind <= MessageKind.snapshot;
 }
 
 /** Bytes of a message's header (all of the message, but for the slab of an append). */
@@ -125,6 +128,8 @@ function smallOf(message: Message): number {
       return message.bytes;
     case MessageKind.appendReply:
       return message.accepted ? 1 : 0;
+    case MessageKind.heartbeatReply:
+      return message.needsSnapshot ? 1 : 0;
     default:
       return 0;
   }
@@ -185,6 +190,11 @@ function writeWords(message: Message, view: DataView, offset: number): void {
     case MessageKind.readIndexReply:
       writeU64(view, offset + WORD_1, message.context);
       writeU64(view, offset + WORD_2, message.index);
+      return;
+    case MessageKind.snapshot:
+      writeU64(view, offset + WORD_1, message.lastIndex);
+      writeU64(view, offset + WORD_2, message.lastTerm);
+      writeU64(view, offset + WORD_3, message.round);
       return;
     case MessageKind.preVoteReply:
     case MessageKind.voteReply:
@@ -313,7 +323,8 @@ function readMessage(
       return { kind, ...addressed, commit: logIndex(at(WORD_1)), round: at(WORD_2) };
     case MessageKind.heartbeatReply: {
       const [durable, applied] = [logIndex(at(WORD_2)), logIndex(at(WORD_3))];
-      return { kind, ...addressed, round: at(WORD_1), durable, applied };
+      const needsSnapshot = small === 1;
+      return { kind, ...addressed, round: at(WORD_1), durable, applied, needsSnapshot };
     }
     case MessageKind.readIndex:
       return { kind, ...addressed, context: at(WORD_1) };
@@ -321,6 +332,10 @@ function readMessage(
       return { kind, ...addressed, context: at(WORD_1), index: logIndex(at(WORD_2)) };
     case MessageKind.timeoutNow:
       return { kind, ...addressed };
+    case MessageKind.snapshot: {
+      const [lastIndex, lastTerm] = [logIndex(at(WORD_1)), term(at(WORD_2))];
+      return { kind, ...addressed, lastIndex, lastTerm, round: at(WORD_3) };
+    }
     default:
       return unreachable(kind);
   }

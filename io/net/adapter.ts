@@ -65,3 +65,13 @@ export interface Adapter {
   /** Closes every listener, stream and timer, for good: no timer starts afterwards. */
   destroy(): void;
 }
+
+/** An adapter whose streams can be told to wait: bulk connections need that, and nothing else. */
+export interface PausingAdapter extends Adapter {
+  /**
+   * While `reading` is false the bytes stay with the transport, which makes the other side wait:
+   * neither the read callback nor one that tells of the stream's end need come. Streams begin
+   * with true.
+   */
+  setReading(connection: Connection, reading: boolean): void;
+}

@@ -30,6 +30,7 @@ export const CLOSE_REASONS = {
   refusedByPeer: 'the peer refused us; the text says why',
   replaced: 'the peer opened a newer connection',
   evicted: 'too many connections were waiting for their handshake',
+  unused: 'a bulk connection had nothing to carry for a while',
   removed: 'the node is no longer a peer',
   shutdown: 'this node closes',
 } as const;
@@ -51,6 +52,11 @@ const REFUSALS: Readonly<Record<RefuseCode, CloseReason>> = {
 /** The reason under which our own refusal is counted. */
 export function reasonOfRefusal(code: RefuseCode): CloseReason {
   return REFUSALS[code];
+}
+
+/** Whether one of the two nodes refused the other: dialling again changes nothing by itself. */
+export function isRefusalReason(reason: CloseReason): boolean {
+  return reason === 'refusedByPeer' || Object.values(REFUSALS).includes(reason);
 }
 
 /** One ended connection, for the log. */

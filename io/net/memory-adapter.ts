@@ -5,13 +5,13 @@
 
 import { assert, type Millis } from '../../engine/raft/types.js';
 import type {
-  Adapter,
   CloseCallback,
   CloseMode,
   ConnectCallback,
   Connection,
   ListenCallbacks,
   Listener,
+  PausingAdapter,
   ReadCallback,
   Timer,
   WriteCallback,
@@ -45,7 +45,7 @@ class MemoryTimer implements Timer {
   }
 }
 
-export class MemoryAdapter implements Adapter {
+export class MemoryAdapter implements PausingAdapter {
   readonly node: string;
   readonly #network: MemoryNetwork;
   readonly #timers = new Set<MemoryTimer>();
@@ -78,6 +78,10 @@ export class MemoryAdapter implements Adapter {
 
   close(connection: Connection, mode: CloseMode): void {
     this.#network.close(own(connection), mode);
+  }
+
+  setReading(connection: Connection, reading: boolean): void {
+    this.#network.setReading(own(connection), reading);
   }
 
   timerCreate(onTimer: () => void): Timer {

@@ -34,6 +34,8 @@ interface Parcel {
   /** Null: the stream ends here. */
   readonly onComplete: WriteCallback | null;
   arrived: boolean;
+  /** Bytes handed over before the reader was told to wait. */
+  handedOver: number;
 }
 
 /** How long a flushing close may wait for a cut to heal. */
@@ -49,6 +51,8 @@ export class MemoryConnection implements Connection {
   onClose: CloseCallback | null = null;
   /** Closed by its owner or over: nothing more is read or written. */
   closing = false;
+  /** Its owner reads; else what arrives waits in the other side's outbox. */
+  reading = true;
   /** Over: the close callback is on its way or was called. */
   closed = false;
   /** Its node was killed: no callback is called any more. */
@@ -157,9 +161,19 @@ export class MemoryNetwork {
     onComplete: WriteCallback,
   ): void {
     assert(pieces.length > 0, 'a write has at least one piece');
-    const parcel = { pieces, onComplete, arrived: false };
+    const parcel = { pieces, onComplete, arrived: false, handedOver: 0 };
     if (connection.closing || connection.peer === null) this.#complete(connection, parcel, false);
     else this.#dispatch(connection, parcel);
+  }
+
+  setReading(connection: MemoryConnection, reading: boolean): void {
+    if (connection.reading === reading) return;
+    connection.reading = reading;
+    const from = connection.peer;
+    if (!reading || from === null) return;
+    this.time.schedule(0, () => {
+      if (!connection.closed) this.#deliverArrived(from);
+    });
   }
 
   close(connection: MemoryConnection, mode: CloseMode): void {
@@ -168,7 +182,8 @@ export class MemoryNetwork {
     const abort = mode === 'abort' || connection.peer === null;
     if (abort) this.#failOutbox(connection);
     if (connection.peer !== null) {
-      this.#dispatch(connection, { pieces: [], onComplete: null, arrived: false });
+      const end = { pieces: [], onComplete: null, arrived: false, handedOver: 0 };
+      this.#dispatch(connection, end);
     }
     const code = abort ? 'ECONNABORTED' : 'ETIMEDOUT';
     this.time.schedule(abort ? 0 : LINGER_MS, () => this.#end(connection, code));
@@ -197,28 +212,34 @@ export class MemoryNetwork {
   #deliverArrived(from: MemoryConnection): void {
     const to = from.peer;
     if (to === null || this.#isCut(from.owner, to.owner)) return;
-    while (from.outbox[0]?.arrived === true) {
-      const parcel = from.outbox.shift()!;
+    while (from.outbox[0]?.arrived === true && (to.reading || to.closing)) {
+      const parcel = from.outbox[0]!;
       if (parcel.onComplete === null) {
+        from.outbox.shift();
         this.#end(to, 'ECONNRESET');
         this.#end(from, 'END');
       } else {
-        if (!to.closing) this.#handOver(to, parcel.pieces);
+        if (!to.closing && !this.#handOver(to, parcel)) break;
+        from.outbox.shift();
         this.#complete(from, parcel, true);
       }
     }
     if (from.closed && from.outbox.length === 0) this.#connections.delete(from);
   }
 
-  #handOver(to: MemoryConnection, pieces: readonly Uint8Array[]): void {
-    const bytes = Buffer.concat(pieces);
-    let at = 0;
-    while (at < bytes.length && !to.closing) {
+  /** False: the reader was told to wait before it had all. */
+  #handOver(to: MemoryConnection, parcel: Parcel): boolean {
+    const bytes = Buffer.concat(parcel.pieces);
+    while (parcel.handedOver < bytes.length && !to.closing) {
+      if (!to.reading) return false;
+      const at = parcel.handedOver;
       const size = Math.max(1, this.#options.chunkBytesMax?.() ?? bytes.length);
-      to.onData?.(bytes.subarray(at, at + size));
-      at += size;
+      const handed = bytes.subarray(at, at + size);
+      parcel.handedOver += handed.length;
+      to.onData?.(handed);
+      handed.fill(POISON);
     }
-    bytes.fill(POISON);
+    return true;
   }
 
   #complete(connection: MemoryConnection, parcel: Parcel, success: boolean): void {

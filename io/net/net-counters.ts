@@ -2,8 +2,8 @@
  * What the peer transport counts: a table of names, units and meanings, and the numbers, in memory
  * that another thread may read for status.
  *
- * Numbers only grow. Nothing decides by them. Written by one thread only; a reader may see numbers
- * of neighbouring turns.
+ * Numbers only grow, but for one that says so. Nothing decides by them. Written by one thread only;
+ * a reader may see numbers of neighbouring turns.
  */
 
 import { CLOSE_REASONS, type CloseReason } from './close-reason.js';
@@ -26,6 +26,12 @@ export const NET_COUNTERS = {
   dials: { unit: 'attempts', help: 'Connections that this node began' },
   accepts: { unit: 'connections', help: 'Connections that others began' },
   handshakes: { unit: 'handshakes', help: 'Handshakes that succeeded' },
+  snapshotBytesSent: { unit: 'bytes', help: 'Bytes of chunks of snapshots queued for a peer' },
+  snapshotBytesReceived: { unit: 'bytes', help: 'Bytes of chunks of snapshots received whole' },
+  bulkConnections: {
+    unit: 'connections',
+    help: 'Bulk connections that are open now, either way: the only number here that falls',
+  },
   reboots: { unit: 'reboots', help: 'Peers that came back with another boot id' },
 } as const;
 export type NetCounter = keyof typeof NET_COUNTERS;

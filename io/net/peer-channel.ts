@@ -38,10 +38,13 @@ export class PeerChannel implements PeerSessionOutput {
   /** Who it is, or who it says it is in a handshake that fails; nobody before. */
   peer: NodeId;
   bootId = 0;
+  incarnation = 0;
+  /** What the peer's HELLO says of bulk connections. */
+  takesBulk = false;
   /** Infinity: the handshake was never done. */
   openedAtMs = Number.POSITIVE_INFINITY;
   readonly #adapter: Adapter;
-  readonly #owner: ChannelOwner;
+  #owner: ChannelOwner;
   readonly #counters: NetCounters;
   readonly #queue: SendQueue;
   #session: PeerSession | null = null;
@@ -57,7 +60,7 @@ export class PeerChannel implements PeerSessionOutput {
     this.#adapter = adapter;
     this.#owner = owner;
     this.#counters = counters;
-    this.#queue = new SendQueue(limits, (token) => owner.released(token));
+    this.#queue = new SendQueue(limits, (token) => this.#owner.released(token));
     this.peer = peer;
   }
 
@@ -70,6 +73,17 @@ export class PeerChannel implements PeerSessionOutput {
       session.receive(bytes, this.#adapter.now());
     });
     this.#adapter.setCloseCallback(connection, (code) => session.disconnected(code));
+  }
+
+  /** An accepted connection has said what it is for: somebody else decides about it from now on. */
+  handTo(owner: ChannelOwner): void {
+    assert(!this.isOpen, 'a channel is handed over before it opens');
+    this.#owner = owner;
+  }
+
+  get connection(): Connection {
+    assert(this.#connection !== null, 'a channel has its connection from the start');
+    return this.#connection;
   }
 
   get session(): PeerSession {
@@ -89,6 +103,11 @@ export class PeerChannel implements PeerSessionOutput {
     return Number.isFinite(this.openedAtMs);
   }
 
+  /** Whether this HELLO is of the process, and of the data, that the channel was opened to. */
+  isOfLife(hello: Hello): boolean {
+    return this.bootId === hello.bootId && this.incarnation === hello.incarnation;
+  }
+
   /** Entry bytes that wait or are with the socket. */
   get dataBytes(): number {
     return this.#queue.dataBytes;
@@ -102,13 +121,13 @@ export class PeerChannel implements PeerSessionOutput {
     slabB: Uint8Array | null,
     token: number,
   ): boolean {
-    if (holdsEntries(kind)) {
+    if (holdsEntries(kind) || kind === FrameKind.snapshotChunk) {
       const splitBefore = this.#queue.framesSplit;
       const queued = this.#queue.pushData(kind, body, slabA, slabB, token);
       this.#counters.values.framesSplit += this.#queue.framesSplit - splitBefore;
       return queued;
     }
-    assert(slabA === null && slabB === null && token === 0, 'only entry frames have slabs');
+    assert(slabA === null && slabB === null && token === 0, 'only entries and chunks have slabs');
     const replacedBefore = this.#queue.heartbeatsReplaced;
     const taken = this.#queue.pushControl(kind, body);
     this.#counters.values.heartbeatsReplaced += this.#queue.heartbeatsReplaced - replacedBefore;
@@ -164,7 +183,9 @@ export class PeerChannel implements PeerSessionOutput {
   opened(hello: Hello): void {
     assert(this.peer === hello.from, 'a peer is opened as the one that was admitted');
     this.bootId = hello.bootId;
-    this.#queue.takesParts = hasFeature(hello, Feature.parts);
+    this.incarnation = hello.incarnation;
+    this.takesBulk = hasFeature(hello, Feature.bulk);
+    this.#queue.takesParts = !this.session.isBulk && hasFeature(hello, Feature.parts);
     this.openedAtMs = this.#adapter.now();
     this.#owner.opened(this, hello);
   }

@@ -2,10 +2,11 @@
  * The links of this node to all its peers: who dials whom, who is let in, when to try again, and
  * which link a frame takes.
  *
- * There is one stream per pair of nodes, for all groups: the node with the larger id dials. Sending
- * only queues; `flush`, at the end of a turn, makes one write per peer. Nothing here waits, and
- * nothing is kept for a peer that is away: the caller gets a value and Raft sends again.
- * A misbehaving connection costs itself alone. This file must never read an entry.
+ * There is one stream per pair of nodes, for all groups: the node with the larger id dials. (Those
+ * of snapshots are apart: see bulk-links.ts.) Sending only queues; `flush`, at the end of a turn,
+ * makes one write per peer. Nothing here waits, and nothing is kept for a peer that is away: the
+ * caller gets a value and Raft sends again. A misbehaving connection costs itself alone.
+ * This file must never read an entry.
  */
 
 import { FRAME_HEADER_BYTES, type FrameKind } from '../../codec/frames/frame-format.js';
@@ -15,13 +16,16 @@ import {
   type Refusal,
   RefuseCode,
 } from '../../codec/frames/handshake.js';
-import type { LocalIdentity } from '../../codec/frames/handshake-check.js';
+import { Feature, isBulkHello, type LocalIdentity } from '../../codec/frames/handshake-check.js';
 import { encodeMessageHeader, MESSAGE_HEADER_BYTES_MAX } from '../../codec/frames/message-codec.js';
 import type { Message } from '../../engine/raft/message.js';
 import { assert, NOBODY, type NodeId } from '../../engine/raft/types.js';
-import type { Adapter, Connection, Listener, Timer } from './adapter.js';
+import type { Adapter, Connection, Listener, PausingAdapter, Timer } from './adapter.js';
 import { backoffMs, type RandomSource } from './backoff.js';
-import type { CloseReason } from './close-reason.js';
+import type { BulkHandlers } from './bulk-handlers.js';
+import { BulkLinks } from './bulk-links.js';
+import type { CloseReason, PeerEvent } from './close-reason.js';
+import { duplicateRefusal } from './duplicate-node.js';
 import { NetCounters } from './net-counters.js';
 import { type ChannelOwner, PeerChannel } from './peer-channel.js';
 import { type PeerAddress, type PeerHandlers, SendResult } from './peer-handlers.js';
@@ -38,6 +42,12 @@ export interface PeerLinksOptions {
   /** Where to count, see `createNetFigures`; own memory when left out. */
   readonly figures?: SharedArrayBuffer;
   readonly limits?: Partial<PeerLimits>;
+}
+
+/** What bulk connections need besides; `adapter` is that of the links. */
+export interface BulkPart {
+  readonly adapter: PausingAdapter;
+  readonly handlers: BulkHandlers;
 }
 
 interface Peer {
@@ -58,6 +68,8 @@ const TIMER_MS_MIN = 1;
 
 export class PeerLinks {
   readonly counters: NetCounters;
+  /** The bulk connections; null when this node has none, and its HELLO says so. */
+  readonly bulk: BulkLinks | null;
   readonly #adapter: Adapter;
   readonly #identity: LocalIdentity;
   readonly #listenAddress: string;
@@ -75,7 +87,7 @@ export class PeerLinks {
   #timerAtMs = NEVER;
   #state: 'new' | 'running' | 'closed' = 'new';
 
-  constructor(options: PeerLinksOptions, handlers: PeerHandlers) {
+  constructor(options: PeerLinksOptions, handlers: PeerHandlers, bulk: BulkPart | null = null) {
     this.#limits = { ...PEER_LIMITS, ...options.limits };
     const problems = peerLimitProblems(this.#limits);
     if (problems.length > 0) throw new RangeError(problems.join('; '));
@@ -87,8 +99,27 @@ export class PeerLinks {
     this.#random = options.random;
     this.#handlers = handlers;
     this.#timer = options.adapter.timerCreate(() => this.#onTimer());
+    this.bulk = bulk === null ? null : this.#bulkLinks(bulk);
     assert(this.#identity.nodeId !== NOBODY, 'this node has an id');
+    const takesBulk = (this.#identity.optional & Feature.bulk) !== 0;
+    assert(takesBulk === (bulk !== null), 'who says that it takes bulk connections takes them');
     this.setPeers(options.peers);
+  }
+
+  #bulkLinks({ adapter, handlers }: BulkPart): BulkLinks {
+    assert(adapter === this.#adapter, 'all connections of a node have one adapter');
+    const context = {
+      adapter,
+      identity: this.#identity,
+      groups: this.#groups,
+      limits: this.#limits,
+      random: this.#random,
+      counters: this.counters,
+      peer: (id: NodeId) => this.#peers.get(id),
+      event: (event: PeerEvent) => this.#handlers.event(event),
+      arm: () => this.#arm(),
+    };
+    return new BulkLinks(context, handlers);
   }
 
   start(): void {
@@ -111,6 +142,7 @@ export class PeerLinks {
     for (const peer of [...this.#peers.values()]) {
       if (wanted.has(peer.id)) continue;
       this.#peers.delete(peer.id);
+      this.bulk?.remove(peer.id);
       if (peer.channel !== null) this.#endRemoved(peer, peer.channel);
     }
     for (const [id, address] of wanted) this.#addPeer(id, address);
@@ -139,6 +171,7 @@ export class PeerLinks {
   declareGroup(group: GroupDeclaration): void {
     this.#groups.set(group.group, group);
     for (const peer of this.#peers.values()) peer.channel?.session.declare([group]);
+    for (const session of this.bulk?.sessions() ?? []) session.declare([group]);
   }
 
   isUp(peer: NodeId): boolean {
@@ -205,6 +238,7 @@ export class PeerLinks {
     this.#adapter.timerDestroy(this.#timer);
     this.#listener?.close();
     for (const channel of [...this.#greeting]) channel.session.end('shutdown', '');
+    this.bulk?.close();
     for (const peer of this.#peers.values()) peer.channel?.session.end('shutdown', '');
   }
 
@@ -265,25 +299,22 @@ export class PeerLinks {
       const text = `node ${hello.from} is not a member that node ${nodeId} knows`;
       return { code: RefuseCode.unknownNode, text };
     }
+    if (isBulkHello(hello)) return this.#admitBulk(channel, hello);
     if (peer.channel === channel) return null;
     if (this.#dials(hello.from)) {
       const text = `node ${nodeId} dials node ${hello.from}, not the other way round`;
       return { code: RefuseCode.direction, text };
     }
-    return this.#admitSecond(peer, hello, channel.remote);
+    const { duplicateMs } = this.#limits;
+    const now = this.#adapter.now();
+    return duplicateRefusal(peer.channel, hello, channel.remote, now, duplicateMs);
   }
 
-  /** The peer may have lost its old stream; but an old stream that is alive is another node's. */
-  #admitSecond(peer: Peer, hello: Hello, remote: string): Refusal | null {
-    const old = peer.channel;
-    if (old === null || old.bootId === hello.bootId) return null;
-    const silentMs = this.#adapter.now() - old.session.heardAtMs;
-    if (silentMs >= this.#limits.duplicateMs) return null;
-    const heard = `heard ${Math.round(silentMs)} ms ago`;
-    const text =
-      `node id ${hello.from} is in use by ${old.remote}, ${heard}, and ${remote} claims it too: ` +
-      'two processes have this id, end one of them';
-    return { code: RefuseCode.duplicateNode, text };
+  #admitBulk(channel: PeerChannel, hello: Hello): Refusal | null {
+    assert(this.bulk !== null, 'a feature that this node lacks was refused before');
+    const refusal = this.bulk.admit(channel, hello);
+    if (refusal === null) this.#greeting.delete(channel);
+    return refusal;
   }
 
   #opened(channel: PeerChannel, hello: Hello): void {
@@ -337,7 +368,7 @@ export class PeerLinks {
   #sessions(): PeerSession[] {
     const channels = [...this.#greeting];
     for (const { channel } of this.#peers.values()) if (channel !== null) channels.push(channel);
-    return channels.map((channel) => channel.session);
+    return [...channels.map(({ session }) => session), ...(this.bulk?.sessions() ?? [])];
   }
 
   #onTimer(): void {
@@ -347,6 +378,7 @@ export class PeerLinks {
     const sessions = this.#sessions();
     if (lateMs > this.#limits.pingMs) for (const each of sessions) each.forgive(lateMs, now);
     for (const each of sessions) each.tick(now);
+    this.bulk?.tick(now);
     this.#redialDue(now);
     this.#arm();
   }
@@ -354,7 +386,7 @@ export class PeerLinks {
   /** Sets the one timer to the earliest deadline, unless it already fires by then. */
   #arm(): void {
     if (this.#state !== 'running') return;
-    let due = NEVER;
+    let due = this.bulk?.deadlineMs() ?? NEVER;
     for (const session of this.#sessions()) due = Math.min(due, session.deadlineMs());
     for (const peer of this.#peers.values()) {
       if (peer.channel === null) due = Math.min(due, peer.redialAtMs);

@@ -17,6 +17,10 @@ export interface PeerLimits extends SessionLimits, SendLimits {
   readonly duplicateMs: number;
   /** Accepted connections that have not said HELLO; one more pushes out the oldest. */
   readonly greetingConnectionsMax: number;
+  /** A bulk connection by which nothing is fetched ends after this time. */
+  readonly bulkUnusedMs: number;
+  /** The same when something was asked for and nothing of it comes. */
+  readonly bulkSilentMs: number;
 }
 
 export const PEER_LIMITS: PeerLimits = {
@@ -33,6 +37,8 @@ export const PEER_LIMITS: PeerLimits = {
   redialMsMax: 1000,
   duplicateMs: 1000,
   greetingConnectionsMax: 64,
+  bulkUnusedMs: 10_000,
+  bulkSilentMs: 60_000,
 };
 
 /** What is wrong with these limits; empty when nothing is. */
@@ -50,6 +56,7 @@ export function peerLimitProblems(limits: PeerLimits): string[] {
   };
   ordered('pingMs', 'idleMs', 2);
   ordered('duplicateMs', 'idleMs', 1);
+  ordered('bulkUnusedMs', 'bulkSilentMs', 1);
   ordered('redialMsMin', 'redialMsMax', 1);
   ordered('batchBytesMax', 'dataBytesMax', 1);
   ordered('partBytesMax', 'batchBytesMax', 1);

@@ -10,9 +10,10 @@
  *   who accepts      → HELLO? checked, answered: HELLO (open), or REFUSE and the end
  */
 
+import { ChunkDecoder, type ChunkSink } from '../../codec/frames/chunk-decoder.js';
 import { FOREIGN_BYTES_SEEN, foreignProtocol } from '../../codec/frames/foreign-bytes.js';
 import { isForwardLength } from '../../codec/frames/forward-codec.js';
-import { DecodeStatus, FrameDecoder } from '../../codec/frames/frame-decoder.js';
+import { DecodeStatus, FrameDecoder, type OnFrame } from '../../codec/frames/frame-decoder.js';
 import { FrameKind, GREETING_BYTES_MAX } from '../../codec/frames/frame-format.js';
 import { FrameAssembly } from '../../codec/frames/frame-parts.js';
 import {
@@ -30,16 +31,23 @@ import {
   RefuseCode,
 } from '../../codec/frames/handshake.js';
 import {
+  bulkIdentity,
   checkGroups,
   checkHello,
   Feature,
   type GroupTable,
   hasFeature,
   helloTo,
+  isBulkHello,
   type LocalIdentity,
 } from '../../codec/frames/handshake-check.js';
 import { isMessageKind, messageLengthFits } from '../../codec/frames/message-codec.js';
-import { NOBODY, type NodeId } from '../../engine/raft/types.js';
+import {
+  BULK_FRAME_BYTES_MAX,
+  isSnapshotKind,
+  snapshotLengthFits,
+} from '../../codec/frames/snapshot-frames.js';
+import { assert, NOBODY, type NodeId } from '../../engine/raft/types.js';
 import { type CloseReason, reasonOfRefusal } from './close-reason.js';
 
 export interface SessionLimits {
@@ -84,6 +92,12 @@ function isEngineKind(kind: number): boolean {
   return isMessageKind(kind) || kind === FrameKind.forward || kind === FrameKind.forwarded;
 }
 
+/** Who dials a bulk connection fetches by it, so each side has its kinds. */
+function isBulkFrame(kind: number, length: number, isDialler: boolean): kind is FrameKind {
+  const own = isDialler ? FrameKind.snapshotRefused : FrameKind.snapshotFetch;
+  return kind === own && snapshotLengthFits(kind, length);
+}
+
 export class PeerSession {
   readonly #local: LocalIdentity;
   readonly #groups: GroupTable;
@@ -91,9 +105,11 @@ export class PeerSession {
   /** Whom we dialled; nobody when they dialled us. */
   readonly #expected: NodeId;
   readonly #output: PeerSessionOutput;
-  readonly #decoder: FrameDecoder;
+  readonly #decoder: FrameDecoder | ChunkDecoder;
   readonly #assembly = new FrameAssembly();
   #takesParts = false;
+  /** Carries snapshots and nothing else; known from the HELLO of who dials. */
+  #isBulk: boolean;
   #state: State;
   /** When the current state before `open` began. */
   #sinceMs: number;
@@ -102,6 +118,7 @@ export class PeerSession {
   /** How the stream began, to name what it is when it is not a peer's. */
   readonly #first: number[] = [];
 
+  /** With `chunks` it is a bulk connection that we dial, and they go there. */
   constructor(
     local: LocalIdentity,
     groups: GroupTable,
@@ -109,17 +126,32 @@ export class PeerSession {
     expected: NodeId,
     output: PeerSessionOutput,
     nowMs: number,
+    chunks: ChunkSink | null = null,
   ) {
-    this.#local = local;
+    assert(chunks === null || expected !== NOBODY, 'who fetches a snapshot dials');
+    this.#isBulk = chunks !== null;
+    this.#local = this.#isBulk ? bulkIdentity(local) : local;
     this.#groups = groups;
     this.#limits = limits;
     this.#expected = expected;
     this.#output = output;
     this.#state = expected === NOBODY ? 'greeting' : 'connecting';
     this.#sinceMs = nowMs;
-    this.#decoder = new FrameDecoder(GREETING_BYTES_MAX, (kind, bytes, view, offset, length) =>
-      this.#onFrame(kind, bytes, view, offset, length),
-    );
+    const onFrame: OnFrame = (kind, bytes, view, offset, length) =>
+      this.#onFrame(kind, bytes, view, offset, length);
+    this.#decoder =
+      chunks === null
+        ? new FrameDecoder(GREETING_BYTES_MAX, onFrame)
+        : new ChunkDecoder(GREETING_BYTES_MAX, onFrame, chunks);
+  }
+
+  get isBulk(): boolean {
+    return this.#isBulk;
+  }
+
+  /** There is no place for the next chunk: nothing more should be received until `resume`. */
+  get isPaused(): boolean {
+    return this.#decoder instanceof ChunkDecoder && this.#decoder.isPaused;
   }
 
   get isOpen(): boolean {
@@ -152,8 +184,23 @@ export class PeerSession {
     this.#heardAtMs = nowMs;
     const greeting = this.#state === 'greeting';
     if (greeting) this.#first.push(...chunk.subarray(0, FOREIGN_BYTES_SEEN - this.#first.length));
-    if (this.#decoder.push(chunk) !== DecodeStatus.error || this.isEnded) return;
-    const problem = this.#decoder.problem;
+    this.#judge(this.#decoder.push(chunk), greeting);
+  }
+
+  /** Asks again for a place of the next chunk. */
+  resume(nowMs: number): void {
+    if (this.isEnded || !(this.#decoder instanceof ChunkDecoder)) return;
+    this.#heardAtMs = nowMs;
+    this.#judge(this.#decoder.resume(), false);
+  }
+
+  #judge(status: DecodeStatus, greeting: boolean): void {
+    if (status !== DecodeStatus.error || this.isEnded) return;
+    const { problem } = this.#decoder;
+    if (problem === 'chunk') {
+      this.end('badMessage', 'a chunk of a snapshot with a malformed head');
+      return;
+    }
     const detail = greeting ? this.#strange(`${problem}, after `) : `${problem}`;
     this.end(problem === 'length' ? 'oversized' : 'badFrame', detail);
   }
@@ -214,6 +261,8 @@ export class PeerSession {
   }
 
   #tickOpen(nowMs: number): void {
+    // While it is we who do not read, nothing can be heard.
+    if (this.isPaused) this.#heardAtMs = nowMs;
     const silentMs = nowMs - this.#heardAtMs;
     if (silentMs >= this.#limits.idleMs) {
       this.end('idle', `nothing heard for ${Math.round(silentMs)} ms`);
@@ -265,19 +314,34 @@ export class PeerSession {
       return;
     }
     const refusal =
-      checkHello(this.#local, this.#groups, hello, this.#expected) ?? this.#output.admit(hello);
+      checkHello(this.#local, this.#groups, hello, this.#expected) ??
+      this.#checkPurpose(hello) ??
+      this.#output.admit(hello);
     if (refusal !== null) this.refuse(refusal);
     else this.#open(hello);
   }
 
+  /** Who dialled knows what for. */
+  #checkPurpose(hello: Hello): Refusal | null {
+    const isBulk = isBulkHello(hello);
+    if (this.#expected === NOBODY || isBulk === this.#isBulk) return null;
+    const [there, here] = isBulk ? ['bulk', 'ordinary'] : ['ordinary', 'bulk'];
+    const text = `a connection dialled as ${here} was answered as ${there}`;
+    return { code: RefuseCode.feature, text };
+  }
+
   #open(hello: Hello): void {
+    this.#isBulk = isBulkHello(hello);
     if (this.#expected === NOBODY) {
-      this.#output.transmit(encodeHello(helloTo(hello.from, this.#local, this.#groups)));
+      const local = this.#isBulk ? bulkIdentity(this.#local) : this.#local;
+      this.#output.transmit(encodeHello(helloTo(hello.from, local, this.#groups)));
     }
     this.#state = 'open';
     this.#sentAtMs = this.#heardAtMs;
-    this.#decoder.frameBytesMax = this.#limits.frameBytesMax;
-    this.#takesParts = hasFeature(hello, Feature.parts);
+    const { frameBytesMax } = this.#limits;
+    this.#decoder.frameBytesMax = this.#isBulk ? BULK_FRAME_BYTES_MAX : frameBytesMax;
+    if (this.#decoder instanceof ChunkDecoder) this.#decoder.takesChunks = true;
+    this.#takesParts = !this.#isBulk && hasFeature(hello, Feature.parts);
     this.declare([...this.#groups.values()].slice(HELLO_GROUPS_MAX));
     this.#output.opened(hello);
   }
@@ -296,14 +360,30 @@ export class PeerSession {
   ): void {
     if (!this.#assembly.admits(kind)) {
       this.end('badPart', `kind ${kind} between the parts of another frame`);
-    } else if (isEngineFrame(kind, length)) this.#output.frame(kind, bytes, view, offset, length);
-    else if (kind === FrameKind.ping) return;
+    } else if (this.#isOutputFrame(kind, length)) {
+      this.#output.frame(kind, bytes, view, offset, length);
+    } else if (kind === FrameKind.ping) return;
     else if (kind === FrameKind.groups) this.#onGroups(view, offset, length);
     else if (kind === FrameKind.refuse) this.#onRefuse(view, offset, length);
     else if (kind === FrameKind.part && this.#takesParts) {
       this.#onPart(bytes, view, offset, length);
-    } else if (isEngineKind(kind)) this.end('badMessage', `kind ${kind} of ${length} bytes`);
-    else this.end('unexpectedFrame', `kind ${kind}`);
+    } else this.#endStrange(kind, length);
+  }
+
+  #isOutputFrame(kind: number, length: number): kind is FrameKind {
+    if (!this.#isBulk) return isEngineFrame(kind, length);
+    return isBulkFrame(kind, length, this.#expected !== NOBODY);
+  }
+
+  /** A frame that has no place here, or not with this length. */
+  #endStrange(kind: number, length: number): void {
+    const isSnapshot = isSnapshotKind(kind);
+    if (!isSnapshot && !isEngineKind(kind)) this.end('unexpectedFrame', `kind ${kind}`);
+    else if (isSnapshot === this.#isBulk) this.end('badMessage', `kind ${kind} of ${length} bytes`);
+    else {
+      const connection = this.#isBulk ? 'a bulk connection' : 'an ordinary connection';
+      this.end('unexpectedFrame', `kind ${kind} on ${connection}`);
+    }
   }
 
   #onPart(bytes: Uint8Array, view: DataView, offset: number, length: number): void {

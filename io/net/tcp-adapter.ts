@@ -10,13 +10,13 @@ import net from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { assert, type Millis, millis } from '../../engine/raft/types.js';
 import type {
-  Adapter,
   CloseCallback,
   CloseMode,
   ConnectCallback,
   Connection,
   ListenCallbacks,
   Listener,
+  PausingAdapter,
   ReadCallback,
   Timer,
   WriteCallback,
@@ -120,6 +120,12 @@ class TcpConnection implements Connection {
     if (!this.socket.destroyed) this.#pending.shift()?.(true);
   }
 
+  setReading(reading: boolean): void {
+    if (this.#closing || this.socket.destroyed) return;
+    if (reading) this.socket.resume();
+    else this.socket.pause();
+  }
+
   close(mode: CloseMode): void {
     this.#closing = true;
     if (mode === 'abort' || this.socket.connecting) {
@@ -160,7 +166,7 @@ class TcpTimer implements Timer {
   }
 }
 
-export class TcpAdapter implements Adapter {
+export class TcpAdapter implements PausingAdapter {
   readonly #options: TcpOptions;
   readonly #servers = new Set<net.Server>();
   readonly #connections = new Set<TcpConnection>();
@@ -240,6 +246,10 @@ export class TcpAdapter implements Adapter {
 
   close(connection: Connection, mode: CloseMode): void {
     own(connection).close(mode);
+  }
+
+  setReading(connection: Connection, reading: boolean): void {
+    own(connection).setReading(reading);
   }
 
   timerCreate(onTimer: () => void): Timer {

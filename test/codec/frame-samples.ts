@@ -91,6 +91,7 @@ const records: fc.Arbitrary<Message> = fc.oneof(
     round: word,
     durable: indexes,
     applied: indexes,
+    needsSnapshot: fc.boolean(),
   }),
   fc.record({ kind: fc.constant(MessageKind.readIndex), ...addressed, context: word }),
   fc.record({
@@ -100,6 +101,13 @@ const records: fc.Arbitrary<Message> = fc.oneof(
     index: indexes,
   }),
   fc.record({ kind: fc.constant(MessageKind.timeoutNow), ...addressed }),
+  fc.record({
+    kind: fc.constant(MessageKind.snapshot),
+    ...addressed,
+    lastIndex: indexes,
+    lastTerm: terms,
+    round: word,
+  }),
 );
 
 /** Every kind of message with every field over its whole range. */

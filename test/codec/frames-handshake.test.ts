@@ -163,7 +163,18 @@ test('a required feature that one side does not know is refused by name', () => 
   const demanding = { ...local, required: (1 << 31) >>> 0 };
   const missing = checkHello(demanding, ours, good, NOBODY);
   assert.match(missing?.text ?? '', /node 1 requires bit 31, unknown there/);
-  assert.equal(featureNames(Feature.forwarding | 8), 'forwarding, bit 3');
+  assert.equal(featureNames(Feature.forwarding | 32), 'forwarding, bit 5');
+});
+
+test('a build without snapshots is refused by the name of what it lacks, and so refuses us', () => {
+  const ours = { ...local, required: Feature.forwardTerms | Feature.snapshots };
+  const older = { ...good, required: Feature.forwardTerms, optional: Feature.forwardTerms | 3 };
+  const refusal = checkHello(ours, new Map(), older, NOBODY);
+  assert.equal(refusal?.code, RefuseCode.feature);
+  assert.equal(refusal?.text, 'node 1 requires snapshots, unknown there');
+  assert.equal(checkHello(ours, new Map(), { ...older, optional: 15 }, NOBODY), null);
+  // An older build knows three bits: the fourth is one that it must not overlook.
+  assert.equal(helloTo(nodeId(2), ours, new Map()).required & ~7, Feature.snapshots);
 });
 
 test('a group that is configured differently is refused by field with both values', () => {

@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import type { Adapter, Connection } from '../../io/net/adapter.js';
+import type { Connection, PausingAdapter } from '../../io/net/adapter.js';
 import { ManualClock } from '../../io/net/manual-clock.js';
 import { MemoryAdapter } from '../../io/net/memory-adapter.js';
 import { MemoryNetwork } from '../../io/net/memory-network.js';
@@ -15,8 +15,8 @@ import { concat, slab } from '../codec/frame-samples.js';
 /** One implementation: where to listen, an address where nobody does, and how time passes. */
 interface Subject {
   readonly name: string;
-  readonly server: Adapter;
-  readonly client: Adapter;
+  readonly server: PausingAdapter;
+  readonly client: PausingAdapter;
   readonly listenAddress: string;
   readonly deadAddress: string;
   step(): Promise<void>;
@@ -59,7 +59,7 @@ interface End {
   readonly closes: string[];
 }
 
-function watch(adapter: Adapter, connection: Connection): End {
+function watch(adapter: PausingAdapter, connection: Connection): End {
   const end: End = { connection, chunks: [], closes: [] };
   adapter.setReadCallback(connection, (bytes) => end.chunks.push(new Uint8Array(bytes)));
   adapter.setCloseCallback(connection, (code) => end.closes.push(code));
@@ -160,6 +160,36 @@ for (const subject of [memorySubject(), tcpSubject()]) {
     for (let i = 0; i < 5; i += 1) await subject.step();
     assert.deepEqual(failures, ['ECONNREFUSED']);
     assert.deepEqual(end.closes, []);
+  });
+
+  test(`${name}: who does not read makes the other side wait, and loses nothing`, async () => {
+    const { near, far } = await pair(subject);
+    const [bytes, count] = [slab(1_000_000), 20];
+    for (const [adapter, end, other] of [
+      [subject.client, near, far],
+      [subject.server, far, near],
+    ] as const) {
+      let taken = 0;
+      const seen: Uint8Array[] = [];
+      adapter.setReadCallback(end.connection, (chunk) => {
+        seen.push(new Uint8Array(chunk));
+        if (seen.length === 1) adapter.setReading(end.connection, false);
+      });
+      const sender = adapter === subject.client ? subject.server : subject.client;
+      for (let i = 0; i < count; i += 1) {
+        sender.write(other.connection, [bytes], () => (taken += 1));
+      }
+      await until(subject, () => seen.length === 1);
+      for (let i = 0; i < 20; i += 1) await subject.step();
+      assert.equal(seen.length, 1, 'nothing comes while nobody reads');
+      assert.ok(taken < count, 'and what is sent waits');
+      adapter.setReading(end.connection, true);
+      await until(subject, () => taken === count);
+      const total = (): number => seen.reduce((sum, chunk) => sum + chunk.length, 0);
+      await until(subject, () => total() === count * bytes.length);
+      assert.ok(Buffer.concat(seen).subarray(-bytes.length).equals(bytes));
+    }
+    assert.deepEqual([near.closes, far.closes], [[], []]);
   });
 
   test(`${name}: timers fire once or again and again until they are stopped`, async () => {

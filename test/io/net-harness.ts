@@ -16,7 +16,7 @@ import { ManualClock } from '../../io/net/manual-clock.js';
 import { MemoryAdapter } from '../../io/net/memory-adapter.js';
 import { MemoryNetwork, type MemoryNetworkOptions } from '../../io/net/memory-network.js';
 import type { PeerHandlers } from '../../io/net/peer-handlers.js';
-import { PeerLinks, type PeerLinksOptions } from '../../io/net/peer-links.js';
+import { type BulkPart, PeerLinks, type PeerLinksOptions } from '../../io/net/peer-links.js';
 
 export interface Received {
   readonly kind: FrameKind;
@@ -93,6 +93,8 @@ export interface NodeChange {
   readonly options?: Partial<PeerLinksOptions>;
   /** Name and address on the network, when another node has the same id. */
   readonly name?: string;
+  /** Bulk connections; the identity must say that it takes them. */
+  readonly bulk?: BulkPart;
 }
 
 export const addressOf = (id: number): string => `node${id}`;
@@ -130,7 +132,7 @@ export function linksOn(
     random: new Prng(id),
     ...change.options,
   };
-  return new PeerLinks(options, seen);
+  return new PeerLinks(options, seen, change.bulk ?? null);
 }
 
 export class Cluster {

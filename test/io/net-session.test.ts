@@ -14,12 +14,14 @@ import {
   type Refusal,
   RefuseCode,
 } from '../../codec/frames/handshake.js';
-import { helloTo } from '../../codec/frames/handshake-check.js';
+import { bulkIdentity, Feature, helloTo } from '../../codec/frames/handshake-check.js';
+import type { SnapshotChunkHead } from '../../codec/frames/snapshot-frames.js';
 import { Prng } from '../../engine/raft/prng.js';
 import { NOBODY, type NodeId, nodeId } from '../../engine/raft/types.js';
 import { PEER_LIMITS } from '../../io/net/peer-options.js';
 import { PeerSession, type PeerSessionOutput } from '../../io/net/peer-session.js';
 import { concat, frameOf } from '../codec/frame-samples.js';
+import { chunkFrame, chunkOf } from '../codec/snapshot-samples.js';
 import { append, declared, heartbeat, identityOf, voteReply } from './net-harness.js';
 
 class Wire implements PeerSessionOutput {
@@ -295,5 +297,78 @@ test('20,000 mutated conversations end at most once, never throw and keep little
     assert.ok(end.isOpen || end.isEnded || end.bufferBytes <= GREETING_BYTES_MAX);
     end.receive(bytes.subarray(cut), 2);
     assert.ok(wire.log.filter((line) => line.startsWith('ended')).length <= 1);
+  }
+});
+
+/** A bulk connection that node 2 dials to fetch from node 1, and where its chunks land. */
+function fetching(): { wire: Wire; end: PeerSession; landed: number[] } {
+  const wire = new Wire();
+  const landed: number[] = [];
+  const identity = { ...identityOf(2), optional: Feature.bulk };
+  const sink = {
+    space: (head: SnapshotChunkHead) => new Uint8Array(head.packed.storedBytes),
+    landed: (head: SnapshotChunkHead) => landed.push(head.packed.chunk),
+  };
+  const end = new PeerSession(identity, groups, PEER_LIMITS, nodeId(1), wire, 0, sink);
+  end.connected(0);
+  return { wire, end, landed };
+}
+
+const identityOf1 = { ...identityOf(1), optional: Feature.bulk };
+const bulkAnswer = encodeHello(helloTo(nodeId(2), bulkIdentity(identityOf1), groups));
+const ordinaryAnswer = encodeHello(helloTo(nodeId(2), identityOf1, groups));
+
+test('chunks that follow the HELLO in the same bytes land after it', () => {
+  const { wire, end, landed } = fetching();
+  const frames = [1, 2].map((chunk) => chunkOf(chunk, 3000));
+  const bytes = concat(frames.map(({ head, stored }) => chunkFrame(head, stored)));
+  end.receive(concat([bulkAnswer, bytes]), 1);
+  assert.deepEqual(wire.log, ['opened 1']);
+  assert.deepEqual(landed, [1, 2]);
+  assert.ok(end.isBulk && end.isOpen);
+});
+
+test('a connection that is answered as another sort than it was dialled ends', () => {
+  const bulk = fetching();
+  bulk.end.receive(ordinaryAnswer, 1);
+  assert.deepEqual(bulk.wire.log, ['ended feature flushed']);
+  assert.equal(bulk.wire.detail, 'a connection dialled as bulk was answered as ordinary');
+  const wire = new Wire();
+  const identity = { ...identityOf(2), optional: Feature.bulk };
+  const ordinary = new PeerSession(identity, groups, PEER_LIMITS, nodeId(1), wire, 0);
+  ordinary.connected(0);
+  ordinary.receive(bulkAnswer, 1);
+  assert.equal(wire.detail, 'a connection dialled as ordinary was answered as bulk');
+});
+
+test('before its HELLO a fetched-from node sends no chunk', () => {
+  const { wire, end, landed } = fetching();
+  const { head, stored } = chunkOf(1, 100);
+  end.receive(chunkFrame(head, stored), 1);
+  assert.deepEqual(wire.log, ['ended unexpectedFrame']);
+  assert.deepEqual(landed, []);
+});
+
+test('a chunk that cannot be one, or is damaged, ends the connection', () => {
+  const { head, stored } = chunkOf(1, 100);
+  const frame = chunkFrame(head, stored);
+  const damaged = frame.slice();
+  damaged[damaged.length - 1] = damaged.at(-1)! ^ 1;
+  const body = new Uint8Array(200).fill(0xff);
+  const malformed = makeFrame(FrameKind.snapshotChunk, body);
+  const huge = makeFrame(FrameKind.snapshotChunk, new Uint8Array(5_000_000));
+  const cases: readonly [Uint8Array, string, string][] = [
+    [damaged, 'badFrame', 'checksum'],
+    [malformed, 'badMessage', 'a chunk of a snapshot with a malformed head'],
+    [huge, 'oversized', 'length'],
+    [makeFrame(FrameKind.snapshotFetch, body), 'badMessage', 'kind 51 of 200 bytes'],
+  ];
+  for (const [bytes, reason, detail] of cases) {
+    const { wire, end, landed } = fetching();
+    end.receive(bulkAnswer, 1);
+    end.receive(bytes, 2);
+    assert.deepEqual(wire.log, ['opened 1', `ended ${reason}`]);
+    assert.equal(wire.detail, detail);
+    assert.deepEqual(landed, []);
   }
 });
