@@ -15,6 +15,10 @@ const ARMABLE = {
   noSpace: 'ENOSPC',
   shortRead: '',
   shortWrite: '',
+  /** The write succeeds and reads back, and never reaches the medium: no sync helps. */
+  lostWrite: '',
+  /** The same, and it reaches another place of the medium: see `surface`. */
+  misdirectedWrite: '',
 } as const;
 export type ArmableFault = keyof typeof ARMABLE;
 

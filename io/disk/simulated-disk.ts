@@ -17,7 +17,7 @@ import {
 import { EntryJournal } from './entry-journal.js';
 import { FileTree, TreeDirectory } from './file-tree.js';
 import type { RandomSource } from './random-source.js';
-import { SimulatedFile } from './simulated-file.js';
+import { SECTOR_BYTES, SimulatedFile } from './simulated-file.js';
 import { type HandleHost, SimulatedHandle } from './simulated-handle.js';
 
 export interface CrashOptions {
@@ -30,11 +30,19 @@ export interface CrashOptions {
   readonly keepDirectoryOperation?: number;
 }
 
+/** A write that hit the wrong place, which nobody has looked at yet. */
+interface Misplaced {
+  readonly file: SimulatedFile;
+  readonly bytes: Uint8Array;
+  readonly position: number;
+}
+
 export class SimulatedDisk implements Disk {
   readonly #random: RandomSource;
   readonly #tree = new FileTree<SimulatedFile>();
   readonly #journal = new EntryJournal<SimulatedFile>();
   readonly #faults = new DiskFaults();
+  #misplaced: Misplaced[] = [];
   #capacityBytes = Number.POSITIVE_INFINITY;
   /** Grows when all handles die, at a crash or a kill. */
   #life = 0;
@@ -113,6 +121,18 @@ export class SimulatedDisk implements Disk {
     }
   }
 
+  /**
+   * Whatever reads from now on reads the medium: writes that it lost are gone, those that it put
+   * elsewhere are there. To be called before `crash` or `kill`, which would keep some of them.
+   */
+  surface(): void {
+    for (const file of this.#files()) file.evictOrphans(() => false);
+    for (const { file, bytes, position } of this.#misplaced.splice(0)) {
+      const room = Math.max(0, file.size - position);
+      file.imprint(bytes.subarray(0, room), position);
+    }
+  }
+
   arm(plan: FaultPlan): void {
     this.#faults.arm(plan);
   }
@@ -154,7 +174,28 @@ export class SimulatedDisk implements Disk {
       faults: this.#faults,
       isAlive: () => life === this.#life,
       freeBytes: () => this.#capacityBytes - this.#usedBytes(),
+      wrote: (file, position, length) => {
+        if (this.#misplaced.length === 0) return;
+        this.#misplaced = this.#misplaced.filter((one) => {
+          const isBehind = position >= one.position + one.bytes.length;
+          return one.file !== file || isBehind || position + length <= one.position;
+        });
+      },
+      misplace: (file, bytes, position) => this.#misplace(file, bytes, position),
     };
+  }
+
+  /** Half of them stay in their file; all begin where a sector does. */
+  #misplace(from: SimulatedFile, bytes: Uint8Array, position: number): void {
+    const others = [...this.#files()].filter(({ size }) => size >= SECTOR_BYTES);
+    const isNear = others.length === 0 || this.#random.chance(0.5);
+    const file = isNear ? from : others[this.#random.below(others.length)]!;
+    const sectors = Math.floor(file.size / SECTOR_BYTES);
+    if (sectors < 2) return;
+    const own = file === from ? Math.floor(position / SECTOR_BYTES) : -1;
+    const drawn = this.#random.below(sectors);
+    const sector = drawn === own ? (drawn + 1) % sectors : drawn;
+    this.#misplaced.push({ file, bytes, position: sector * SECTOR_BYTES });
   }
 
   #usedBytes(): number {

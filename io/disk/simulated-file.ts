@@ -114,6 +114,30 @@ export class SimulatedFile {
     return this.unsyncedSectors;
   }
 
+  /**
+   * The medium never gets what was just written to `[position, position + length)`: it reads as
+   * written until the cache is gone, and no sync makes it durable. Writing it again does.
+   */
+  lose(position: number, length: number): void {
+    for (let sector = Math.floor(position / SECTOR_BYTES); ; sector += 1) {
+      if (sector * SECTOR_BYTES >= position + length) return;
+      const page = this.#unsynced.get(Math.floor(sector / SECTORS_PER_PAGE));
+      if (page !== undefined) page.orphans |= 1 << (sector % SECTORS_PER_PAGE);
+    }
+  }
+
+  /** Puts bytes on the medium, in both images, without anything becoming unsynced. */
+  imprint(bytes: Uint8Array, position: number): void {
+    this.#pages.write(bytes, 0, bytes.length, position);
+    for (let at = 0; at < bytes.length; ) {
+      const index = Math.floor((position + at) / PAGE_BYTES);
+      const start = (position + at) % PAGE_BYTES;
+      const part = bytes.subarray(at, at + PAGE_BYTES - start);
+      this.#unsynced.get(index)?.before?.set(part, start);
+      at += part.length;
+    }
+  }
+
   /** The system drops orphans from its cache, as it may at any time: they read as before. */
   evictOrphans(keeps: () => boolean): number {
     const { size } = this.#pages;

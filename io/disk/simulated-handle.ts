@@ -17,6 +17,10 @@ export interface HandleHost {
   readonly faults: DiskFaults;
   isAlive(): boolean;
   freeBytes(): number;
+  /** These bytes of a file were written: what was to surface there never will. */
+  wrote(file: SimulatedFile, position: number, length: number): void;
+  /** A write that reached the medium in another place than this one. */
+  misplace(file: SimulatedFile, bytes: Uint8Array, position: number): void;
 }
 
 export class SimulatedHandle implements DiskFile {
@@ -54,6 +58,14 @@ export class SimulatedHandle implements DiskFile {
     }
     const taken = this.#fitting(this.#shortened('shortWrite', length), position);
     this.#file.write(source, offset, taken, position);
+    this.#host.wrote(this.#file, position, taken);
+    const isMisdirected = this.#host.faults.strike('misdirectedWrite', this.path) !== undefined;
+    if (isMisdirected || this.#host.faults.strike('lostWrite', this.path) !== undefined) {
+      this.#file.lose(position, taken);
+    }
+    if (isMisdirected) {
+      this.#host.misplace(this.#file, source.slice(offset, offset + taken), position);
+    }
     return taken;
   }
 

@@ -42,6 +42,12 @@ export const BlockKind = {
    * `termMax` up to which term.
    */
   cut: 4,
+  /**
+   * Last of a segment, written once the next one is begun and synced, and outside the chain: it
+   * follows that one's checkpoint and says that it is durable. Without it nobody would miss a
+   * newest segment that is taken away.
+   */
+  handover: 5,
 } as const;
 export type BlockKind = (typeof BlockKind)[keyof typeof BlockKind];
 

@@ -7,7 +7,8 @@
  *   head  u32 group, flags · u64 term, vote, generation, lastIndex, compactedIndex, compactedTerm,
  *         snapshotId
  *
- * The compaction and snapshot fields are room: 0 until logs are compacted.
+ * Compacted index and term are the newest entry that the group's log forgot, 0 when it holds all.
+ * The snapshot id is room: always 0.
  * No other file holds an offset into this record.
  */
 

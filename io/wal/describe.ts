@@ -10,7 +10,12 @@ import type { Disk } from '../disk/disk.js';
 import { type BlockFrame, BlockKind, type GroupMask, maskEmpty } from './block-format.js';
 import { type GroupState, readGroupStates } from './checkpoint-record.js';
 import { readRequests, type StoredRequest } from './request-record.js';
-import { SECTOR_BYTES, type SegmentHeader, WAL_FORMAT_VERSION } from './segment-format.js';
+import {
+  SECTOR_BYTES,
+  type SegmentHeader,
+  segmentOfName,
+  WAL_FORMAT_VERSION,
+} from './segment-format.js';
 import { isBlock, SCAN_WINDOW_BYTES, SegmentReader } from './segment-reader.js';
 
 const KIND_NAMES = new Map<number, string>(
@@ -37,6 +42,10 @@ export function* describeSegment(disk: Disk, path: string): Generator<string> {
     return;
   }
   yield describeHeader(header);
+  const named = segmentOfName(path.slice(path.lastIndexOf('/') + 1));
+  if (named !== null && named !== header.segment) {
+    yield `  named segment ${named} and not begun: what follows is of the file's former life`;
+  }
   if (header.version !== WAL_FORMAT_VERSION) {
     yield `  this program reads format version ${WAL_FORMAT_VERSION} only`;
     return;
@@ -85,6 +94,7 @@ function describeFrame(frame: BlockFrame): string {
 
 function describeChain(previous: BlockFrame | null, frame: BlockFrame): string {
   if (previous === null) return '';
+  if (frame.kind === BlockKind.handover) return '';
   if (frame.sequence !== previous.sequence + 1) return ` BROKEN: follows #${previous.sequence}`;
   return frame.previousCrc === previous.crc ? '' : ' BROKEN: the block before it was another one';
 }
@@ -105,9 +115,12 @@ function* describeBody(reader: SegmentReader, frame: BlockFrame, body: number): 
 
 function describeRequest(request: StoredRequest): string {
   const { hardState, truncateAfter, configuration } = request;
-  const words = [`group ${request.group} request ${request.seq} term ${request.term}`];
+  const { reset, compact, isCopy } = request;
+  const name = isCopy ? 'copy' : `request ${request.seq}`;
+  const words = [`group ${request.group} ${name} term ${request.term}`];
   words.push(`generation ${request.generation}`);
   if (hardState !== null) words.push(`hard state ${hardState.term}/${hardState.vote}`);
+  if (reset !== null) words.push(`reset to ${reset.index}@${reset.term}`);
   if (truncateAfter !== null) words.push(`truncate after ${truncateAfter}`);
   for (const { term, first, count, bytes } of request.runs) {
     words.push(`entries ${first}–${first + count - 1}@${term} (${bytes} bytes)`);
@@ -115,6 +128,7 @@ function describeRequest(request: StoredRequest): string {
   if (configuration !== null) {
     words.push(`configuration ${configuration.index} (${configuration.bytes.length} bytes)`);
   }
+  if (compact !== null) words.push(`compact up to ${compact.index}@${compact.term}`);
   if (request.clearsDoubt) words.push('clears doubt');
   words.push(`last ${request.lastIndex}`);
   return words.join(' ');
@@ -124,7 +138,8 @@ function describeState(state: GroupState): string {
   const { configuration } = state;
   const words = [`group ${state.group} hard state ${state.term}/${state.vote}`];
   words.push(`generation ${state.generation} last ${state.lastIndex}`);
-  words.push(`compacted ${state.compactedIndex} snapshot ${state.snapshotId}`);
+  words.push(`compacted ${state.compactedIndex}@${state.compactedTerm}`);
+  words.push(`snapshot ${state.snapshotId}`);
   if (configuration !== null) {
     words.push(`configuration ${configuration.index} (${configuration.bytes.length} bytes)`);
   }
@@ -148,7 +163,7 @@ function* describeEnd(
     yield `${position(offset)} end, ${reader.size - offset} bytes free`;
     return;
   }
-  yield `${position(offset)} end: ${what}; bytes that are not zero up to ${dirtyEnd}`;
+  yield `${position(offset)} end: ${what}; traces of blocks up to ${dirtyEnd}`;
   yield* frames;
 }
 

@@ -6,8 +6,8 @@
  *   batch   entries are acknowledged when written; a sync follows within `intervalMs`
  *   none    entries are never synced on their own account
  *
- * In every mode a block with a term, vote, configuration or end of doubt is synced before its
- * acknowledgements. It must never import a disk or read a clock.
+ * In every mode a block with a term, vote, configuration, compaction, reset or end of doubt is
+ * synced before its acknowledgements. It must never import a disk or read a clock.
  */
 
 import { blockBytesFor } from './block-format.js';
@@ -22,14 +22,16 @@ export interface SyncPolicy {
   readonly intervalMs: number;
 }
 
-/** Kept free at the end of a segment, so that its last block can always be sealed. */
-export const SEAL_RESERVE_BYTES = SECTOR_BYTES;
+/** Kept free at the end of a segment: for the seal of its last block, and for the handover. */
+export const END_RESERVE_BYTES = 2 * SECTOR_BYTES;
 
 /** True when no mode may acknowledge this request before a sync. */
 export function mustSync(request: PersistRequest): boolean {
   return (
     request.hardState !== undefined ||
     request.configuration !== undefined ||
+    request.compact !== undefined ||
+    request.reset !== undefined ||
     request.clearsDoubt === true
   );
 }
@@ -79,7 +81,7 @@ export function admit(recordBytes: number, reserved: boolean, room: Room): Admis
   const gathering = room.stagedBytes > 0;
   const bodyBytes = room.stagedBytes + recordBytes;
   if (gathering && bodyBytes > room.bodyBytesMax) return Admission.commitFirst;
-  const left = room.liveBytes - SEAL_RESERVE_BYTES - blockBytesFor(bodyBytes);
+  const left = room.liveBytes - END_RESERVE_BYTES - blockBytesFor(bodyBytes);
   if (left < 0) {
     if (gathering) return Admission.commitFirst;
     return room.spares > 0 ? Admission.rollOver : Admission.busy;

@@ -1,134 +1,23 @@
 /**
- * What the writer knows of each group: enough to refuse a submission that does not continue its
- * log, to name the last index in acknowledgements, and to fill a checkpoint.
+ * What the writer knows of all groups: enough to refuse a submission that does not continue its
+ * log, to name the last index in acknowledgements, to fill a checkpoint, and to say which segments
+ * are still needed.
  *
- * It must never hold entries. A submission that contradicts the table is a programmer's mistake
- * in the caller and throws before anything is staged.
+ * It must never hold entries.
  */
 
-import { ENTRY_ALIGNMENT, ENTRY_HEADER_BYTES } from '../../codec/entry.js';
 import { type GroupMask, maskHas } from './block-format.js';
 import type { GroupState } from './checkpoint-record.js';
-import type { WalConfiguration } from './record-cursor.js';
+import { type Holding, Holdings } from './holdings.js';
+import { LiveGroup } from './live-group.js';
 import type { WalReport } from './recovery.js';
 import { raisedTo } from './term-floor.js';
-import type { PersistRequest, RecoveredGroup } from './wal-types.js';
+import type { PersistRequest, PersistRun, RecoveredGroup } from './wal-types.js';
 
 const U32_MAX = 0xffff_ffff;
-/** An entry without payload. */
-const ENTRY_LEAST = ENTRY_HEADER_BYTES;
-
-class LiveGroup {
-  readonly group: number;
-  term = 0;
-  vote = 0;
-  generation = 0;
-  compactedIndex = 0;
-  lastIndex = 0;
-  /** Submission number of the newest request in this life; null before the first. */
-  seq: number | null = null;
-  /** Term and vote of requests up to this one are in the log, ahead of the rest of them. */
-  promisedSeq = 0;
-  inDoubt: boolean;
-  readonly termRuns: { first: number; term: number }[] = [];
-  readonly configurations: WalConfiguration[] = [];
-
-  constructor(group: number, inDoubt: boolean) {
-    this.group = group;
-    this.inDoubt = inDoubt;
-  }
-
-  /** The last index after `request`. Throws when the request does not continue this group's log. */
-  check(request: PersistRequest): number {
-    const { seq, generation, truncateAfter } = request;
-    if (this.seq !== null && seq <= this.seq) {
-      throw new Error(`${this.#name()}: submission ${seq} after ${this.seq}`);
-    }
-    if (generation < this.generation) {
-      throw new Error(`${this.#name()}: generation ${generation} after ${this.generation}`);
-    }
-    if (truncateAfter === undefined) return this.#checkRuns(request, this.lastIndex);
-    if (truncateAfter > this.lastIndex || truncateAfter < this.compactedIndex) {
-      const log = `${this.compactedIndex}–${this.lastIndex}`;
-      throw new Error(`${this.#name()}: truncation after ${truncateAfter} of a log ${log}`);
-    }
-    return this.#checkRuns(request, truncateAfter);
-  }
-
-  #checkRuns(request: PersistRequest, after: number): number {
-    let last = after;
-    let term = this.termRuns.findLast((run) => run.first <= after)?.term ?? 0;
-    for (const run of request.runs) {
-      if (run.first !== last + 1) {
-        throw new Error(`${this.#name()}: a run at ${run.first} after index ${last}`);
-      }
-      if (run.term < term) {
-        throw new Error(`${this.#name()}: a run of term ${run.term} after term ${term}`);
-      }
-      const { count, bytes } = run;
-      if (count < 1 || bytes.length % ENTRY_ALIGNMENT !== 0 || bytes.length < count * ENTRY_LEAST) {
-        throw new Error(`${this.#name()}: a run of ${count} entries in ${bytes.length} bytes`);
-      }
-      last = run.first + count - 1;
-      term = run.term;
-    }
-    return last;
-  }
-
-  apply(request: PersistRequest, lastIndex: number): void {
-    const { hardState, truncateAfter, configuration } = request;
-    this.seq = request.seq;
-    this.generation = request.generation;
-    this.lastIndex = lastIndex;
-    if (hardState !== undefined) {
-      this.term = hardState.term;
-      this.vote = hardState.vote;
-    }
-    if (truncateAfter !== undefined) {
-      while ((this.configurations.at(-1)?.index ?? 0) > truncateAfter) this.configurations.pop();
-      while ((this.termRuns.at(-1)?.first ?? 0) > truncateAfter) this.termRuns.pop();
-    }
-    for (const { first, term } of request.runs) {
-      if (term !== this.termRuns.at(-1)?.term) this.termRuns.push({ first, term });
-    }
-    // A copy: the caller's bytes lie in an arena that is written again.
-    if (configuration !== undefined)
-      this.remember(configuration.index, configuration.bytes.slice());
-    if (request.clearsDoubt === true) this.inDoubt = false;
-  }
-
-  promise({ seq, term, hardState }: PersistRequest): PersistRequest | null {
-    if (hardState === undefined || seq <= this.promisedSeq) return null;
-    const { group, generation } = this;
-    return { group, seq, generation, term, hardState, runs: [] };
-  }
-
-  remember(index: number, bytes: Uint8Array): void {
-    if (index > (this.configurations.at(-1)?.index ?? -1))
-      this.configurations.push({ index, bytes });
-  }
-
-  state(): GroupState {
-    return {
-      group: this.group,
-      term: this.term,
-      vote: this.vote,
-      generation: this.generation,
-      lastIndex: this.lastIndex,
-      compactedIndex: this.compactedIndex,
-      compactedTerm: 0,
-      snapshotId: 0,
-      inDoubt: this.inDoubt,
-      configuration: this.configurations.at(-1) ?? null,
-    };
-  }
-
-  #name(): string {
-    return `group ${this.group}`;
-  }
-}
 
 export class GroupTable {
+  readonly holdings = new Holdings();
   readonly #groups = new Map<number, LiveGroup>();
   /** Groups that recovery cut: also those whose first record is still to come. */
   readonly doubt: GroupMask;
@@ -145,15 +34,8 @@ export class GroupTable {
     this.termFloor = termFloor;
     this.#self = self;
     for (const from of recovered) {
-      const group = new LiveGroup(from.group, from.inDoubt);
-      group.term = from.term;
-      group.vote = from.vote;
-      group.generation = from.generation;
-      group.compactedIndex = from.first - 1;
-      group.lastIndex = from.last;
-      group.termRuns.push(...from.termRuns);
-      for (const { index, bytes } of from.configurations) group.remember(index, bytes);
-      this.#groups.set(from.group, group);
+      this.#groups.set(from.group, LiveGroup.recovered(from));
+      for (const held of heldBy(from)) this.holdings.append(held);
     }
   }
 
@@ -166,8 +48,21 @@ export class GroupTable {
     return (this.#groups.get(group) ?? new LiveGroup(group, false)).check(request);
   }
 
-  apply(request: PersistRequest, lastIndex: number): void {
-    this.#known(request.group).apply(request, lastIndex);
+  /** The request is staged for a block of `segment`; true when another one may be free now. */
+  apply(request: PersistRequest, lastIndex: number, segment: number): boolean {
+    const { group, runs, truncateAfter, reset, compact } = request;
+    const { holdings } = this;
+    this.#known(group).apply(request);
+    let released = false;
+    if (reset !== undefined) released = holdings.reset(group);
+    if (truncateAfter !== undefined) released = holdings.truncate(group, truncateAfter);
+    if (runs.length > 0) {
+      const { first } = runs[0]!;
+      const bytes = bytesOf(runs);
+      holdings.append({ group, segment, first, last: lastIndex, bytes });
+    }
+    if (compact === undefined) return released;
+    return holdings.compact(group, compact.index) || released;
   }
 
   #known(id: number): LiveGroup {
@@ -179,27 +74,44 @@ export class GroupTable {
     return group;
   }
 
-  /** The request without a term and vote that a promise has overtaken. */
+  /** The request without a term and vote, or a compaction, that a promise has overtaken. */
   withoutPromised(request: PersistRequest): PersistRequest {
-    const promised = this.#groups.get(request.group)?.promisedSeq ?? 0;
-    if (request.seq > promised || request.hardState === undefined) return request;
-    const { hardState: _, ...rest } = request;
-    return rest;
+    const known = this.#groups.get(request.group);
+    if (known === undefined) return request;
+    const { hardState, compact, ...rest } = request;
+    const isPromised = hardState !== undefined && request.seq <= known.promisedSeq;
+    const { base } = known.log;
+    const isBehind = compact !== undefined && !rest.reset && compact.index <= base.index;
+    if (!isPromised && !isBehind) return request;
+    return {
+      ...rest,
+      ...(hardState && !isPromised ? { hardState } : {}),
+      ...(compact && !isBehind ? { compact } : {}),
+    };
   }
 
-  /** A request of its term and vote alone; null when they are in the log, or it has none. */
+  /** What of it may go ahead, alone; null when that is in the log, or there is nothing. */
   promiseOf(request: PersistRequest): PersistRequest | null {
-    return (this.#groups.get(request.group) ?? new LiveGroup(request.group, false)).promise(
-      request,
-    );
+    const known = this.#groups.get(request.group) ?? new LiveGroup(request.group, false);
+    return known.promise(request);
   }
 
-  /** The promise is staged; returns the group's last index, which it does not change. */
-  promised({ group, seq, hardState }: PersistRequest): number {
+  /**
+   * The promise is staged; returns the group's last index, which it does not change, and whether
+   * a segment may have become free.
+   */
+  promised({ group, seq, hardState, compact }: PersistRequest): {
+    readonly lastIndex: number;
+    readonly released: boolean;
+  } {
     const live = this.#known(group);
-    live.promisedSeq = seq;
-    Object.assign(live, hardState);
-    return live.lastIndex;
+    if (hardState !== undefined) {
+      live.promisedSeq = seq;
+      Object.assign(live, hardState);
+    }
+    const compacts = compact !== undefined && live.log.compact(compact);
+    const released = compacts && this.holdings.compact(group, compact.index);
+    return { lastIndex: live.log.last, released };
   }
 
   /** A group's state before its first record, which is what the replay will begin it with. */
@@ -213,10 +125,41 @@ export class GroupTable {
     return group;
   }
 
+  termOf(group: number, index: number): number {
+    return this.#known(group).log.termOf(index);
+  }
+
+  /** Whether the group has ever forgotten a part of its log: its machine takes snapshots then. */
+  compacts(group: number): boolean {
+    return this.#known(group).log.base.index > 0;
+  }
+
+  /** A request that repeats entries of the group as they are, and its last index. */
+  copyOf(group: number, runs: readonly PersistRun[]): { request: PersistRequest; last: number } {
+    const { generation, term, log } = this.#known(group);
+    return { request: { group, seq: 0, generation, term, runs }, last: log.last };
+  }
+
   /** Every group's state, by ascending group. */
   states(): GroupState[] {
     return [...this.#groups.values()]
       .sort((a, b) => a.group - b.group)
       .map((group) => group.state());
+  }
+}
+
+function bytesOf(runs: readonly PersistRun[]): number {
+  let bytes = 0;
+  for (const run of runs) bytes += run.bytes.length;
+  return bytes;
+}
+
+/** The ranges of a recovered group. */
+function* heldBy({ group, locations, extents }: RecoveredGroup): Generator<Holding> {
+  let before = 0;
+  for (const [n, { first, segment }] of locations.entries()) {
+    const { last, bytes } = extents[n]!;
+    yield { group, segment, first, last, bytes: bytes - before };
+    before = bytes;
   }
 }

@@ -8,17 +8,27 @@
  * write.
  */
 
-import type { BlockFrame, GroupMask } from './block-format.js';
-import { maskUnion, NO_GROUPS } from './block-format.js';
+import { dirname } from 'node:path';
+import {
+  type BlockFrame,
+  BlockKind,
+  type GroupMask,
+  maskUnion,
+  NO_GROUPS,
+} from './block-format.js';
 import type { FoundSegment, LogScan } from './scan.js';
-import { FIRST_SEGMENT, SECTOR_BYTES } from './segment-format.js';
-import { WalDamage } from './wal-errors.js';
+import { FIRST_SEGMENT, SECTOR_BYTES, segmentPath } from './segment-format.js';
+import { WalDamage, WalMissing } from './wal-errors.js';
 
 /** What lies at and after the stop, once it is known not to be corruption. */
 export interface Judged {
   /** True when not even the first checkpoint is whole: the log was never begun. */
   readonly unbegun: boolean;
-  /** End of the bytes that are not zero in the stop's segment: what must be cleared. */
+  /**
+   * End of the last block that is recognisable behind the stop: what must be cleared. Bytes that
+   * belong to no such block may be those of a file's former life; as nothing in them is a frame of
+   * this segment now, and none becomes one, nobody will ever take them for a block.
+   */
   readonly dirtyEnd: number;
   /** Groups of the blocks that are recognisable and cut. */
   readonly doubt: GroupMask;
@@ -38,6 +48,8 @@ class Evidence {
   termFloor = 0;
   /** The block that proves that the stop's sequence had been synced. */
   proof: BlockFrame | null = null;
+  /** The word of this segment that the next one was begun. */
+  handover: BlockFrame | null = null;
 
   constructor(sequence: number) {
     this.#sequence = sequence;
@@ -49,7 +61,9 @@ class Evidence {
 
   add(frame: BlockFrame): void {
     if (frame.durableSeq >= this.#sequence) this.proof ??= frame;
-    if (frame.sequence < this.#sequence) return;
+    if (frame.kind === BlockKind.handover) this.handover = frame;
+    // A handover holds nothing, and stands where no block of the chain was.
+    if (frame.sequence < this.#sequence || frame.kind === BlockKind.handover) return;
     this.#torn.add(frame.sequence);
     this.doubt = maskUnion(this.doubt, frame.mask);
     this.termFloor = Math.max(this.termFloor, frame.termMax);
@@ -68,12 +82,21 @@ export function judge(scan: LogScan): Judged {
   }
   const dirtyEnd = here.reader.scanFrames(stop.offset, here.place, (frame) => evidence.add(frame));
   const recognised = evidence.tornBlocks > 0;
+  if (later.length === 0) refuseWithoutNext(scan, evidence.handover);
   const { doubt, termFloor, tornBlocks } = evidence;
   for (const { reader, place } of later)
     reader.scanFrames(0, place, (frame) => evidence.add(frame));
   const proof = laterProof(scan, later, recognised) ?? frameProof(evidence.proof, stop.sequence);
   if (proof !== null) throw corruption(scan, recognised, proof);
   return { unbegun, dirtyEnd, doubt, termFloor, tornBlocks, discarded: later[0] ?? null };
+}
+
+/** The log of this segment is whole, and says that it goes on in a file that is not there. */
+function refuseWithoutNext({ stop, segments }: LogScan, handover: BlockFrame | null): void {
+  if (handover === null || handover.durableSeq !== stop.sequence) return;
+  const { path, segment } = segments[stop.at]!.reader;
+  const what = `segment ${segment} ends with the word that segment ${segment + 1} was begun`;
+  throw new WalMissing(segmentPath(dirname(path), segment + 1), what);
 }
 
 function frameProof(frame: BlockFrame | null, sequence: number): string | null {

@@ -11,7 +11,7 @@ import { entryBytes, entryPayloadBytes } from '../../codec/entry.js';
 import type { Disk } from '../disk/disk.js';
 import { BlockKind } from './block-format.js';
 import { readRequests, type StoredRun } from './request-record.js';
-import { SECTOR_BYTES, segmentPath } from './segment-format.js';
+import { SECTOR_BYTES, segmentOfName, segmentPath } from './segment-format.js';
 import { isBlock, SegmentReader } from './segment-reader.js';
 import { WalDamage, WalMissing } from './wal-errors.js';
 import type { PersistRun } from './wal-types.js';
@@ -31,16 +31,19 @@ export interface LogRead {
   readonly termOf: (index: number) => number;
 }
 
+/** What is wanted of one group, wherever it lies. */
+export type Wanted = Pick<LogRead, 'first' | 'last' | 'bytesMax' | 'termOf'>;
+
 /** What one read has gathered: entries `[first, next)`, contiguous in one growing buffer. */
-class Gathering {
-  readonly #read: LogRead;
+export class Gathering {
+  readonly #read: Wanted;
   #bytes = new Uint8Array(OUTPUT_BYTES_MIN);
   #used = 0;
   readonly #runs: { term: number; first: number; count: number; start: number }[] = [];
   next: number;
   full = false;
 
-  constructor(read: LogRead) {
+  constructor(read: Wanted) {
     this.#read = read;
     this.next = read.first;
   }
@@ -113,13 +116,14 @@ export class LogReader {
 
   /**
    * Entries `[first..]` in runs of one term each, as copies. Empty when the log ends before
-   * `first`. Throws `WalDamage` when the place that should hold `first` is unreadable.
+   * `first`, or the segment has been freed. Throws `WalDamage` when the place that should hold
+   * `first` is unreadable.
    */
   read(read: LogRead): PersistRun[] {
     const gathering = new Gathering(read);
     let { segment, offset } = read.location;
     let damage: WalDamage | null = null;
-    this.#reader?.forget();
+    this.#renew();
     while (!gathering.done && this.#open(segment)) {
       const reader = this.#reader!;
       const end = this.#scan(reader, offset, read.group, gathering);
@@ -127,8 +131,29 @@ export class LogReader {
       segment += 1;
       offset = SECTOR_BYTES;
     }
-    if (gathering.next === read.first && damage !== null) throw damage;
+    if (gathering.next === read.first && damage !== null) this.#confirm(damage);
     return gathering.runs();
+  }
+
+  /** What was read before may be old: blocks were appended, or the segment was freed. */
+  #renew(): void {
+    if (this.#reader !== null && this.#disk.exists(this.#reader.path)) this.#reader.forget();
+    else this.close();
+  }
+
+  /** Throws the damage unless the blocks simply end there, before what a former life left. */
+  #confirm(damage: WalDamage): void {
+    const { path, offset } = damage;
+    if (!this.#disk.exists(path)) return;
+    const segment = segmentOfName(path.slice(path.lastIndexOf('/') + 1))!;
+    const reader = new SegmentReader(this.#disk, path, segment, READ_AHEAD_BYTES);
+    try {
+      if (reader.header()?.segment !== segment) return;
+      const end = reader.scanFrames(offset, reader.place(this.#logId), () => {});
+      if (end > offset) throw damage;
+    } finally {
+      reader.release();
+    }
   }
 
   /** Reads blocks of one segment until enough is gathered or there is no further block. */

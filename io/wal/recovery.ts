@@ -31,6 +31,8 @@ import {
   openSegments,
   scanLog,
 } from './scan.js';
+import { segmentPath, WAL_COMPACTS } from './segment-format.js';
+import type { SegmentSize } from './segment-list.js';
 import { WalDamage, WalMissing } from './wal-errors.js';
 import type { RecoveredGroup } from './wal-types.js';
 
@@ -79,14 +81,16 @@ export interface LogTail {
   readonly previousCrc: number;
   /** The last block is a seal or a checkpoint: everything acknowledged is protected. */
   readonly sealed: boolean;
+  /** The segment may hold compactions: false for one that an older build began. */
+  readonly compacts: boolean;
 }
 
 export interface Recovered {
   readonly tail: LogTail;
   readonly groups: readonly RecoveredGroup[];
   readonly report: WalReport;
-  /** Bytes of all segments, and how many there are. */
-  readonly bytes: number;
+  /** All segments, ascending, with their bytes. */
+  readonly segments: readonly SegmentSize[];
 }
 
 /**
@@ -104,20 +108,47 @@ export function recover(
     if (!mustExist) return null;
     throw new WalMissing(directory, 'this node has made a log, and there is no segment of it');
   }
+  return survey(disk, directory, numbers, expected, mustExist, (scan, judged) => {
+    if (!judged.unbegun) return settle(disk, directory, scan, judged);
+    discard(disk, directory, scan.segments[0]!);
+    return null;
+  });
+}
+
+/** Throws what `recover` would refuse a log for that must exist; changes nothing. */
+export function checkLog(disk: Disk, directory: string, expected: ExpectedIdentity): void {
+  const numbers = listSegments(disk, directory);
+  if (numbers.length === 0) throw new WalMissing(directory, 'there is no segment in it');
+  survey(disk, directory, numbers, expected, true, () => null);
+}
+
+/** Reads and judges the log, and hands it on unless it is refused. */
+function survey<T>(
+  disk: Disk,
+  directory: string,
+  numbers: readonly number[],
+  expected: ExpectedIdentity,
+  mustExist: boolean,
+  goOn: (scan: LogScan, judged: Judged) => T,
+): T {
   const segments = openSegments(disk, directory, numbers, expected);
   try {
     const scan = scanLog(segments, expected.nodeId);
     const judged = judge(scan);
-    if (judged.unbegun) {
-      if (mustExist)
-        throw new WalDamage(segments[0]!.reader.path, scan.stop.offset, scan.stop.what);
-      discard(disk, directory, segments[0]!);
-      return null;
-    }
-    return settle(disk, directory, scan, judged);
+    if (judged.unbegun && mustExist)
+      throw new WalDamage(segments[0]!.reader.path, scan.stop.offset, scan.stop.what);
+    if (!judged.unbegun) refuseIncomplete(directory, scan);
+    return goOn(scan, judged);
   } finally {
     for (const { reader } of segments) reader.release();
   }
+}
+
+/** Segments are freed only once nobody needs them: what is gone all the same was taken away. */
+function refuseIncomplete(directory: string, { replay, segments }: LogScan): void {
+  const { missing } = replay;
+  if (missing === null) return;
+  throw new WalMissing(segmentPath(directory, segments[0]!.reader.segment - 1), missing);
 }
 
 /** Performs the cut and gathers what the writer and the groups need to go on. */
@@ -141,6 +172,7 @@ function settle(disk: Disk, directory: string, scan: LogScan, judged: Judged): R
       sequence: marked ? sequence + 1 : sequence,
       previousCrc,
       sealed: !marked && isSealed(scan.lastKind),
+      compacts: ((last.header?.required ?? 0) & WAL_COMPACTS) !== 0,
     },
     groups: finishGroups(disk, directory, replay),
     report: {
@@ -154,7 +186,7 @@ function settle(disk: Disk, directory: string, scan: LogScan, judged: Judged): R
       doubt: replay.doubt,
       termFloor: replay.termFloor,
     },
-    bytes: segments.reduce((sum, { reader }) => sum + reader.size, 0),
+    segments: segments.map(({ reader }) => ({ segment: reader.segment, bytes: reader.size })),
   };
 }
 

@@ -16,13 +16,12 @@ import {
 } from '../../codec/entry.js';
 import { type BlockFrame, type GroupMask, maskHas, maskUnion, NO_GROUPS } from './block-format.js';
 import type { GroupState } from './checkpoint-record.js';
+import { ChunkList } from './chunk-list.js';
+import { LogShape } from './log-shape.js';
 import type { WalConfiguration } from './record-cursor.js';
 import type { StoredRequest, StoredRun } from './request-record.js';
 import { raisedTo } from './term-floor.js';
-import type { BlockLocation, RecoveredGroup } from './wal-types.js';
-
-/** A chunk is closed once it holds this much of a group, or when the segment changes. */
-export const CHUNK_BYTES = 64 * 1024;
+import type { BlockLocation, LogPoint, RecoveredGroup } from './wal-types.js';
 
 /** Where a decoded block lies and the window that holds its entries. */
 export interface ReplaySource {
@@ -30,16 +29,6 @@ export interface ReplaySource {
   readonly view: DataView;
   readonly segment: number;
   readonly offset: number;
-}
-
-/** A stretch of one group's entries that begins in the block at `segment`, `offset`. */
-interface Chunk {
-  readonly first: number;
-  readonly segment: number;
-  readonly offset: number;
-  last: number;
-  /** Entry bytes from `first` to `last`; unknown once a truncation cut through the chunk. */
-  bytes: number | null;
 }
 
 /** Answers how many bytes the entries `[first, last]` take, reading them again. */
@@ -52,15 +41,12 @@ export type Measure = (
 
 class GroupReplay {
   readonly group: number;
+  readonly log = new LogShape();
+  readonly chunks = new ChunkList();
   term = 0;
   vote = 0;
   generation = 0;
-  compacted = 0;
-  last = 0;
   inDoubt = false;
-  readonly termRuns: { first: number; term: number }[] = [];
-  readonly chunks: Chunk[] = [];
-  readonly configurations: WalConfiguration[] = [];
 
   constructor(group: number) {
     this.group = group;
@@ -75,69 +61,112 @@ class GroupReplay {
   }
 
   apply(request: StoredRequest, source: ReplaySource): string | null {
-    if (request.hardState !== null) {
-      this.term = request.hardState.term;
-      this.vote = request.hardState.vote;
+    const problem = request.isCopy
+      ? this.#relocateAll(request, source)
+      : this.#change(request, source);
+    if (problem !== null) return problem;
+    if (this.log.last === request.lastIndex) return null;
+    return `${this.#name()} ends at ${this.log.last}, its record says ${request.lastIndex}`;
+  }
+
+  #change(request: StoredRequest, source: ReplaySource): string | null {
+    const { hardState, truncateAfter, reset } = request;
+    if (hardState !== null) {
+      this.term = hardState.term;
+      this.vote = hardState.vote;
     }
-    if (request.truncateAfter !== null) {
-      const after = request.truncateAfter;
-      if (after > this.last || after < this.compacted) {
-        const log = `${this.compacted}–${this.last}`;
-        return `${this.#name()} truncates after ${after}, its log is ${log}`;
+    if (reset !== null) {
+      this.log.reset(reset);
+      this.chunks.truncate(0);
+    }
+    if (truncateAfter !== null) {
+      const { base, last } = this.log;
+      if (truncateAfter > last || truncateAfter < base.index) {
+        const log = `${base.index}–${last}`;
+        return `${this.#name()} truncates after ${truncateAfter}, its log is ${log}`;
       }
-      this.#truncate(after);
+      this.log.truncate(truncateAfter);
+      this.chunks.truncate(truncateAfter);
     }
     this.generation = request.generation;
     for (const run of request.runs) {
       const problem = this.#append(run, source);
       if (problem !== null) return problem;
     }
-    if (request.configuration !== null) this.#remember(request.configuration);
+    if (request.configuration !== null) this.#rememberNewer(request.configuration);
     if (request.clearsDoubt) this.inDoubt = false;
-    if (this.last === request.lastIndex) return null;
-    return `${this.#name()} ends at ${this.last}, its record says ${request.lastIndex}`;
+    return request.compact === null ? null : this.#compact(request.compact);
   }
 
-  #truncate(after: number): void {
-    this.last = after;
-    while ((this.termRuns.at(-1)?.first ?? 0) > after) this.termRuns.pop();
-    while ((this.configurations.at(-1)?.index ?? 0) > after) this.configurations.pop();
-    while ((this.chunks.at(-1)?.first ?? 0) > after) this.chunks.pop();
-    const chunk = this.chunks.at(-1);
-    if (chunk === undefined || chunk.last <= after) return;
-    chunk.last = after;
-    chunk.bytes = null;
-  }
-
-  #append(run: StoredRun, source: ReplaySource): string | null {
-    if (run.first !== this.last + 1) {
-      return `${this.#name()} continues at ${run.first}, its log ends at ${this.last}`;
+  #compact(point: LogPoint): string | null {
+    const { base, last } = this.log;
+    if (point.index <= base.index) return null;
+    // Of an entry whose copy is still to come, the term is not known.
+    const known = this.chunks.covers(point.index) ? this.log.termOf(point.index) : point.term;
+    if (point.index > last || known !== point.term) {
+      const log = `${base.index}–${last}, its term there ${known}`;
+      return `${this.#name()} is compacted up to ${point.index}@${point.term}, its log is ${log}`;
     }
-    if (!this.#collect(run, source)) {
-      return `${this.#name()} has a run at ${run.first} that is not ${run.count} whole entries`;
-    }
-    const newest = this.termRuns.at(-1)?.term ?? 0;
-    if (run.term < newest) return `${this.#name()} goes from term ${newest} back to ${run.term}`;
-    if (run.term !== newest) this.termRuns.push({ first: run.first, term: run.term });
-    this.last = run.first + run.count - 1;
-    this.#extend(run, source);
+    this.log.compact(point);
+    this.chunks.compact(point.index);
     return null;
   }
 
-  #extend(run: StoredRun, source: ReplaySource): void {
-    const chunk = this.chunks.at(-1);
-    const open = chunk !== undefined && chunk.bytes !== null && chunk.bytes < CHUNK_BYTES;
-    if (open && chunk.segment === source.segment) {
-      chunk.last = this.last;
-      chunk.bytes = (chunk.bytes ?? 0) + run.bytes;
-      return;
+  #append(run: StoredRun, source: ReplaySource): string | null {
+    const { last } = this.log;
+    if (run.first !== last + 1) {
+      return `${this.#name()} continues at ${run.first}, its log ends at ${last}`;
     }
+    if (!this.#collect(run, source, (found) => this.#rememberNewer(found))) {
+      return `${this.#name()} has a run at ${run.first} that is not ${run.count} whole entries`;
+    }
+    const newest = this.log.termOf(last);
+    if (run.term < newest) return `${this.#name()} goes from term ${newest} back to ${run.term}`;
+    this.log.append(run.term, run.first, run.count);
     const { segment, offset } = source;
-    this.chunks.push({ first: run.first, segment, offset, last: this.last, bytes: run.bytes });
+    this.chunks.append({
+      first: run.first,
+      last: this.log.last,
+      segment,
+      offset,
+      bytes: run.bytes,
+    });
+    return null;
   }
 
-  /** Walks a run once: checks that it holds what it says, keeps its configuration entries. */
-  #collect(run: StoredRun, source: ReplaySource): boolean {
+  /** Entries that a copy repeats: from here on they lie in its block. */
+  #relocateAll({ runs }: StoredRequest, source: ReplaySource): string | null {
+    for (const run of runs) {
+      const problem = this.#relocate(run, source);
+      if (problem !== null) return problem;
+    }
+    return null;
+  }
+
+  #relocate(run: StoredRun, source: ReplaySource): string | null {
+    const { base, last: end } = this.log;
+    const first = Math.max(run.first, base.index + 1);
+    const last = Math.min(run.first + run.count - 1, end);
+    // Truncated or compacted since.
+    if (first > last) return null;
+    const isKnown = this.chunks.covers(first);
+    if (isKnown && this.log.termOf(first) !== run.term) return null;
+    const what = `${this.#name()} has a copy of ${first}–${last}`;
+    if (!isKnown && !this.log.learn(first, run.term)) {
+      return `${what} of term ${run.term}, which the terms around it contradict`;
+    }
+    const keep = (found: WalConfiguration): void => {
+      if (found.index >= first && found.index <= last) this.log.remember(found);
+    };
+    if (!this.#collect(run, source, keep)) return `${what} that is not ${run.count} whole entries`;
+    const { segment, offset } = source;
+    const bytes = last - first + 1 === run.count ? run.bytes : null;
+    this.chunks.replace({ first, last, segment, offset, bytes });
+    return null;
+  }
+
+  /** Walks a run once: checks that it holds what it says, finds its configuration entries. */
+  #collect(run: StoredRun, source: ReplaySource, keep: (found: WalConfiguration) => void): boolean {
     const end = run.start + run.bytes;
     let at = run.start;
     for (let n = 0; n < run.count; n += 1) {
@@ -146,58 +175,69 @@ class GroupReplay {
       if (entryKind(source.view, at) === EntryKind.configuration) {
         const start = at + ENTRY_HEADER_BYTES;
         const bytes = source.bytes.slice(start, Math.min(start + payload, end));
-        this.#remember({ index: run.first + n, bytes });
+        keep({ index: run.first + n, bytes });
       }
       at += entryBytes(payload);
     }
     return at === end && run.count > 0;
   }
 
-  #remember(configuration: WalConfiguration): void {
-    const newest = this.configurations.at(-1)?.index ?? -1;
-    if (configuration.index > newest) this.configurations.push(configuration);
+  #rememberNewer(configuration: WalConfiguration): void {
+    const newest = this.log.configurations.at(-1)?.index ?? -1;
+    if (configuration.index > newest) this.log.remember(configuration);
   }
 
   /**
    * Takes over what a checkpoint says: only the first segment present is not compared but
-   * believed.
+   * believed. Entries that it counts and that lay in segments before it must come as copies.
    */
-  seed(state: GroupState): string | null {
-    if (state.lastIndex !== state.compactedIndex) {
-      return `${this.#name()} has entries up to ${state.lastIndex} in segments before this one`;
-    }
+  seed(state: GroupState): void {
     this.term = state.term;
     this.vote = state.vote;
     this.generation = state.generation;
-    this.compacted = state.compactedIndex;
-    this.last = state.lastIndex;
+    this.log.base = { index: state.compactedIndex, term: state.compactedTerm };
+    this.log.last = state.lastIndex;
     this.inDoubt = state.inDoubt;
-    if (state.configuration !== null) this.#remember(state.configuration);
-    return null;
+    if (state.configuration !== null) this.log.remember(state.configuration);
   }
 
   compare(state: GroupState): string | null {
+    const { base, last } = this.log;
     const same =
       state.term === this.term &&
       state.vote === this.vote &&
       state.generation === this.generation &&
-      state.lastIndex === this.last &&
+      state.lastIndex === last &&
+      state.compactedIndex === base.index &&
+      state.compactedTerm === base.term &&
       state.inDoubt === this.inDoubt;
     if (same) return null;
     return (
       `the checkpoint has ${this.#name()} at term ${state.term}, vote ${state.vote}, ` +
-      `generation ${state.generation}, last ${state.lastIndex}; the records before it give ` +
-      `term ${this.term}, vote ${this.vote}, generation ${this.generation}, last ${this.last}`
+      `generation ${state.generation}, compacted ${state.compactedIndex}@${state.compactedTerm}, ` +
+      `last ${state.lastIndex}; the records before it give term ${this.term}, ` +
+      `vote ${this.vote}, generation ${this.generation}, compacted ${base.index}@${base.term}, ` +
+      `last ${last}`
     );
   }
 
+  /** Entries of which no segment that is left holds a record; null when there are none. */
+  get missing(): string | null {
+    const { base, last } = this.log;
+    const gap = this.chunks.gap(base.index + 1, last);
+    if (gap === null) return null;
+    return `entries ${gap.first}–${gap.last} of ${this.#name()} are in no segment that is left`;
+  }
+
   finish(measure: Measure): RecoveredGroup {
+    const { base, last, termRuns, configurations } = this.log;
     const extents: { last: number; bytes: number }[] = [];
     const locations: BlockLocation[] = [];
     let bytes = 0;
-    for (const chunk of this.chunks) {
+    for (const chunk of this.chunks.all) {
       const location = { first: chunk.first, segment: chunk.segment, offset: chunk.offset };
-      bytes += chunk.bytes ?? measure(this.group, location, chunk.last, (n) => this.#termOf(n));
+      const termOf = (index: number): number => this.log.termOf(index);
+      bytes += chunk.bytes ?? measure(this.group, location, chunk.last, termOf);
       locations.push(location);
       extents.push({ last: chunk.last, bytes });
     }
@@ -206,18 +246,15 @@ class GroupReplay {
       term: this.term,
       vote: this.vote,
       generation: this.generation,
-      first: this.compacted + 1,
-      last: this.last,
-      termRuns: this.termRuns,
+      compacted: base,
+      first: base.index + 1,
+      last,
+      termRuns,
       extents,
       locations,
-      configurations: this.configurations,
+      configurations,
       inDoubt: this.inDoubt,
     };
-  }
-
-  #termOf(index: number): number {
-    return this.termRuns.findLast((run) => run.first <= index)?.term ?? 0;
   }
 
   #name(): string {
@@ -266,8 +303,9 @@ export class LogReplay {
       const known = this.#groups.has(state.group);
       if (!known && !believe) return `the checkpoint knows group ${state.group}, no record does`;
       const group = this.#group(state.group);
-      const problem = believe ? group.seed(state) : group.compare(state);
+      const problem = believe ? null : group.compare(state);
       if (problem !== null) return problem;
+      if (believe) group.seed(state);
     }
     if (states.length === this.#groups.size) return null;
     return `the checkpoint has ${states.length} groups, the records have ${this.#groups.size}`;
@@ -287,6 +325,12 @@ export class LogReplay {
   #note(mask: GroupMask, termFloor: number): void {
     this.#doubt = maskUnion(this.#doubt, mask);
     this.#termFloor = Math.max(this.#termFloor, termFloor);
+  }
+
+  /** What the log counts and no segment holds; null when it is complete. */
+  get missing(): string | null {
+    for (const { missing } of this.#groups.values()) if (missing !== null) return missing;
+    return null;
   }
 
   finish(measure: Measure): RecoveredGroup[] {

@@ -1,6 +1,7 @@
 /**
  * One group's requests on their way into the log, in order. What finds no room is kept here, so
- * that the log can look behind it: a term or a vote goes ahead of entries that wait for space.
+ * that the log can look behind it: a term, a vote or a compaction goes ahead of entries that wait
+ * for space.
  *
  * It must never reorder anything else, and never keep what merely found the block full.
  */
@@ -48,10 +49,14 @@ export class RequestLane {
     return this.#hasNoRoom;
   }
 
-  /** Stages the newest term and vote among what waits for room, unless that is done. */
+  /** Stages the newest term and vote, and compaction, of what waits, unless that is done. */
   promise(): void {
     if (!this.#hasNoRoom) return;
-    const newest = this.#waiting.findLast(({ hardState }) => hardState !== undefined);
-    if (newest !== undefined) this.#wal.promise(newest);
+    // In this order: an older term may not follow the newest one.
+    const promised = this.#waiting.findLast(({ hardState }) => hardState !== undefined);
+    if (promised !== undefined) this.#wal.promise(promised);
+    // What gives space back must not wait for space.
+    const compacted = this.#waiting.findLast(({ compact }) => compact !== undefined);
+    if (compacted !== undefined) this.#wal.promise(compacted);
   }
 }

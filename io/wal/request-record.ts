@@ -4,11 +4,16 @@
  *   ┌────────────┬──────────────────────────────┬────────────────┬─────────────────────┬─ …
  *   │ head, 80 B │ configuration (record-cursor)│ run head, 24 B │ entries of the run  │ next run
  *   └────────────┴──────────────────────────────┴────────────────┴─────────────────────┴─ …
+ *    … ─┬──────────────────────┬────────────────────────┐
+ *       │ reset: index, term   │ compaction: index, term│  u64 each, only when their flag is set
+ *    … ─┴──────────────────────┴────────────────────────┘
  *   head      u32 recordBytes, group, flags, runs
  *             u64 seq, generation, term, lastIndex, hardTerm, hardVote, truncateAfter, 0
  *   run head  u64 term, first · u32 count, bytes
  *
- * All multiples of 8, so entries keep the alignment that they have in an arena.
+ * All multiples of 8, so entries keep the alignment that they have in an arena. A record without
+ * points is what it was before logs were compacted, byte for byte. A *copy* repeats entries that
+ * lie in an older segment, and changes nothing but where they lie.
  * No other file holds an offset into this record. This file must never interpret an entry.
  */
 
@@ -20,12 +25,16 @@ import {
   type WalConfiguration,
   writeConfiguration,
 } from './record-cursor.js';
-import type { PersistRequest, PersistRun } from './wal-types.js';
+import type { LogPoint, PersistRequest, PersistRun } from './wal-types.js';
 
 const HAS_HARD_STATE = 1;
 const HAS_TRUNCATION = 2;
 const HAS_CONFIGURATION = 4;
 const CLEARS_DOUBT = 8;
+const HAS_COMPACTION = 16;
+const HAS_RESET = 32;
+const IS_COPY = 64;
+const FLAGS_KNOWN = 127;
 
 const OFFSET_RECORD_BYTES = 0;
 const OFFSET_GROUP = OFFSET_RECORD_BYTES + 4;
@@ -47,6 +56,10 @@ const OFFSET_RUN_COUNT = OFFSET_RUN_FIRST + 8;
 const OFFSET_RUN_BYTES = OFFSET_RUN_COUNT + 4;
 const RUN_HEAD_BYTES = OFFSET_RUN_BYTES + 4;
 
+const OFFSET_POINT_INDEX = 0;
+const OFFSET_POINT_TERM = OFFSET_POINT_INDEX + 8;
+const POINT_BYTES = OFFSET_POINT_TERM + 8;
+
 /** A run inside a block: its entries are `bytes` of the window from byte `start`. */
 export interface StoredRun {
   readonly term: number;
@@ -67,6 +80,9 @@ export interface StoredRequest {
   readonly truncateAfter: number | null;
   readonly configuration: WalConfiguration | null;
   readonly clearsDoubt: boolean;
+  readonly reset: LogPoint | null;
+  readonly compact: LogPoint | null;
+  readonly isCopy: boolean;
   readonly runs: readonly StoredRun[];
 }
 
@@ -75,6 +91,8 @@ export function requestRecordBytes(request: PersistRequest): number {
   let bytes = REQUEST_HEAD_BYTES + CONFIGURATION_HEAD_BYTES;
   bytes += padded(request.configuration?.bytes.length ?? 0);
   for (const run of request.runs) bytes += RUN_HEAD_BYTES + run.bytes.length;
+  if (request.reset !== undefined) bytes += POINT_BYTES;
+  if (request.compact !== undefined) bytes += POINT_BYTES;
   return bytes;
 }
 
@@ -85,13 +103,10 @@ export function writeRequestRecord(
   start: number,
   request: PersistRequest,
   lastIndex: number,
+  isCopy = false,
 ): number {
-  const { hardState, truncateAfter, configuration } = request;
-  let flags = 0;
-  if (hardState !== undefined) flags |= HAS_HARD_STATE;
-  if (truncateAfter !== undefined) flags |= HAS_TRUNCATION;
-  if (configuration !== undefined) flags |= HAS_CONFIGURATION;
-  if (request.clearsDoubt === true) flags |= CLEARS_DOUBT;
+  const { hardState, truncateAfter, configuration, reset, compact } = request;
+  const flags = flagsOf(request) | (isCopy ? IS_COPY : 0);
   view.setUint32(start + OFFSET_GROUP, request.group, true);
   view.setUint32(start + OFFSET_FLAGS, flags, true);
   view.setUint32(start + OFFSET_RUNS, request.runs.length, true);
@@ -104,9 +119,28 @@ export function writeRequestRecord(
   writeU64(view, start + OFFSET_TRUNCATE, truncateAfter ?? 0);
   writeU64(view, start + OFFSET_RESERVED, 0);
   const at = writeConfiguration(bytes, view, start + REQUEST_HEAD_BYTES, configuration ?? null);
-  const end = writeRuns(bytes, view, at, request.runs);
+  let end = writeRuns(bytes, view, at, request.runs);
+  if (reset !== undefined) end = writePoint(view, end, reset);
+  if (compact !== undefined) end = writePoint(view, end, compact);
   view.setUint32(start + OFFSET_RECORD_BYTES, end - start, true);
   return end;
+}
+
+function flagsOf(request: PersistRequest): number {
+  let flags = 0;
+  if (request.hardState !== undefined) flags |= HAS_HARD_STATE;
+  if (request.truncateAfter !== undefined) flags |= HAS_TRUNCATION;
+  if (request.configuration !== undefined) flags |= HAS_CONFIGURATION;
+  if (request.clearsDoubt === true) flags |= CLEARS_DOUBT;
+  if (request.compact !== undefined) flags |= HAS_COMPACTION;
+  if (request.reset !== undefined) flags |= HAS_RESET;
+  return flags;
+}
+
+function writePoint(view: DataView, at: number, { index, term }: LogPoint): number {
+  writeU64(view, at + OFFSET_POINT_INDEX, index);
+  writeU64(view, at + OFFSET_POINT_TERM, term);
+  return at + POINT_BYTES;
 }
 
 function writeRuns(
@@ -162,6 +196,9 @@ function readRequest(cursor: RecordCursor): StoredRequest | null {
   const configuration = cursor.configuration();
   if (configuration === null) return null;
   const runs = readRuns(cursor, runCount);
+  const reset = (flags & HAS_RESET) === 0 ? null : readPoint(cursor);
+  const compact = (flags & HAS_COMPACTION) === 0 ? null : readPoint(cursor);
+  if (reset === undefined || compact === undefined || (flags & ~FLAGS_KNOWN) !== 0) return null;
   if (runs === null || cursor.at !== end) return null;
   return {
     group,
@@ -173,8 +210,19 @@ function readRequest(cursor: RecordCursor): StoredRequest | null {
     truncateAfter: (flags & HAS_TRUNCATION) === 0 ? null : after,
     configuration: (flags & HAS_CONFIGURATION) === 0 ? null : configuration,
     clearsDoubt: (flags & CLEARS_DOUBT) !== 0,
+    reset,
+    compact,
+    isCopy: (flags & IS_COPY) !== 0,
     runs,
   };
+}
+
+/** Steps over a point; undefined when it does not fit. */
+function readPoint(cursor: RecordCursor): LogPoint | undefined {
+  if (!cursor.has(POINT_BYTES)) return undefined;
+  const point = { index: cursor.u64(OFFSET_POINT_INDEX), term: cursor.u64(OFFSET_POINT_TERM) };
+  cursor.at += POINT_BYTES;
+  return point;
 }
 
 function readRuns(cursor: RecordCursor, runCount: number): StoredRun[] | null {

@@ -3,8 +3,10 @@
  *
  *   byte 0        512          a multiple of 512                     segmentBytes
  *        ┌────────┬────────────┬───────┬───────┬─── … ───┬───────────┐
- *        │ header │ checkpoint │ block │ block │         │ zeros     │
+ *        │ header │ checkpoint │ block │ block │         │ free      │
  *        └────────┴────────────┴───────┴───────┴─── … ───┴───────────┘
+ *
+ * The free part is zeros in a new file and bytes of its former life in a recycled one.
  *
  * The header sector, whose place, magic, version and checksum never move in any version:
  *
@@ -30,11 +32,16 @@ export const SECTOR_BYTES = 512;
 
 /** Raised when the meaning of a byte changes; a reader refuses every version but its own. */
 export const WAL_FORMAT_VERSION = 1;
-/** Bits of required features that this reader knows: none exist yet. */
-export const WAL_REQUIRED_KNOWN = 0;
+/**
+ * Required feature: the segment may hold compactions, resets and copies, and the segments before
+ * it may be gone. Every segment of this build has it.
+ */
+export const WAL_COMPACTS = 1;
+/** Bits of required features that this reader knows. */
+export const WAL_REQUIRED_KNOWN = WAL_COMPACTS;
 
 export const SEGMENT_BYTES_DEFAULT = 64 * 1024 * 1024;
-export const SEGMENT_BYTES_MIN = 4096;
+export const SEGMENT_BYTES_MIN = 4608;
 export const SEGMENT_BYTES_MAX = 1024 * 1024 * 1024;
 
 /** The first number of every log; numbers grow by one and are never used for a second segment. */
@@ -83,6 +90,7 @@ export function writeSegmentHeader(
   sector.set(MAGIC, OFFSET_MAGIC);
   view.setUint32(OFFSET_VERSION, WAL_FORMAT_VERSION, true);
   view.setUint32(OFFSET_SEGMENT_BYTES, segmentBytes, true);
+  view.setUint32(OFFSET_REQUIRED, WAL_COMPACTS, true);
   writeU64(view, OFFSET_CLUSTER, identity.clusterId);
   writeU64(view, OFFSET_NODE, identity.nodeId);
   writeU64(view, OFFSET_LOG, identity.logId);

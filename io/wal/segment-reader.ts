@@ -150,7 +150,7 @@ export class SegmentReader {
 
   /**
    * Visits every recognisable header and trailer from `from` to the end of the file, whatever lies
-   * between them, and returns where the last byte that is not zero ends (`from` when all are).
+   * between them, and returns where the last of their blocks ends (`from` when there is none).
    */
   scanFrames(from: number, place: FramePlace, visit: (frame: BlockFrame) => void): number {
     let end = from;
@@ -159,7 +159,10 @@ export class SegmentReader {
       const slice = Math.min(ZERO_SLICE_BYTES, whole - offset);
       const at = this.locate(offset, slice);
       if (!this.#zeroInWindow(at, at + slice)) {
-        end = this.#scanSlice(offset, at, slice, place, visit);
+        this.#scanSlice(offset, at, slice, place, (frame) => {
+          end = Math.max(end, Math.min(frame.offset + frame.blockBytes, this.size));
+          visit(frame);
+        });
       }
       offset += slice;
     }
@@ -172,8 +175,7 @@ export class SegmentReader {
     length: number,
     place: FramePlace,
     visit: (frame: BlockFrame) => void,
-  ): number {
-    let end = offset;
+  ): void {
     for (let sector = 0; sector < length; sector += SECTOR_BYTES) {
       const start = at + sector;
       const header = readHeaderFrame(this.#bytes, this.#view, start, offset + sector, place);
@@ -182,9 +184,7 @@ export class SegmentReader {
       const tail = offset + sector + last;
       const trailer = readTrailerFrame(this.#bytes, this.#view, start + last, tail, place);
       if (trailer !== null) visit(trailer);
-      if (!this.#zeroInWindow(start, start + SECTOR_BYTES)) end = offset + sector + SECTOR_BYTES;
     }
-    return end;
   }
 
   #zeroInWindow(from: number, to: number): boolean {

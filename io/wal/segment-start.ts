@@ -27,6 +27,7 @@ import {
   type WalIdentity,
   writeSegmentHeader,
 } from './segment-format.js';
+import { SegmentReader } from './segment-reader.js';
 import { prepareSegment, type SegmentSupply } from './segment-supply.js';
 import { WalFailed } from './wal-errors.js';
 
@@ -161,7 +162,14 @@ export function createLog(options: NewLog): Recovered {
   startSegment(disk, directory, bytes, place).close();
   const doubt = NO_GROUPS;
   return {
-    tail: { ...place, offset: bytes.length, sequence: 2, previousCrc: crc, sealed: true },
+    tail: {
+      ...place,
+      offset: bytes.length,
+      sequence: 2,
+      previousCrc: crc,
+      sealed: true,
+      compacts: true,
+    },
     groups: [],
     report: {
       created: true,
@@ -174,13 +182,34 @@ export function createLog(options: NewLog): Recovered {
       doubt,
       termFloor: 0,
     },
-    bytes: segmentBytes,
+    segments: [{ segment, bytes: segmentBytes }],
   };
 }
 
 function firstSpare({ disk, directory, segmentBytes, supply }: NewLog): string {
   const left = `${directory}/${FIRST_NAME}`;
   if (disk.exists(left)) disk.remove(left);
+  const ready = supply.take();
+  if (ready !== null && isNew(disk, ready)) return ready;
+  // A file with a former life: a log that begins anew may have the id of that life's log.
+  if (ready !== null) disk.remove(ready);
+  return spareNow({ disk, directory, segmentBytes, supply });
+}
+
+function isNew(disk: Disk, path: string): boolean {
+  const reader = new SegmentReader(disk, path, FIRST_SEGMENT, SECTOR_BYTES);
+  const isBlank = reader.header() === null;
+  reader.release();
+  return isBlank;
+}
+
+/** A spare, whatever it takes: only for a log that is being opened. */
+export function spareNow({
+  disk,
+  directory,
+  segmentBytes,
+  supply,
+}: Omit<NewLog, 'clusterId' | 'nodeId'>): string {
   const ready = supply.take();
   if (ready !== null) return ready;
   supply.want();

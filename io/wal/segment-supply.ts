@@ -1,6 +1,7 @@
 /**
  * Spare segments: files of the full length, written with zeros and synced ahead of use, so that a
- * group commit overwrites blocks that the file system has already allocated.
+ * group commit overwrites blocks that the file system has already allocated. The file of a segment
+ * that was freed becomes a spare as it is (recycled-pool.ts).
  *
  * Preparing is slow and may find the disk full; it happens on whichever thread owns the supply,
  * never inside a commit. A file that is being filled ends in `.tmp`, a finished one in `.spare`:
@@ -8,6 +9,7 @@
  */
 
 import { type Disk, DiskError, type DiskFile } from '../disk/disk.js';
+import { RecycledPool } from './recycled-pool.js';
 
 /** What the log asks of whoever prepares spares; another thread may stand behind it. */
 export interface SegmentSupply {
@@ -19,6 +21,8 @@ export interface SegmentSupply {
   take(): string | null;
   /** Asks for one spare to be ready; may return before it is. Cheap when one is. */
   want(): void;
+  /** The log needs this segment no more, nor any before it: its file is the supply's now. */
+  recycle(segment: number): void;
 }
 
 const SLICE_BYTES = 1024 * 1024;
@@ -123,6 +127,7 @@ export class InlineSegmentSupply implements SegmentSupply {
   readonly #directory: string;
   readonly #segmentBytes: number;
   readonly #ready: string[];
+  readonly #recycled: RecycledPool;
   #number: number;
   /** Why the last attempt to prepare a spare failed; null when it did not. */
   problem: DiskError | null = null;
@@ -132,6 +137,7 @@ export class InlineSegmentSupply implements SegmentSupply {
     this.#directory = directory;
     this.#segmentBytes = segmentBytes;
     this.#ready = adoptSpares(disk, directory, segmentBytes);
+    this.#recycled = new RecycledPool(disk, directory, segmentBytes);
     this.#number = nextSpareNumber(this.#ready);
   }
 
@@ -151,13 +157,20 @@ export class InlineSegmentSupply implements SegmentSupply {
     if (this.#ready.length > 0) return;
     const name = spareName(this.#number);
     try {
-      this.#ready.push(prepareSegment(this.#disk, this.#directory, name, this.#segmentBytes));
+      const recycled = this.#recycled.take(name);
+      const prepare = (): string =>
+        prepareSegment(this.#disk, this.#directory, name, this.#segmentBytes);
+      this.#ready.push(recycled ?? prepare());
       this.#number += 1;
       this.problem = null;
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
       this.problem = error;
     }
+  }
+
+  recycle(segment: number): void {
+    this.#recycled.recycle(segment);
   }
 }
 

@@ -31,6 +31,7 @@ export class StagedBlock {
   #mask: GroupMask = NO_GROUPS;
   #termMax = 0;
   #strict = false;
+  #requests = 0;
   #pending: PendingAck[] = [];
 
   constructor(bodyBytesMax: number) {
@@ -44,7 +45,7 @@ export class StagedBlock {
   }
 
   get requests(): number {
-    return this.#pending.length;
+    return this.#requests;
   }
 
   get mask(): GroupMask {
@@ -63,15 +64,29 @@ export class StagedBlock {
 
   /** Copies a request that was admitted; `lastIndex` is the group's last index after it. */
   add(request: PersistRequest, lastIndex: number, promiseOnly = false): void {
-    const start = FRAME_BYTES + this.#bodyBytes;
-    const end = writeRequestRecord(this.bytes, this.#view, start, request, lastIndex);
+    this.#write(request, lastIndex, false);
     const { group, seq, generation, term } = request;
-    this.#bodyBytes = end - FRAME_BYTES;
     this.#mask = maskWith(this.#mask, group);
     this.#termMax = Math.max(this.#termMax, frameTerm(request.hardState?.term ?? 0));
     this.#strict ||= mustSync(request);
     const ack = { group, seq, generation, term, lastIndex };
     this.#pending.push(promiseOnly ? { ...ack, promiseOnly } : ack);
+  }
+
+  /**
+   * Adds what nobody waits for: a copy of old entries, or a compaction ahead of its request. When
+   * the block is cut nobody is in doubt for it, so the mask does not name its group.
+   */
+  addQuietly(request: PersistRequest, lastIndex: number, isCopy: boolean): void {
+    this.#write(request, lastIndex, isCopy);
+    this.#strict = true;
+  }
+
+  #write(request: PersistRequest, lastIndex: number, isCopy: boolean): void {
+    const start = FRAME_BYTES + this.#bodyBytes;
+    const end = writeRequestRecord(this.bytes, this.#view, start, request, lastIndex, isCopy);
+    this.#bodyBytes = end - FRAME_BYTES;
+    this.#requests += 1;
   }
 
   /** Completes the block in place; returns the frame's CRC. */
@@ -92,6 +107,7 @@ export class StagedBlock {
     this.#mask = NO_GROUPS;
     this.#termMax = 0;
     this.#strict = false;
+    this.#requests = 0;
     this.#pending = [];
   }
 }

@@ -34,8 +34,9 @@ export class WalDamage extends WalError {
     super(
       'walDamage',
       `the log is damaged: ${path} at byte ${offset}: ${what}. Nothing was changed. ` +
-        'Restore this file from a copy, or move the whole data directory away and let the node ' +
-        'rejoin as a new replica: this one may have forgotten what it acknowledged',
+        'Restore this file from a copy, or run "ringraft repair" on the data directory: it sets ' +
+        'the damaged log aside and the node rejoins as a new replica, as this one may have ' +
+        'forgotten what it acknowledged',
     );
     this.path = path;
     this.offset = offset;
@@ -50,8 +51,8 @@ export class WalMissing extends WalError {
   constructor(path: string, what: string) {
     super(
       'walMissing',
-      `a part of the log is missing: ${path}: ${what}. Put the file back, or move the whole data ` +
-        'directory away and let the node rejoin as a new replica',
+      `a part of the log is missing: ${path}: ${what}. Put the file back, or run "ringraft ` +
+        'repair" on the data directory: the node rejoins as a new replica',
     );
     this.path = path;
   }

@@ -3,6 +3,14 @@
  * acknowledged, what recovery finds. Plain values only, so that they cross threads unchanged.
  */
 
+/** A place in a group's log: the entry at `index` carries `term`. (0, 0) is before the first. */
+export interface LogPoint {
+  readonly index: number;
+  readonly term: number;
+}
+
+export const LOG_START: LogPoint = { index: 0, term: 0 };
+
 /**
  * A contiguous stretch of entries of one term: `bytes` holds `count` entries as in
  * codec/entry.ts.
@@ -27,7 +35,17 @@ export interface PersistRequest {
   readonly hardState?: { readonly term: number; readonly vote: number };
   /** Entries after this index are dropped before the runs are added. */
   readonly truncateAfter?: number;
+  /**
+   * The group's log is dropped as a whole and begins anew behind this point, with the runs of the
+   * request. Stands beside no `truncateAfter`.
+   */
+  readonly reset?: LogPoint;
   readonly runs: readonly PersistRun[];
+  /**
+   * Entries up to this one, counted after the runs, are no longer needed. May only grow: a point
+   * that is behind an earlier one changes nothing.
+   */
+  readonly compact?: LogPoint;
   /** The newest configuration entry among the runs, opaque here; repeated in checkpoints. */
   readonly configuration?: { readonly index: number; readonly bytes: Uint8Array };
   /**
@@ -60,6 +78,12 @@ export interface BlockLocation {
   readonly offset: number;
 }
 
+/** Entries `[first, last]` of a group lie now in the block at `offset` of `segment`. */
+export interface MovedEntries extends BlockLocation {
+  readonly group: number;
+  readonly last: number;
+}
+
 /** One group's part of a recovered log. */
 export interface RecoveredGroup {
   readonly group: number;
@@ -70,9 +94,9 @@ export interface RecoveredGroup {
   readonly term: number;
   readonly vote: number;
   readonly generation: number;
-  /**
-   * First index present in the log (1 until compaction exists) and last; last < first when empty.
-   */
+  /** The newest entry that was forgotten; (0, 0) for none. */
+  readonly compacted: LogPoint;
+  /** First index present in the log and last; last < first when empty. */
   readonly first: number;
   readonly last: number;
   /** Ascending: `{ first, term }` means entries from `first` on carry `term` until the next run. */

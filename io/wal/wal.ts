@@ -2,141 +2,80 @@
  * The write-ahead log of a node: all groups' requests, one block per group commit, in segments.
  *
  *   stage(request) … stage(request)   copied into one block
- *   promise(request)                  without room for the whole: its term and vote alone
+ *   promise(request)                  without room for the whole: what must not wait for it
  *   commit(nowMs)                     one write, one sync when the mode asks for it, all acks
+ *   reclaim() · recycleFreed()        old segments that are given back, a step at a time
  *
  * One thread owns it and calls it synchronously. It must never acknowledge before the sync that the
  * mode owes, never read a clock, and never go on after a failed write or sync.
  */
 
-import type { Disk } from '../disk/disk.js';
-import {
-  BLOCK_BYTES_MIN,
-  BlockKind,
-  blockBytesFor,
-  finishBlock,
-  NO_GROUPS,
-} from './block-format.js';
-import {
-  Admission,
-  admit,
-  isShortOfRoom,
-  SEAL_RESERVE_BYTES,
-  type SyncPolicy,
-  SyncSchedule,
-  usesReserve,
-} from './group-commit.js';
+import { BlockKind, blockBytesFor } from './block-format.js';
+import { BlockWriter, type NextSegment } from './block-writer.js';
+import { Admission, admit, isShortOfRoom, usesReserve } from './group-commit.js';
 import { GroupTable } from './group-table.js';
-import { LiveSegment } from './live-segment.js';
-import { type Recovered, recover, type WalReport } from './recovery.js';
+import type { Holding } from './holdings.js';
+import { Reclaim } from './reclaim.js';
+import { type Recovered, recover } from './recovery.js';
 import { requestRecordBytes } from './request-record.js';
-import { checkSegmentBytes, segmentPath, type WalIdentity } from './segment-format.js';
-import {
-  createLog,
-  encodeSegmentStart,
-  orFail,
-  requestBytesMax,
-  startSegment,
-} from './segment-start.js';
+import { checkSegmentBytes } from './segment-format.js';
+import { SegmentList } from './segment-list.js';
+import { createLog, requestBytesMax, spareNow } from './segment-start.js';
 import { isNoSpace, type SegmentSupply } from './segment-supply.js';
 import { StagedBlock } from './staged-block.js';
-import { WalError, WalFailed } from './wal-errors.js';
-import type { PersistAck, PersistRequest, RecoveredGroup } from './wal-types.js';
+import { WalError } from './wal-errors.js';
+import type { OpenedWal, WalCounters, WalOptions } from './wal-options.js';
+import type { MovedEntries, PersistAck, PersistRequest } from './wal-types.js';
 
-export interface WalOptions {
-  readonly disk: Disk;
-  /** Holds the segments and nothing else; made when absent. */
-  readonly directory: string;
-  readonly clusterId: number;
-  readonly nodeId: number;
-  /** The log that must be here; another one is refused. Absent: whatever log is found. */
-  readonly logId?: number;
-  /** Random 53-bit id for a log that has to be created; `logId` is used when that is given. */
-  readonly newLogId?: number;
-  /** True when the caller knows that a log was made here before: its absence is refused. */
-  readonly mustExist?: boolean;
-  /** Size of segments to come, and of the supply's spares; existing ones keep theirs. */
-  readonly segmentBytes: number;
-  readonly sync: SyncPolicy;
-  readonly supply: SegmentSupply;
-}
-
-export interface OpenedWal {
-  readonly wal: Wal;
-  readonly groups: readonly RecoveredGroup[];
-  readonly report: WalReport;
-}
-
-/** What the log has done since it was opened. */
-export interface WalCounters {
-  readonly blocks: number;
-  readonly requests: number;
-  readonly bytesWritten: number;
-  readonly syncs: number;
-  readonly rollOvers: number;
-  /** How often a request found no prepared room. */
-  readonly refusals: number;
-  /** Terms and votes that went ahead of entries that found none. */
-  readonly promises: number;
-}
+export type { OpenedWal, WalCounters, WalOptions };
 
 const NO_ACKS: readonly PersistAck[] = [];
 /** Share of a segment that entries leave to term, vote and membership while no spare is ready. */
 const RESERVE_SHARE = 8;
+/** Bytes of copies that one block takes: a commit that comes meanwhile waits for no more. */
+const COPY_BLOCK_BYTES_MAX = 256 * 1024;
 
 export class Wal {
-  readonly #disk: Disk;
-  readonly #directory: string;
-  readonly #identity: WalIdentity;
+  readonly #logId: number;
   readonly #segmentBytes: number;
   readonly #supply: SegmentSupply;
-  readonly #schedule: SyncSchedule;
+  readonly #writer: BlockWriter;
   readonly #groups: GroupTable;
   readonly #staged: StagedBlock;
-  readonly #small = new Uint8Array(BLOCK_BYTES_MIN);
-  readonly #smallView = new DataView(this.#small.buffer);
-  #live: LiveSegment;
-  #previousCrc: number;
-  #sealed: boolean;
-  #bytes: number;
-  #segments: number;
+  readonly #segments: SegmentList;
+  readonly #reclaim: Reclaim;
+  #moved: MovedEntries[] = [];
+  /** A segment has lost entries since it was last asked which ones are free. */
+  #isReleased = false;
   #busy = false;
-  #failure: WalFailed | null = null;
   #closed = false;
-  /** A spare that was taken for the next segment; `named` once it bears its name. */
-  #next: { readonly spare: string; named: boolean } | null = null;
-  #counters = {
-    blocks: 0,
-    requests: 0,
-    bytesWritten: 0,
-    syncs: 0,
-    rollOvers: 0,
-    refusals: 0,
-    promises: 0,
-  };
+  #next: NextSegment | null = null;
+  readonly #counters = { requests: 0, refusals: 0, promises: 0, freed: 0, copies: 0 };
 
-  private constructor(options: WalOptions, recovered: Recovered, live: LiveSegment) {
+  private constructor(options: WalOptions, recovered: Recovered) {
     const { tail, groups, report } = recovered;
     const { clusterId, nodeId } = options;
-    this.#disk = options.disk;
-    this.#directory = options.directory;
-    this.#identity = { clusterId, nodeId, logId: tail.logId };
+    const identity = { clusterId, nodeId, logId: tail.logId };
+    this.#logId = tail.logId;
     this.#segmentBytes = options.segmentBytes;
     this.#supply = options.supply;
-    this.#schedule = new SyncSchedule(options.sync, tail.sequence - 1);
+    this.#writer = new BlockWriter(options.disk, options.directory, identity, tail, options.sync);
     this.#groups = new GroupTable(groups, report, nodeId);
     this.#staged = new StagedBlock(requestBytesMax(options.segmentBytes));
-    this.#live = live;
-    this.#previousCrc = tail.previousCrc;
-    this.#sealed = tail.sealed;
-    this.#bytes = recovered.bytes;
-    this.#segments = report.segments;
+    this.#segments = new SegmentList(recovered.segments);
+    this.#reclaim = new Reclaim({
+      ...options,
+      logId: tail.logId,
+      maxLogBytes: options.maxLogBytes ?? Number.POSITIVE_INFINITY,
+      groups: this.#groups,
+      segments: this.#segments,
+    });
   }
 
   /**
    * Recovers or creates the log. Throws `WalDamage`, `WalMissing`, `WalVersionError` or
    * `WalForeign` when it must not be used, and the disk's own error when there is no room for the
-   * first segment.
+   * first segment, or for the one that the log of an older build goes on in.
    */
   static open(options: WalOptions): OpenedWal {
     checkSegmentBytes(options.segmentBytes);
@@ -144,12 +83,15 @@ export class Wal {
     const expected = { clusterId, nodeId, logId: options.logId ?? null };
     const mustExist = options.mustExist === true;
     const recovered = recover(disk, directory, expected, mustExist) ?? createLog(options);
-    const live = new LiveSegment(disk, directory, recovered.tail);
-    const wal = new Wal(options, recovered, live);
+    const wal = new Wal(options, recovered);
     try {
+      // An older build must not find compactions behind its own segment's header.
+      if (!recovered.tail.compacts) wal.#begin({ spare: spareNow(options), named: false });
       wal.seal();
+      wal.#free();
+      wal.#reclaim.note();
     } catch (error) {
-      live.close();
+      wal.#writer.close();
       throw error;
     }
     options.supply.want();
@@ -157,31 +99,37 @@ export class Wal {
   }
 
   get logId(): number {
-    return this.#identity.logId;
+    return this.#logId;
   }
 
-  /** Bytes of all segments; spares are not counted. */
+  /** Bytes of all segments that are not free; spares are not counted. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#segments.bytes;
   }
 
   get segmentCount(): number {
-    return this.#segments;
+    return this.#segments.count;
+  }
+
+  /** The oldest segment that was not handed over to be recycled. */
+  get oldestSegment(): number {
+    return this.#segments.oldestFile;
   }
 
   /** The segment that is being written, and where its next block will begin. */
   get position(): { readonly segment: number; readonly offset: number } {
-    return { segment: this.#live.segment, offset: this.#live.offset };
+    const { segment, offset } = this.#writer.live;
+    return { segment, offset };
   }
 
   /** The sequence of the last block whose sync has completed. */
   get durableSeq(): number {
-    return this.#schedule.durableSeq;
+    return this.#writer.schedule.durableSeq;
   }
 
   /** When `syncDue` owes a sync, on the caller's clock; Infinity when it owes none. */
   get nextSyncAt(): number {
-    return this.#schedule.nextSyncAt;
+    return this.#writer.schedule.nextSyncAt;
   }
 
   /** The last `stage` found no prepared room: try again when the supply has had time. */
@@ -190,17 +138,19 @@ export class Wal {
   }
 
   /**
-   * The disk has no room for another segment and this one is needed for what is under way: whoever
-   * proposes entries should be refused now, before they are in a log.
+   * The disk has no room for another segment, or the log is as long as it may be, and this one is
+   * needed for what is under way: whoever proposes entries should be refused now, before they are
+   * in a log.
    */
   get isShort(): boolean {
     if (this.#next !== null) return true;
     const { ready, isStarved } = this.#supply;
-    return isShortOfRoom(this.#live.room, this.#segmentBytes, isStarved && ready === 0);
+    const noneComes = (isStarved && ready === 0) || this.#reclaim.isLimited;
+    return isShortOfRoom(this.#writer.live.room, this.#segmentBytes, noneComes);
   }
 
   get counters(): WalCounters {
-    return this.#counters;
+    return { ...this.#writer.counters, ...this.#counters };
   }
 
   /** Requests gathered and not yet committed. */
@@ -238,7 +188,8 @@ export class Wal {
     }
     if (admission === Admission.stage) {
       this.#staged.add(request, lastIndex);
-      this.#groups.apply(request, lastIndex);
+      const { segment } = this.#writer.live;
+      if (this.#groups.apply(request, lastIndex, segment)) this.#isReleased = true;
       return true;
     }
     if (admission !== Admission.commitFirst) this.#refuse();
@@ -246,16 +197,20 @@ export class Wal {
   }
 
   /**
-   * Stages the term and vote of a request that waits for room, alone and ahead of everything that
-   * waits before it: no entry may keep its group from voting. The rest of the request is staged in
-   * its turn. Of several that wait, only the newest may be promised. False: not now, or not needed.
+   * Stages the term and vote of a request that waits for room, and the compaction that may make
+   * some, ahead of everything that waits before it: no entry may keep its group from voting. The
+   * rest of the request is staged in its turn. Of several terms that wait, only the newest may be
+   * promised. False: not now, or not needed.
    */
   promise(request: PersistRequest): boolean {
     this.#assertUsable();
     const promise = this.#groups.promiseOf(request);
     if (promise === null) return false;
     if (this.#admit(requestRecordBytes(promise), promise) !== Admission.stage) return false;
-    this.#staged.add(promise, this.#groups.promised(promise), true);
+    const { lastIndex, released } = this.#groups.promised(promise);
+    if (released) this.#isReleased = true;
+    if (promise.hardState === undefined) this.#staged.addQuietly(promise, lastIndex, false);
+    else this.#staged.add(promise, lastIndex, true);
     this.#counters.promises += 1;
     return true;
   }
@@ -263,13 +218,19 @@ export class Wal {
   #admit(recordBytes: number, request: PersistRequest): Admission {
     // A roll-over that met a full disk half-way is finished before anything else is written.
     if (this.#next !== null) return Admission.rollOver;
-    return admit(recordBytes, usesReserve(request), {
+    const isReserved = usesReserve(request);
+    const spares = this.#reclaim.isLimited && !isReserved ? 0 : this.#supply.ready;
+    return admit(recordBytes, isReserved, { ...this.#room(), spares });
+  }
+
+  #room() {
+    return {
       stagedBytes: this.#staged.bodyBytes,
       bodyBytesMax: this.requestBytesMax,
-      liveBytes: this.#live.room,
+      liveBytes: this.#writer.live.room,
       spares: this.#supply.ready,
       reserveBytes: Math.floor(this.#segmentBytes / RESERVE_SHARE),
-    });
+    };
   }
 
   #refuse(): void {
@@ -283,22 +244,116 @@ export class Wal {
     this.#assertUsable();
     const staged = this.#staged;
     if (staged.requests === 0) return NO_ACKS;
-    const { segment, offset } = this.#live;
-    const sequence = this.#schedule.writtenSeq + 1;
-    const { mask, termMax, requests, bodyBytes } = staged;
-    const plan = { ...this.#plan(BlockKind.batch), mask, termMax, requests, bodyBytes };
-    const crc = staged.finish(plan, this.#live.seed);
-    this.#append(staged.bytes, blockBytesFor(staged.bodyBytes), crc);
+    const { segment, offset } = this.#writer.live;
+    this.#writeStaged(nowMs);
     this.#counters.requests += staged.requests;
-    if (this.#schedule.written(sequence, staged.strict, nowMs)) this.#sync();
-    return staged.release(segment, offset);
+    const acks = staged.release(segment, offset);
+    this.#free();
+    return acks;
+  }
+
+  #writeStaged(nowMs: number): void {
+    const staged = this.#staged;
+    const writer = this.#writer;
+    const { mask, termMax, requests, bodyBytes } = staged;
+    const plan = { ...writer.plan(BlockKind.batch), mask, termMax, requests, bodyBytes };
+    const crc = staged.finish(plan, writer.live.seed);
+    writer.append(staged.bytes, blockBytesFor(bodyBytes), crc);
+    if (writer.schedule.written(plan.sequence, staged.strict, nowMs)) writer.sync();
+  }
+
+  /**
+   * Frees what nobody holds, and only while everything that says so is durable: what is staged, or
+   * written and not synced, may never have been.
+   */
+  #free(): void {
+    if (this.#writer.schedule.dirty || this.#staged.requests > 0) return;
+    const { holdings } = this.#groups;
+    const before = this.#segments.count;
+    if (this.#segments.free((segment) => holdings.isHeld(segment))) this.#isReleased = true;
+    this.#counters.freed += before - this.#segments.count;
+    if (!this.#isReleased) return;
+    this.#isReleased = false;
+    this.#reclaim.note();
+  }
+
+  /**
+   * A step towards a shorter log, when it has grown beyond half of `maxLogBytes`: looks, reads a
+   * slice of the oldest segment, or writes a block of copies. True when there is more to do at
+   * once. For moments between two commits, with nothing staged.
+   */
+  reclaim(): boolean {
+    this.#assertUsable();
+    if (this.#staged.requests > 0) return false;
+    return this.#reclaim.work() || this.#copyLeftovers();
+  }
+
+  #copyLeftovers(): boolean {
+    const copied: Holding[] = [];
+    for (let copy = this.#reclaim.ready; copy !== null; copy = this.#reclaim.ready) {
+      const { holding, runs } = copy;
+      const { request, last } = this.#groups.copyOf(holding.group, runs);
+      if (!this.#hasRoomToCopy(requestRecordBytes(request))) break;
+      this.#staged.addQuietly(request, last, true);
+      this.#reclaim.copied();
+      copied.push(holding);
+    }
+    if (copied.length === 0) return false;
+    const { segment, offset } = this.#writer.live;
+    this.#writeStaged(0);
+    this.#staged.drop();
+    this.#counters.copies += 1;
+    for (const { group, first, last, bytes } of copied) {
+      this.#groups.holdings.move({ group, segment, first, last, bytes });
+      this.#moved.push({ group, first, last, segment, offset });
+    }
+    this.#isReleased = true;
+    this.#free();
+    return true;
+  }
+
+  /** Copies give a segment back, so they may take a part of the reserve, and leave as much. */
+  #hasRoomToCopy(recordBytes: number): boolean {
+    const gathered = this.#staged.bodyBytes + recordBytes;
+    if (this.#staged.requests > 0 && gathered > COPY_BLOCK_BYTES_MAX) return false;
+    if (this.#next === null) {
+      const room = this.#room();
+      const reserveBytes = Math.floor(room.reserveBytes / 2);
+      const admission = admit(recordBytes, false, { ...room, reserveBytes });
+      if (admission === Admission.stage) return true;
+      if (admission !== Admission.rollOver) return false;
+    }
+    return this.#rollOver();
+  }
+
+  /** Where entries lie now that were copied since the last call: their old segment will go. */
+  takeMoved(): readonly MovedEntries[] {
+    const moved = this.#moved;
+    this.#moved = [];
+    return moved;
+  }
+
+  /** Groups that keep the log from shrinking with more than is copied: they should snapshot. */
+  takePinning(): readonly number[] {
+    return this.#reclaim.takePinning();
+  }
+
+  /**
+   * Hands free segments over to the supply, to be renamed or removed. To be called once everybody
+   * who reads old entries has been told what `takeMoved` said. Returns how many there were.
+   */
+  recycleFreed(): number {
+    const freed = this.#segments.takeFreed();
+    for (const segment of freed) this.#supply.recycle(segment);
+    return freed.length;
   }
 
   /** Performs the sync that mode `batch` owes by now; true when it did. */
   syncDue(nowMs: number): boolean {
     this.#assertUsable();
-    if (!this.#schedule.due(nowMs)) return false;
-    this.#sync();
+    if (!this.#writer.schedule.due(nowMs)) return false;
+    this.#writer.sync();
+    this.#free();
     return true;
   }
 
@@ -309,134 +364,51 @@ export class Wal {
    */
   seal(): boolean {
     this.#assertUsable();
-    if (this.#sealed || this.#schedule.dirty || this.#staged.requests > 0) return false;
-    if (this.#next !== null || this.#live.room < SEAL_RESERVE_BYTES) return false;
-    const plan = this.#plan(BlockKind.seal);
-    const crc = finishBlock(this.#small, this.#smallView, 0, plan, this.#live.seed);
-    this.#append(this.#small, BLOCK_BYTES_MIN, crc);
-    this.#schedule.written(plan.sequence, true, 0);
-    this.#sync();
-    this.#sealed = true;
-    return true;
+    if (this.#next !== null || this.#staged.requests > 0) return false;
+    return this.#writer.seal();
   }
 
   /** Syncs, seals and closes. What was staged and not committed is dropped: nobody was told. */
   close(): void {
     if (this.#closed) return;
     try {
-      if (this.#failure !== null) return;
+      if (this.#writer.failure !== null) return;
       this.#staged.drop();
-      if (this.#schedule.dirty) this.#sync();
+      if (this.#writer.schedule.dirty) this.#writer.sync();
       this.seal();
     } finally {
       this.#closed = true;
-      this.#live.close();
+      this.#reclaim.close();
+      this.#writer.close();
     }
-  }
-
-  /** A plan for an empty block at the end of the live segment. */
-  #plan(kind: BlockKind) {
-    return {
-      kind,
-      bodyBytes: 0,
-      previousCrc: this.#previousCrc,
-      requests: 0,
-      offset: this.#live.offset,
-      termMax: 0,
-      mask: NO_GROUPS,
-      logId: this.#identity.logId,
-      segment: this.#live.segment,
-      sequence: this.#schedule.writtenSeq + 1,
-      durableSeq: this.#schedule.durableSeq,
-    };
-  }
-
-  #append(bytes: Uint8Array, length: number, crc: number): void {
-    try {
-      this.#live.append(bytes, length);
-    } catch (cause) {
-      throw this.#fail(`writing ${this.#live.path}`, cause);
-    }
-    this.#previousCrc = crc;
-    this.#sealed = false;
-    this.#counters.blocks += 1;
-    this.#counters.bytesWritten += length;
-  }
-
-  #sync(): void {
-    try {
-      this.#live.sync();
-    } catch (cause) {
-      throw this.#fail(`syncing ${this.#live.path}`, cause);
-    }
-    this.#schedule.synced();
-    this.#counters.syncs += 1;
   }
 
   /** Continues in a new segment. False when the disk has no room for it: nothing is lost. */
   #rollOver(): boolean {
-    if (this.#schedule.dirty) this.#sync();
     const spare = this.#next === null ? this.#supply.take() : null;
     if (spare !== null) this.#next = { spare, named: false };
-    const next = this.#next;
-    if (next === null) return false;
-    const segment = this.#live.segment + 1;
+    if (this.#next === null) return false;
     try {
-      this.#begin(next, segment);
+      this.#begin(this.#next);
     } catch (cause) {
       if (isNoSpace(cause)) return false;
-      throw this.#fail(`beginning ${segmentPath(this.#directory, segment)}`, cause);
+      throw cause;
     }
     this.#supply.want();
     return true;
   }
 
-  #begin(next: { readonly spare: string; named: boolean }, segment: number): void {
-    const segmentBytes = this.#segmentBytes;
-    if (!next.named) {
-      this.#disk.rename(next.spare, segmentPath(this.#directory, segment));
-      next.named = true;
-      orFail('syncing the directory', () => this.#disk.syncDirectory(this.#directory));
-    }
-    const sequence = this.#schedule.writtenSeq + 1;
-    const { bytes, crc } = encodeSegmentStart({
-      identity: this.#identity,
-      segment,
-      segmentBytes,
-      sequence,
-      previousCrc: this.#previousCrc,
-      durableSeq: this.#schedule.durableSeq,
-      states: this.#groups.states(),
-      doubt: this.#groups.doubt,
-      termFloor: this.#groups.termFloor,
-    });
-    const live = startSegment(this.#disk, this.#directory, bytes, {
-      segment,
-      segmentBytes,
-      logId: this.#identity.logId,
-      offset: 0,
-    });
-    this.#live.close();
-    this.#live = live;
+  #begin(next: NextSegment): void {
+    const bytes = this.#segmentBytes;
+    this.#writer.rollOver(next, bytes, this.#groups);
     this.#next = null;
-    this.#previousCrc = crc;
-    this.#sealed = true;
-    this.#schedule.written(sequence, true, 0);
-    this.#schedule.synced();
-    this.#bytes += segmentBytes;
-    this.#segments += 1;
-    this.#counters.rollOvers += 1;
-    this.#counters.bytesWritten += bytes.length;
-    this.#counters.syncs += 1;
-  }
-
-  #fail(what: string, cause: unknown): WalFailed {
-    this.#failure = cause instanceof WalFailed ? cause : new WalFailed(what, cause);
-    return this.#failure;
+    this.#segments.add({ segment: this.#writer.live.segment, bytes });
+    this.#isReleased = true;
+    this.#free();
   }
 
   #assertUsable(): void {
-    if (this.#failure !== null) throw this.#failure;
+    if (this.#writer.failure !== null) throw this.#writer.failure;
     if (this.#closed) throw new WalError('walFailed', 'the log is closed');
   }
 }

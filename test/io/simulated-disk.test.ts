@@ -391,3 +391,56 @@ test('every fault kind has a counter that starts at zero', () => {
   assert.deepEqual(Object.keys(counters), [...FAULT_KINDS]);
   assert.ok(Object.values(counters).every((count) => count === 0));
 });
+
+test('a lost write reads back, and no sync makes it durable until it is written again', () => {
+  for (const again of [false, true]) {
+    const disk = newDisk();
+    durableFile(disk, '/f', 4, 'o');
+    disk.arm({ kind: 'lostWrite', path: '/f' });
+    const file = disk.open('/f', 'readwrite');
+    const bytes = letters(2 * SECTOR_BYTES, 'n');
+    file.write(bytes, 0, bytes.length, SECTOR_BYTES);
+    file.sync();
+    assert.equal(contentOf(disk, '/f')[SECTOR_BYTES], 'n', 'nobody notices');
+    if (again) {
+      file.write(bytes, 0, bytes.length, SECTOR_BYTES);
+      file.sync();
+    }
+    disk.surface();
+    disk.kill();
+    const found = contentOf(disk, '/f');
+    const middle = (again ? 'n' : 'o').repeat(2 * SECTOR_BYTES);
+    assert.equal(found, 'o'.repeat(SECTOR_BYTES) + middle + 'o'.repeat(SECTOR_BYTES));
+    assert.equal(disk.counters().lostWrite, 1);
+  }
+});
+
+test('a misdirected write surfaces elsewhere, unless something was written there since', () => {
+  const places = new Set<string>();
+  for (let seed = 1; seed <= 40; seed += 1) {
+    const disk = newDisk(seed);
+    durableFile(disk, '/f', 3, 'o');
+    durableFile(disk, '/g', 2, 'o');
+    disk.arm({ kind: 'misdirectedWrite', path: '/f' });
+    const file = disk.open('/f', 'readwrite');
+    file.write(letters(SECTOR_BYTES, 'n'), 0, SECTOR_BYTES, 0);
+    file.sync();
+    const other = disk.open('/g', 'readwrite');
+    other.write(letters(SECTOR_BYTES, 'x'), 0, SECTOR_BYTES, 0);
+    other.sync();
+    disk.surface();
+    disk.crash();
+    const letterAt = (path: string, sector: number): string =>
+      contentOf(disk, path)[sector * SECTOR_BYTES]!;
+    assert.equal(letterAt('/f', 0), 'o', 'where it belongs it never was');
+    assert.equal(letterAt('/g', 0), 'x', 'what came later stays');
+    for (const [path, sector] of [
+      ['/f', 1],
+      ['/f', 2],
+      ['/g', 1],
+    ] as const) {
+      if (letterAt(path, sector) === 'n') places.add(`${path} ${sector}`);
+    }
+  }
+  assert.deepEqual([...places].sort(), ['/f 1', '/f 2', '/g 1']);
+});

@@ -24,7 +24,7 @@ import {
   untilPowerLoss,
 } from './wal-harness.js';
 
-const SEGMENT_BYTES = 4096;
+const SEGMENT_BYTES = 4608;
 
 /** What survives: nothing, everything, and three times as the coin says. */
 const CRASHES: readonly (CrashOptions & { readonly seed: number })[] = [

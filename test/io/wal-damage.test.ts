@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import type { Disk } from '../../io/disk/disk.js';
 import type { SimulatedDisk } from '../../io/disk/simulated-disk.js';
-import { BlockKind, checksumSeed, readHeaderFrame } from '../../io/wal/block-format.js';
+import { BlockKind, checksumSeed, NO_GROUPS, readHeaderFrame } from '../../io/wal/block-format.js';
 import { requestBytesMax } from '../../io/wal/segment-start.js';
 import { StagedBlock } from '../../io/wal/staged-block.js';
 import { ObservedDisk } from './observed-disk.js';
@@ -48,6 +48,7 @@ function changed(
   return diskWith(files);
 }
 
+const THIRD = '0000000000000003.wal';
 /** Where the second block of requests begins in the first segment. */
 const SECOND_BLOCK = 1536;
 
@@ -79,9 +80,9 @@ const DAMAGE: readonly Row[] = [
       const disk = changed((files) => {
         files.get(FIRST)![last]! ^= 1;
       }, 2);
-      const { groups } = openWal(disk, OPEN);
+      const { groups, report } = openWal(disk, OPEN);
       assert.equal(prefixLength(disk, groups, REQUESTS), 2);
-      assert.equal(filesOf(disk).get(FIRST)![last], 0);
+      assert.deepEqual([report.cut, report.doubt], [null, NO_GROUPS]);
       return 1;
     },
   ],
@@ -102,6 +103,33 @@ const DAMAGE: readonly Row[] = [
           assert.throws(() => openWal(changed(change), OPEN), { name: /WalDamage|WalMissing/ });
         },
       ),
+  ],
+  [
+    'the newest file missing',
+    () => {
+      const disk = changed((files) => files.delete(THIRD));
+      const message = /0003\.wal: segment 2 ends with the word that segment 3 was begun/;
+      assert.throws(() => openWal(disk, OPEN), { code: 'walMissing', message });
+      return 1;
+    },
+  ],
+  [
+    'a write that the disk acknowledged and did not make',
+    () => {
+      const lost = (requests: number) =>
+        changed((files) => files.get(FIRST)!.fill(0, SECOND_BLOCK, SECOND_BLOCK + 1024), requests);
+      const message = /zeros where a block was; block \d+ of segment 1 says that everything/;
+      assert.throws(() => openWal(lost(2), OPEN), { code: 'walDamage', message });
+      const unproven = tornLog(1);
+      const path = `${DIRECTORY}/${FIRST}`;
+      const file = unproven.open(path, 'readwrite');
+      file.write(new Uint8Array(1024), 0, 1024, SECOND_BLOCK);
+      file.close();
+      const { groups, report } = openWal(unproven, OPEN);
+      assert.equal(prefixLength(unproven, groups, REQUESTS.slice(0, 2)), 1);
+      assert.deepEqual([report.cut, report.doubt], [null, NO_GROUPS]);
+      return 2;
+    },
   ],
   [
     'another version, an unknown required feature, another cluster, node or log',

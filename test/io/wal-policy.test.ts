@@ -27,8 +27,8 @@ test('a request joins the block while body and segment have room', () => {
 });
 
 test('a full segment is committed first, then left for a spare, else the log is busy', () => {
-  const room = { ...ROOM, liveBytes: 1536 };
-  // 1024 bytes of block: frames take 160, and one sector stays free for the seal.
+  const room = { ...ROOM, liveBytes: 2048 };
+  // 1024 bytes of block: frames take 160, two sectors stay free for the seal and the handover.
   assert.equal(admit(864, false, room), Admission.stage);
   assert.equal(admit(865, false, room), Admission.rollOver);
   assert.equal(admit(865, false, { ...room, spares: 0 }), Admission.busy);
@@ -36,7 +36,7 @@ test('a full segment is committed first, then left for a spare, else the log is 
 });
 
 test('without a spare, entries leave the reserve to terms, votes and membership', () => {
-  const room = { ...ROOM, spares: 0, liveBytes: 4096 + 512 + 1024 };
+  const room = { ...ROOM, spares: 0, liveBytes: 4096 + 2 * 512 + 1024 };
   assert.equal(admit(864, false, room), Admission.stage);
   assert.equal(admit(865, false, room), Admission.busy);
   assert.equal(admit(865, true, room), Admission.stage);

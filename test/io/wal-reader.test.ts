@@ -92,7 +92,7 @@ test('versions that a truncation replaced are skipped, by the term of the log', 
 
 test('a read crosses segments, and one reader serves many reads', () => {
   const disk = newDisk();
-  const { wal } = openWal(disk, { segmentBytes: 4096 });
+  const { wal } = openWal(disk, { segmentBytes: 4608 });
   const submitter = new Submitter();
   let last = 0;
   while (wal.segmentCount < 4) {

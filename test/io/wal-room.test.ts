@@ -162,6 +162,7 @@ test('a spare from another thread is taken when it is ready and waited for when 
     want: () => {
       wanted += 1;
     },
+    recycle: () => {},
   };
   const { wal } = openWal(disk, { supply });
   assert.equal(wal.segmentCount, 1, 'the first segment does not wait');
@@ -193,6 +194,7 @@ function givenSpares(disk: SimulatedDisk, count: number): SegmentSupply {
     isStarved: false,
     take: () => paths.shift() ?? null,
     want: () => {},
+    recycle: () => {},
   };
 }
 
@@ -248,7 +250,7 @@ test('leftovers of an interrupted preparation are removed, finished spares are u
 test('another segment size at a restart goes on in the old segment, new ones are larger', () => {
   const disk = newDisk();
   const submitter = new Submitter();
-  const first = openWal(disk, { segmentBytes: 4096 });
+  const first = openWal(disk, { segmentBytes: 4608 });
   const requests = [submitter.request(1, { runs: [run(1, 1, 1, 1)] })];
   first.wal.stage(requests[0]!);
   first.wal.commit(0);
@@ -257,9 +259,9 @@ test('another segment size at a restart goes on in the old segment, new ones are
   requests.push(submitter.request(1, { runs: [run(1, 1, 2, 1, 20 * KIB)] }));
   assert.ok(second.wal.stage(requests[1]!));
   second.wal.commit(0);
-  assert.equal(second.wal.bytes, 4096 + 64 * KIB);
+  assert.equal(second.wal.bytes, 4608 + 64 * KIB);
   second.wal.close();
-  const { groups } = openWal(disk, { segmentBytes: 4096 });
+  const { groups } = openWal(disk, { segmentBytes: 4608 });
   assert.equal(prefixLength(disk, groups, requests), 2);
   assert.equal(readBack(disk, groups[0]!, 2).length, 1);
 });

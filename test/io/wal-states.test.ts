@@ -85,6 +85,12 @@ const at =
     return change.phase === phase && change.operation === operation && name.test(change.name);
   };
 
+/** The first moment of that kind alone. */
+const first =
+  (isAt: ReturnType<typeof at>) =>
+  (changes: readonly Change[], index: number): boolean =>
+    changes.findIndex((_, n) => isAt(changes, n)) === index;
+
 /** Opens it and finds a prefix that holds what was acknowledged; how much of what was submitted. */
 function recovered({ disk, submitted, acknowledged, mode }: Moment): OpenedWal & { count: number } {
   const opened = openWal(disk, OPEN);
@@ -180,7 +186,7 @@ const CRASH_STATES: readonly Row[] = [
   [
     'old segment synced, spare not renamed',
     () =>
-      each(momentsOf(at('stage', 'sync', /0001\.wal$/), 'none'), (moment) => {
+      each(momentsOf(first(at('stage', 'sync', /0001\.wal$/)), 'none'), (moment) => {
         const { wal, count } = recovered(moment);
         assert.deepEqual([wal.position.segment, count], [1, moment.submitted]);
       }),
@@ -197,11 +203,20 @@ const CRASH_STATES: readonly Row[] = [
   [
     'header and checkpoint being written',
     () =>
-      each(momentsOf(at('stage', 'write', /0002\.wal$/)), (moment) => {
+      each(momentsOf(first(at('stage', 'write', /0002\.wal$/))), (moment) => {
         const { wal, report, count } = recovered(moment);
         assert.equal(count, moment.submitted);
         const goesOn = wal.position.segment === 2;
         assert.equal(report.discarded, goesOn ? null : `${DIRECTORY}/${SECOND}`);
+      }),
+  ],
+  [
+    'the handover is being written',
+    () =>
+      each(momentsOf(at('stage', 'write', /0001\.wal$/)), (moment) => {
+        const { wal, report, count } = recovered(moment);
+        assert.equal(count, moment.submitted);
+        assert.deepEqual([wal.position.segment, report.cut, report.discarded], [2, null, null]);
       }),
   ],
   [

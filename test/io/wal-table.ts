@@ -17,7 +17,7 @@ import { ROOT } from '../../tools/house/tracked-files.js';
 import type { ObservedDisk } from './observed-disk.js';
 import { DIRECTORY, newDisk, openWal, prefixLength, run, Submitter } from './wal-harness.js';
 
-const SEGMENT_BYTES = 4096;
+const SEGMENT_BYTES = 4608;
 export const OPEN = { segmentBytes: SEGMENT_BYTES };
 export const FIRST = '0000000000000001.wal';
 export const SECOND = '0000000000000002.wal';

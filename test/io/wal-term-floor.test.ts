@@ -239,7 +239,7 @@ test('the oldest checkpoint left is believed about the floor of unknown groups',
   damage(disk, write(disk, [vote(1, 2)], [vote(5, 6)]));
   const { wal } = openWal(disk);
   // Nothing but hard states, so that the second segment needs no entry of the first one.
-  for (let term = 3; wal.segmentCount < 2; term += 1) {
+  for (let term = 3; wal.position.segment < 2; term += 1) {
     assert.ok(wal.stage(vote(1, term)));
     wal.commit(0);
   }
