@@ -1,0 +1,221 @@
+/**
+ * The directory of snapshot files, of all groups of a node: which there are, which is the newest
+ * whole one, which are no longer needed.
+ *
+ * A damaged file is set aside by renaming, never silently removed, and a file of another version or
+ * cluster is refused and left alone. Nothing may be removed before the name of what replaces it is
+ * durable.
+ */
+
+import { type Disk, DiskError } from '../disk/disk.js';
+import { makeDurableDirectory } from '../disk/durable-directory.js';
+import { SnapshotDamage, SnapshotForeign } from './snapshot-errors.js';
+import { decodeSnapshotHeader, type LogPoint } from './snapshot-format.js';
+import {
+  byAge,
+  DAMAGED_SUFFIX,
+  type SnapshotFile,
+  snapshotName,
+  snapshotOfName,
+} from './snapshot-names.js';
+import { SnapshotReader } from './snapshot-reader.js';
+import { resumeSnapshot, type SnapshotResume } from './snapshot-resume.js';
+import { SnapshotWriter, type WriterOptions } from './snapshot-writer.js';
+
+/** Damaged files of one group that are kept; the oldest beyond are removed, and reported. */
+export const DAMAGED_KEPT_MAX = 3;
+
+export interface StoreOptions {
+  readonly disk: Disk;
+  readonly directory: string;
+  readonly clusterId: number;
+  readonly writer?: WriterOptions;
+  /** Which unfinished file a transfer may go on with; none by default. */
+  readonly keep?: (unfinished: SnapshotFile) => boolean;
+}
+
+/** A file that was passed over. */
+export interface PassedOver {
+  readonly path: string;
+  /** Why: what is damaged, or how the disk failed to read it. */
+  readonly reason: SnapshotDamage | DiskError;
+  /** Its name from now on; null when it kept its own: the disk failed, now or at the renaming. */
+  readonly setAsideAs: string | null;
+}
+
+export interface NewestSnapshot {
+  /** Open: the caller closes it. Null when the group has no valid snapshot. */
+  readonly reader: SnapshotReader | null;
+  /** Newer files that are not valid, newest first. */
+  readonly passedOver: readonly PassedOver[];
+  /** Paths of damaged files that were set aside earlier and removed now, to keep few. */
+  readonly removed: readonly string[];
+}
+
+export class SnapshotStore {
+  readonly directory: string;
+  readonly #disk: Disk;
+  readonly #clusterId: number;
+  readonly #writer: WriterOptions;
+
+  constructor(options: Omit<StoreOptions, 'keep'>) {
+    this.#disk = options.disk;
+    this.directory = options.directory;
+    this.#clusterId = options.clusterId;
+    this.#writer = options.writer ?? {};
+  }
+
+  /**
+   * Makes the directory where it is missing, removes what was never finished, and makes the names
+   * that are there durable: the process that renamed them may have died before it could.
+   */
+  static open(options: StoreOptions): SnapshotStore {
+    const store = new SnapshotStore(options);
+    makeDurableDirectory(options.disk, options.directory);
+    const keep = options.keep ?? (() => false);
+    const unfinished = store.#files('unfinished').filter((file) => !keep(file));
+    for (const { path } of [...unfinished, ...store.#files('copy')]) options.disk.remove(path);
+    options.disk.syncDirectory(options.directory);
+    return store;
+  }
+
+  /** The group's snapshots, newest first; whether they are whole is not looked at. */
+  list(group: number): SnapshotFile[] {
+    return this.#files('snapshot', group);
+  }
+
+  /** What is being written for the group, or was kept at the start, newest first. */
+  unfinished(group: number): SnapshotFile[] {
+    return this.#files('unfinished', group);
+  }
+
+  /**
+   * The newest snapshot that is valid: header and footer, or with `deep` every byte of it. Throws
+   * SnapshotVersionError or SnapshotForeign, with nothing changed, for a newer file of another
+   * version or cluster: passing it over would be going back in time.
+   */
+  newestValid(group: number, { deep }: { readonly deep: boolean }): NewestSnapshot {
+    const unusable: { file: SnapshotFile; reason: SnapshotDamage | DiskError }[] = [];
+    let reader: SnapshotReader | null = null;
+    for (const file of this.list(group)) {
+      try {
+        reader = this.#opened(file, deep);
+        break;
+      } catch (reason) {
+        if (!(reason instanceof SnapshotDamage || reason instanceof DiskError)) throw reason;
+        unusable.push({ file, reason });
+      }
+    }
+    try {
+      const passedOver = unusable.map(({ file, reason }) => {
+        return { path: file.path, reason, setAsideAs: this.#setAside(file, reason) };
+      });
+      return { reader, passedOver, removed: this.#settle(group, passedOver) };
+    } catch (error) {
+      reader?.close();
+      throw error;
+    }
+  }
+
+  /** Opens a snapshot that `list` names, with header and footer verified; throws as the reader. */
+  read(file: SnapshotFile): SnapshotReader {
+    return this.#opened(file, false);
+  }
+
+  /** Begins the file of the snapshot that `headerBytes` (see snapshot-format.ts) describe. */
+  create(headerBytes: Uint8Array): SnapshotWriter {
+    const path = this.#pathFor(headerBytes);
+    return SnapshotWriter.create(this.#disk, path, headerBytes, this.#writer);
+  }
+
+  /** Goes on with such a file; null when there is none of just this snapshot. */
+  resume(headerBytes: Uint8Array): SnapshotResume | null {
+    const path = this.#pathFor(headerBytes);
+    return resumeSnapshot(this.#disk, path, headerBytes, this.#writer);
+  }
+
+  /**
+   * Keeps the newest `count` snapshots of the group and those at the `pinned` points; removes the
+   * others and returns their paths. Throws the DiskError when the disk fails.
+   */
+  retain(group: number, count: number, pinned: readonly LogPoint[] = []): string[] {
+    if (!(Number.isSafeInteger(count) && count >= 1)) {
+      throw new RangeError(`${count} snapshots to keep; at least 1`);
+    }
+    const isPinned = ({ point }: SnapshotFile): boolean =>
+      pinned.some(({ index, term }) => index === point.index && term === point.term);
+    const surplus = this.list(group)
+      .slice(count)
+      .filter((file) => !isPinned(file))
+      .reverse();
+    if (surplus.length === 0) return [];
+    // The sync of a newer one's name may have failed when it was written: not without it.
+    this.#disk.syncDirectory(this.directory);
+    this.#remove(surplus);
+    return surplus.map(({ path }) => path);
+  }
+
+  #files(kind: SnapshotFile['kind'], group?: number): SnapshotFile[] {
+    return this.#disk
+      .list(this.directory)
+      .map((name) => snapshotOfName(this.directory, name))
+      .filter((file) => file !== null)
+      .filter((file) => file.kind === kind && (group === undefined || file.group === group))
+      .sort(byAge);
+  }
+
+  #opened(file: SnapshotFile, deep: boolean): SnapshotReader {
+    const reader = SnapshotReader.open(this.#disk, file.path);
+    try {
+      const { clusterId, group, point } = reader.header;
+      if (clusterId !== this.#clusterId) {
+        throw new SnapshotForeign(file.path, 'cluster', clusterId, this.#clusterId);
+      }
+      const name = snapshotName(group, point);
+      if (name !== file.name) {
+        throw new SnapshotDamage(file.path, 0, `its header is that of ${name}`);
+      }
+      if (deep) reader.verify();
+      return reader;
+    } catch (error) {
+      reader.close();
+      throw error;
+    }
+  }
+
+  /** The new path of a damaged file; null when the disk is what failed. */
+  #setAside(file: SnapshotFile, reason: SnapshotDamage | DiskError): string | null {
+    if (reason instanceof DiskError) return null;
+    const path = file.path + DAMAGED_SUFFIX;
+    try {
+      this.#disk.rename(file.path, path);
+      return path;
+    } catch (error) {
+      if (error instanceof DiskError) return null;
+      throw error;
+    }
+  }
+
+  /** Makes new names durable and keeps the damaged files few; returns the paths of removed ones. */
+  #settle(group: number, passedOver: readonly PassedOver[]): string[] {
+    if (passedOver.every(({ setAsideAs }) => setAsideAs === null)) return [];
+    this.#disk.syncDirectory(this.directory);
+    const surplus = this.#files('damaged', group).slice(DAMAGED_KEPT_MAX);
+    this.#remove(surplus);
+    return surplus.map(({ path }) => path);
+  }
+
+  #pathFor(headerBytes: Uint8Array): string {
+    const { clusterId, group, point } = decodeSnapshotHeader(headerBytes, this.directory);
+    if (clusterId !== this.#clusterId) {
+      throw new SnapshotForeign(this.directory, 'cluster', clusterId, this.#clusterId);
+    }
+    return `${this.directory}/${snapshotName(group, point)}`;
+  }
+
+  #remove(files: readonly SnapshotFile[]): void {
+    if (files.length === 0) return;
+    for (const { path } of files) this.#disk.remove(path);
+    this.#disk.syncDirectory(this.directory);
+  }
+}
