@@ -25,8 +25,8 @@ interface Identity {
 
 /** What an operator can do when identity or log are gone for good. */
 const START_ANEW =
-  'without one, move the directory aside: the node starts as a new incarnation, which the ' +
-  'cluster does not count until it is admitted again';
+  'without one, run "ringraft repair" on the directory: it sets aside what is there, and the ' +
+  'node rejoins as a new incarnation, which counts once the others have readmitted it';
 const OTHER_BUILD = 'Start the version of ringraft that wrote it';
 
 const nameOf = ({ clusterId, nodeId }: Identity): string => `cluster ${clusterId}, node ${nodeId}`;
