@@ -8,7 +8,7 @@
  * same entries must give the same state everywhere, and the only clock is `timeMs`.
  */
 
-import type { MachineContext } from './state-machine.js';
+import type { MachineContext, Restoration } from './state-machine.js';
 
 /** One committed command. */
 export interface HostedEntry {
@@ -26,7 +26,8 @@ export interface HostedEntry {
 export interface HostedMachine {
   /**
    * Applies one command and returns the reply; nothing means a reply without bytes. Entries come in
-   * order, each exactly once, from the first of the log on: an object serves one engine only.
+   * order, each exactly once, from the first of the log on or from behind the state that `restore`
+   * took: an object serves one engine only.
    *
    * Return or throw a `Reject` to refuse a command that is merely wrong: the proposer gets
    * `ERR_REJECTED`, the log goes on. Any other exception, and anything else that is returned, such
@@ -40,9 +41,13 @@ export interface HostedMachine {
    * alone with `ERR_STATE_MACHINE`.
    */
   query(query: Uint8Array): Uint8Array | Reject;
-  /** As in state-machine.ts. Nothing calls these yet: the log is replayed at every start. */
+  /**
+   * As in state-machine.ts, on the main thread: a pull there takes about a millisecond. A machine
+   * without `snapshot` can give no image, which fails that snapshot alone; one without `restore`
+   * can take none, which stops its group when it is given one.
+   */
   snapshot?(): Iterable<Uint8Array>;
-  restore?(chunks: Iterable<Uint8Array>): void;
+  restore?(): Restoration;
 }
 
 /**

@@ -7,16 +7,19 @@
  */
 
 import { readApply } from '../workers/records/hosted.js';
+import {
+  ImageAsk,
+  RestoreAnswer,
+  readImageHeader,
+  readRestoreHeader,
+} from '../workers/records/hosted-image.js';
+import type { HostedAnswer } from './hosted-answers.js';
 import { type HostedMachine, Reject } from './hosted-machine.js';
+import { ImageRunner } from './image-runner.js';
 import { assert } from './raft/types.js';
 import { ApplyCursor, type PartDone } from './runtime/apply-cursor.js';
 import { MUST_BE_BYTES, misreturned } from './runtime/misreturned.js';
 import type { MachineContext } from './state-machine.js';
-
-/** What became of a slab: applied up to `index`, or thrown at it. */
-export type SlabOutcome =
-  | { readonly kind: 'applied'; readonly index: number }
-  | { readonly kind: 'failed'; readonly index: number; readonly text: string };
 
 /** The answer to a query, or what the machine did instead of giving one. */
 export type Answer =
@@ -33,6 +36,7 @@ export class HostedRunner {
   readonly #context: MachineContext;
   readonly #arena: Buffer;
   readonly #cursor: ApplyCursor;
+  readonly #images: ImageRunner;
   #nextIndex = 1;
   #failed = false;
 
@@ -43,20 +47,22 @@ export class HostedRunner {
     partDone: PartDone,
   ) {
     this.#machine = machine;
+    this.#images = new ImageRunner(machine);
     this.#context = context;
     this.#arena = Buffer.from(arena);
     this.#cursor = new ApplyCursor(partDone, context);
   }
 
-  /** `apply` threw: the group has stopped here, nothing is applied or answered any more. */
+  /** `apply` or `restore` threw: the group has stopped, nothing is applied or answered here. */
   get failed(): boolean {
     return this.#failed;
   }
 
-  /** Applies the slab of an APPLY record. */
-  apply(bytes: Buffer, view: DataView, at: number): SlabOutcome {
+  /** Applies the slab of an APPLY record: all of it, or up to the entry that failed. */
+  apply(bytes: Buffer, view: DataView, at: number): HostedAnswer {
     const { slab, last, parts } = readApply(bytes, view, at, this.#arena);
     assert(!this.#failed, 'a machine that failed is given nothing more');
+    assert(!this.#images.isRestoring, 'nothing is applied to half a state');
     assert(slab.first === this.#nextIndex, 'slabs come in order, each exactly once');
     const cursor = this.#cursor;
     cursor.begin(slab, parts);
@@ -65,11 +71,12 @@ export class HostedRunner {
       cursor.finish();
     } catch (cause) {
       this.#failed = true;
+      this.#images.end();
       cursor.abandon();
       return { kind: 'failed', index: Math.max(cursor.index, slab.first), text: textOf(cause) };
     }
     this.#nextIndex = last + 1;
-    return { kind: 'applied', index: last };
+    return { kind: 'applied', index: last, timeMs: cursor.timeMs };
   }
 
   #applyEntry(): void {
@@ -102,5 +109,27 @@ export class HostedRunner {
       const text = cause instanceof Error ? cause.message : String(cause);
       return { rejected: true, bytes: Buffer.from(text) };
     }
+  }
+
+  /** Serves an IMAGE record; null when it has no answer. */
+  image(view: DataView, at: number): HostedAnswer | null {
+    const { step, image } = readImageHeader(view, at);
+    // The worker learns of the failure from what failed; to end an image is never too late.
+    if (this.#failed && step !== ImageAsk.end) return null;
+    return this.#images.image(step, image);
+  }
+
+  /** Serves a RESTORE record of `length` bytes; null when it has no answer. */
+  restore(bytes: Buffer, view: DataView, at: number, length: number): HostedAnswer | null {
+    if (this.#failed) return null;
+    const header = readRestoreHeader(view, at);
+    const answer = this.#images.restore(header, bytes, at, length);
+    if (answer?.kind !== 'restore') return answer;
+    this.#failed = answer.step === RestoreAnswer.failed;
+    if (answer.step === RestoreAnswer.restored) {
+      this.#nextIndex = header.last + 1;
+      this.#cursor.timeMs = header.timeMs;
+    }
+    return answer;
   }
 }

@@ -12,7 +12,7 @@
  * A run of committed entries, walked in order of index like a cursor:
  * `while (batch.next()) { … }`. Every property describes the current entry and changes at the
  * next call of `next`; nothing here may be kept after `apply` returns. Where a batch begins and
- * ends means nothing and differs from node to node: also large results end one early.
+ * ends means nothing and differs from node to node: also large results and snapshots end one early.
  */
 export interface ApplyBatch {
   /** Moves to the next entry; false when the batch is exhausted. Called before the first entry. */
@@ -44,14 +44,26 @@ export interface ApplyBatch {
   reject(reason: Uint8Array | string): void;
 }
 
+/** Takes an image, see `StateMachine.restore`. Whatever it throws stops the group on this node. */
+export interface Restoration {
+  /**
+   * The next bytes of the image, in order and cut anywhere; they are lent for the call. A chunk
+   * that cannot be right is best refused here, by throwing.
+   */
+  chunk(bytes: Uint8Array): void;
+  /** The image is whole. Throws when it is not; once it returns, the machine is in that state. */
+  finish(): void;
+}
+
 /**
  * What replicates. All calls are synchronous and come from one thread, one at a time; a call that
  * takes longer than half a heartbeat is counted and named in the group's status.
  *
- * An exception out of `apply` or `restore` stops this group on this node with `ERR_STATE_MACHINE`,
- * the index named, and leaves the process and the other groups running: a command that is merely
- * wrong is answered by `batch.reject`. An exception out of `query` fails that read alone, with
- * `ERR_REJECTED` and its message.
+ * An exception out of `apply` stops this group on this node with `ERR_STATE_MACHINE`, the index
+ * named, and leaves the process and the other groups running: a command that is merely wrong is
+ * answered by `batch.reject`. An exception out of `restore`, or out of what it returns, stops the
+ * group in the same way. One out of `query` fails that read alone, with `ERR_REJECTED` and its
+ * message; one out of `snapshot`, or out of its iterator, fails that snapshot alone.
  */
 export interface StateMachine {
   /**
@@ -70,15 +82,29 @@ export interface StateMachine {
    */
   query(query: Uint8Array): Uint8Array;
   /**
-   * The state as it is at this call, as chunks the caller pulls one at a time while `apply` goes on
-   * in between. Chunks belong to the caller. Ending the iterator early releases the image.
+   * The state as it is at this call, as chunks that are pulled one at a time while `apply` goes on
+   * in between: what `apply` changes meanwhile must not show. Each `next` is one slice of work, at
+   * best below a millisecond; a chunk is lent until the following one, so one buffer can serve them
+   * all. It may be empty: nothing was found in this slice. Ending the iterator early releases the
+   * image.
+   *
+   * The body of a generator function runs at the first `next` only, so the engine asks for the
+   * first chunk at once: a generator that copies what it needs before its first `yield` is right.
    */
   snapshot(): Iterable<Uint8Array>;
   /**
-   * Replaces the state by an image that `snapshot` once yielded. The bytes come in the same order,
-   * cut anywhere; each chunk is lent until the next is asked for.
+   * Begins to replace the state by an image that `snapshot` once yielded; what was there before may
+   * be let go at once. Until `finish` has returned the machine is asked nothing else. Another
+   * `restore` begins anew, and what the one before had got is dropped with it.
    */
-  restore(chunks: Iterable<Uint8Array>): void;
+  restore(): Restoration;
+  /**
+   * Bytes that a running image holds because `apply` was about to change them and nobody has pulled
+   * them yet. While there are more than 8 MiB, the engine lets `batch.next` end the batch and goes
+   * on when chunks were pulled. Without it a machine is given commands as they come. Cheap: it is
+   * asked at every entry while an image runs.
+   */
+  imageBacklogBytes?(): number;
   /** A few figures about the machine; cheap. The engine does not call it: `query` may show them. */
   stats?(): Record<string, number | string>;
   /**

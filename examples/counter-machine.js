@@ -19,12 +19,17 @@ export default function createCounters() {
     *snapshot() {
       yield Buffer.from(JSON.stringify([...counts]));
     },
-    restore(chunks) {
-      counts.clear();
-      const parts = [...chunks].map((chunk) => Buffer.from(chunk));
-      for (const [name, count] of JSON.parse(Buffer.concat(parts).toString())) {
-        counts.set(name, count);
-      }
+    restore() {
+      const parts = [];
+      return {
+        // Bytes are lent for the call only.
+        chunk: (bytes) => parts.push(Buffer.from(bytes)),
+        finish() {
+          counts.clear();
+          const stored = JSON.parse(Buffer.concat(parts).toString());
+          for (const [name, count] of stored) counts.set(name, count);
+        },
+      };
     },
   };
 }

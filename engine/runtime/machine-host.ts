@@ -1,14 +1,17 @@
 /**
- * Where a group's state machine runs, as the applier sees it, and the host for one that lives in
- * the consensus worker: apply and query are plain calls there.
+ * Where a group's state machine runs, as the runtime sees it, and the host for one that lives in
+ * the consensus worker: everything is a plain call there.
  *
- * A host answers `apply` by `applied(last)`, at once or later, and never runs two slabs at a time.
- * What a machine throws is caught here and nowhere else.
+ * A host answers `apply` by `applied(last)`, at once or later, and never runs two slabs at a time;
+ * images go out and come in slice by slice, each asked for and answered. What a machine throws is
+ * caught here and nowhere else.
  */
 
 import { ResultWriter } from '../../codec/results.js';
+import { assert } from '../raft/types.js';
 import type { MachineContext, StateMachine } from '../state-machine.js';
 import { ApplyCursor, type EntrySlab, type PartDone } from './apply-cursor.js';
+import { MachineImages } from './machine-images.js';
 import { MUST_BE_BYTES, MUST_FINISH, misreturned } from './misreturned.js';
 import type { ReadBatch } from './pending-reads.js';
 import type { BatchPart } from './pending-writes.js';
@@ -17,6 +20,10 @@ import type { BatchPart } from './pending-writes.js';
 const ANSWER_BYTES_MAX = 64 * 1024;
 
 const QUERY_LENGTH_BYTES = 4;
+/** While a running image keeps more than this until it is pulled, no further command is applied. */
+const IMAGE_BACKLOG_BYTES_MAX = 8 * 1024 * 1024;
+
+export type MachineCall = 'apply' | 'restore';
 
 export interface HostEvents {
   /** Entries up to `last` are applied and their results handed on. */
@@ -26,14 +33,51 @@ export interface HostEvents {
   queried(batch: ReadBatch, offset: number, count: number, results: Uint8Array): void;
   /** The machine did not answer query `offset` of a batch as it must: what it did instead. */
   queryFailed(batch: ReadBatch, offset: number, text: string): void;
-  /** `apply` failed at `index`; results of entries before it are handed on. The group ends here. */
-  failed(index: number, cause: unknown): void;
+  /**
+   * The group ends here. `apply` failed at `index`, and results of entries before it are handed on;
+   * or `restore` failed, whose `index` is 0 before `finishRestore` has named it.
+   */
+  failed(index: number, cause: unknown, during: MachineCall): void;
+  /** Answers `pullImage`: bytes lent for the call, perhaps none; null: it is complete and over. */
+  image(chunk: Uint8Array | null): void;
+  /** Answers `pullImage`: the machine threw. The image is over; the group goes on. */
+  imageFailed(cause: unknown): void;
+  /** Answers `restoreChunk`: the machine has taken it. */
+  restoredChunk(): void;
+  /** Answers `finishRestore`: the machine has the state that entries up to `last` made. */
+  restored(last: number): void;
 }
 
 export interface MachineHost {
   attach(events: HostEvents): void;
   apply(slab: EntrySlab, last: number, parts: readonly BatchPart[]): void;
   query(batch: ReadBatch): void;
+  /**
+   * The log's clock as of the last entry applied, milliseconds: machines see it never decrease, so
+   * it belongs to what a snapshot keeps, and to `finishRestore`.
+   */
+  readonly timeMs: number;
+  /**
+   * An image of the state as of the entries applied so far: to be called while no `apply` waits for
+   * its answer, and while no other image runs. What fails here is told at the first `pullImage`.
+   */
+  beginImage(): void;
+  /**
+   * Asks for the next chunk of the running image. Answered by `image` or `imageFailed`, in the
+   * worker within this call, and to be asked again only then.
+   */
+  pullImage(): void;
+  /** Abandons the image that runs, if one does; a pull that was not answered never will be. */
+  endImage(): void;
+  /**
+   * Begins to replace the state: to be called while no `apply` waits for its answer. An image that
+   * runs is abandoned. Until `restored`, `apply`, `query` and `beginImage` must not be called.
+   */
+  beginRestore(): void;
+  /** The image's next bytes, lent until `restoredChunk`. In the worker a call is one slice. */
+  restoreChunk(bytes: Uint8Array): void;
+  /** The image is whole: it is the state as of entry `last`, when the log's clock was `timeMs`. */
+  finishRestore(last: number, timeMs: number): void;
   /** Something waits for room, or for its next turn: `goOn` is called each turn meanwhile. */
   readonly isWaiting?: boolean;
   /** `goOn` would do something now. */
@@ -49,6 +93,7 @@ type QueryAnswer =
 
 export class InWorkerHost implements MachineHost {
   readonly #machine: StateMachine;
+  readonly #images: MachineImages;
   readonly #answers = new ResultWriter();
   readonly #hasRoom: () => boolean;
   readonly #context: MachineContext | undefined;
@@ -71,6 +116,7 @@ export class InWorkerHost implements MachineHost {
     context?: MachineContext,
   ) {
     this.#machine = machine;
+    this.#images = new MachineImages(machine);
     this.#hasRoom = hasRoom;
     this.#context = context;
   }
@@ -81,6 +127,7 @@ export class InWorkerHost implements MachineHost {
   }
 
   apply(slab: EntrySlab, last: number, parts: readonly BatchPart[]): void {
+    assert(!this.#images.isRestoring, 'nothing is applied to half a state');
     (this.#cursor as ApplyCursor).begin(slab, parts);
     this.#applyUpTo(last);
   }
@@ -95,7 +142,7 @@ export class InWorkerHost implements MachineHost {
       if (returned !== undefined) {
         // A promise may have been about to do anything with any of them.
         cursor.discard();
-        events.failed(first, misreturned('apply returned', returned, MUST_FINISH));
+        events.failed(first, misreturned('apply returned', returned, MUST_FINISH), 'apply');
         return;
       }
       if (cursor.isPaused) {
@@ -105,13 +152,14 @@ export class InWorkerHost implements MachineHost {
       cursor.finish();
     } catch (cause) {
       cursor.abandon();
-      events.failed(Math.max(cursor.index, first), cause);
+      events.failed(Math.max(cursor.index, first), cause, 'apply');
       return;
     }
     events.applied(last);
   }
 
   query(batch: ReadBatch): void {
+    assert(!this.#images.isRestoring, 'half a state answers no reads');
     this.#asked.push(batch);
     this.goOn();
   }
@@ -127,13 +175,17 @@ export class InWorkerHost implements MachineHost {
   }
 
   get canGoOn(): boolean {
-    return this.isWaiting && this.#hasRoom();
+    if (!this.isWaiting || this.#images.isRestoring || !this.#hasRoom()) return false;
+    if (this.#pausedBefore !== null && !this.#isHeldBack()) return true;
+    return this.#asked.length > 0;
   }
 
   /** Goes on with the slab, then answers what was asked, while there is room. */
   goOn(): void {
+    // Reads that waited for room since before it are answered from the restored state.
+    if (this.#images.isRestoring) return;
     const last = this.#pausedBefore;
-    if (last !== null && this.#hasRoom()) {
+    if (last !== null && this.#hasRoom() && !this.#isHeldBack()) {
       this.#pausedBefore = null;
       this.#cursor?.resume();
       this.#applyUpTo(last);
@@ -190,5 +242,75 @@ export class InWorkerHost implements MachineHost {
     if (count === 0) return;
     (this.#events as HostEvents).queried(batch, end - count, count, bytes);
     this.#answers.clear();
+  }
+
+  get timeMs(): number {
+    return (this.#cursor as ApplyCursor).timeMs;
+  }
+
+  beginImage(): void {
+    assert(this.#pausedBefore === null, 'an image begins between two slabs');
+    this.#images.begin();
+    this.#watchBacklog();
+  }
+
+  pullImage(): void {
+    const events = this.#events as HostEvents;
+    let chunk: Uint8Array | null;
+    try {
+      chunk = this.#images.pull();
+    } catch (cause) {
+      this.#watchBacklog();
+      events.imageFailed(cause);
+      return;
+    }
+    this.#watchBacklog();
+    events.image(chunk);
+  }
+
+  endImage(): void {
+    this.#images.end();
+    this.#watchBacklog();
+  }
+
+  /** Only while an image runs, so that no other entry pays for it. */
+  #watchBacklog(): void {
+    const isWatched = this.#images.isTaking && this.#machine.imageBacklogBytes !== undefined;
+    (this.#cursor as ApplyCursor).heldBack = isWatched ? () => this.#isHeldBack() : null;
+  }
+
+  #isHeldBack(): boolean {
+    if (!this.#images.isTaking) return false;
+    return (this.#machine.imageBacklogBytes?.() ?? 0) > IMAGE_BACKLOG_BYTES_MAX;
+  }
+
+  beginRestore(): void {
+    assert(this.#pausedBefore === null, 'a state is replaced between two slabs');
+    this.endImage();
+    this.#restore(0, () => this.#images.beginRestore());
+  }
+
+  restoreChunk(bytes: Uint8Array): void {
+    assert(this.#images.isRestoring, 'a restoration began');
+    const taken = this.#restore(0, () => this.#images.restoreChunk(bytes));
+    if (taken) (this.#events as HostEvents).restoredChunk();
+  }
+
+  finishRestore(last: number, timeMs: number): void {
+    assert(this.#images.isRestoring, 'a restoration began');
+    if (!this.#restore(last, () => this.#images.finishRestore())) return;
+    (this.#cursor as ApplyCursor).timeMs = timeMs;
+    (this.#events as HostEvents).restored(last);
+  }
+
+  /** False when the machine threw, which is told. */
+  #restore(index: number, step: () => void): boolean {
+    try {
+      step();
+      return true;
+    } catch (cause) {
+      (this.#events as HostEvents).failed(index, cause, 'restore');
+      return false;
+    }
   }
 }

@@ -47,6 +47,13 @@ export function keyValue(options?: unknown): KvMachine {
   return createKvMachine({ groupName: 'kv', groupId: 1, nodeId: 1, options });
 }
 
+/** Gives the machine an image, cut as it comes. */
+export function restore(machine: KvMachine, chunks: Iterable<Uint8Array>): void {
+  const restoration = machine.restore();
+  for (const chunk of chunks) restoration.chunk(chunk);
+  restoration.finish();
+}
+
 const bytesOf = (text: string) => Buffer.from(text, 'latin1');
 
 function command(type: CommandType, key: string, value: string): Buffer {
@@ -138,7 +145,7 @@ class Batch implements ApplyBatch {
 }
 
 /** Applies commands and returns their results. */
-export function apply(machine: KvMachine, ...commands: Buffer[]): Result[] {
+export function apply(machine: Pick<KvMachine, 'apply'>, ...commands: Buffer[]): Result[] {
   const batch = new Batch(commands, true);
   machine.apply(batch);
   return batch.results;

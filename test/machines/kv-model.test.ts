@@ -25,6 +25,7 @@ import {
   modelIncrement,
   query,
   type Result,
+  restore,
   set,
   setConditional,
   setMany,
@@ -159,7 +160,7 @@ test('any commands leave the machine as they leave a Map, and answer the same', 
       assert.deepEqual(contents(machine), sorted(model));
       assert.equal(query(machine, QueryType.size), model.size);
       const copy = keyValue();
-      copy.restore(machine.snapshot());
+      restore(copy, machine.snapshot());
       assert.equal(copy.digest(), machine.digest());
       assert.equal(copy.stats().memoryBytes, machine.stats().memoryBytes);
     }),
@@ -260,7 +261,7 @@ test('keys that arrive in the order of another table are all stored', () => {
   const keysInOrder = query(source, QueryType.keys, '*');
   assert.ok(keysInOrder !== null && typeof keysInOrder === 'object' && 'items' in keysInOrder);
   const copy = keyValue();
-  copy.restore(source.snapshot());
+  restore(copy, source.snapshot());
   for (const key of keysInOrder.items) apply(copy, set(String(key), 'again'));
   assert.equal(copy.stats().keys, 30_000);
 });

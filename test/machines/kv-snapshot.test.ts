@@ -8,7 +8,18 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { KvMachine } from '../../engine/machines/kv/kv-machine.js';
-import { append, apply, clear, contents, del, get, keyValue, set, sorted } from './kv-harness.js';
+import {
+  append,
+  apply,
+  clear,
+  contents,
+  del,
+  get,
+  keyValue,
+  restore,
+  set,
+  sorted,
+} from './kv-harness.js';
 
 const SMALL_CHUNKS = { snapshotChunkBytes: 64 };
 
@@ -18,8 +29,13 @@ function filled(count: number, options: unknown = SMALL_CHUNKS): KvMachine {
   return machine;
 }
 
+/** Copies of the chunks that are left: each is lent until the next. */
+function rest(image: Iterable<Uint8Array>): Buffer[] {
+  return Array.from(image, (chunk) => Buffer.from(chunk));
+}
+
 function bytesOf(machine: KvMachine): Buffer {
-  return Buffer.concat([...machine.snapshot()]);
+  return Buffer.concat(rest(machine.snapshot()));
 }
 
 test('the stream is a header and then repeated key length, key, value length, value', () => {
@@ -61,13 +77,13 @@ test('a snapshot pulled while writes go on shows the state at its start', () => 
           apply(machine, ...commands);
           for (let i = 0; i < pulls; i += 1) {
             const { done, value } = image.next();
-            if (done !== true) chunks.push(value);
+            if (done !== true) chunks.push(Buffer.from(value));
           }
         }
         const after = contents(machine);
-        chunks.push(...image);
+        chunks.push(...rest(image));
         const restored = keyValue();
-        restored.restore(chunks);
+        restore(restored, chunks);
         assert.deepEqual(contents(restored), sorted(before));
         assert.deepEqual(contents(machine), after, 'the snapshot itself changed nothing');
       },
@@ -80,10 +96,10 @@ test('removing every key at once leaves a running snapshot whole', () => {
   const machine = filled(500);
   const digest = machine.digest();
   const image = machine.snapshot();
-  const chunks = [image.next().value];
+  const chunks = [Buffer.from(image.next().value)];
   apply(machine, clear(), set('key:1', 'new life'));
   const restored = keyValue();
-  restored.restore([...chunks, ...image]);
+  restore(restored, [...chunks, ...rest(image)]);
   assert.equal(restored.digest(), digest);
   assert.deepEqual(contents(machine), new Map([['key:1', 'new life']]));
 });
@@ -93,7 +109,7 @@ test('what is written after one snapshot is in the next', () => {
   for (let round = 0; round < 3; round += 1) {
     apply(machine, set('key:7', `round ${round}`), set(`new:${round}`, ''));
     const restored = keyValue();
-    restored.restore(machine.snapshot());
+    restore(restored, machine.snapshot());
     assert.equal(restored.digest(), machine.digest());
   }
 });
@@ -110,7 +126,7 @@ test('a snapshot left early is over, and a newer one ends the one before', () =>
   apply(machine, set('key:3', 'changed'));
   assert.throws(() => old.next(), /a newer snapshot of this machine began/);
   const restored = keyValue();
-  restored.restore(young);
+  restore(restored, young);
   assert.deepEqual(get(restored, 'key:3'), { value: 'value 3' });
 });
 
@@ -120,11 +136,14 @@ test('an image cut anywhere restores the same state', () => {
   const image = bytesOf(machine);
   for (let cut = 0; cut <= image.length; cut += 1) {
     const restored = keyValue();
-    restored.restore([image.subarray(0, cut), image.subarray(cut)]);
+    restore(restored, [image.subarray(0, cut), image.subarray(cut)]);
     assert.equal(restored.digest(), machine.digest(), `cut at ${cut}`);
   }
   const restored = keyValue();
-  restored.restore(Array.from(image, (byte) => Uint8Array.of(byte)));
+  restore(
+    restored,
+    Array.from(image, (byte) => Uint8Array.of(byte)),
+  );
   assert.equal(restored.digest(), machine.digest(), 'byte by byte');
 });
 
@@ -132,12 +151,14 @@ test('restoring replaces what was there', () => {
   const machine = filled(10);
   const other = keyValue();
   apply(other, set('key:1', 'old'), set('stale', 'x'));
-  other.restore(machine.snapshot());
+  restore(other, machine.snapshot());
   assert.equal(other.digest(), machine.digest());
 });
 
-test('a damaged image is refused and the old state stays', () => {
-  const image = bytesOf(filled(5));
+test('a damaged image is refused, and a sound one is taken after it', () => {
+  const source = filled(5);
+  const digest = source.digest();
+  const image = bytesOf(source);
   const changed = (at: number, byte: number) => {
     const copy = Buffer.from(image);
     copy[at] = byte;
@@ -156,11 +177,58 @@ test('a damaged image is refused and the old state stays', () => {
   ];
   for (const [what, bytes, message] of cases) {
     const machine = keyValue();
-    apply(machine, set('kept', 'yes'));
-    assert.throws(() => machine.restore([bytes]), message, what);
-    assert.deepEqual(contents(machine), new Map([['kept', 'yes']]), what);
+    apply(machine, set('before', 'yes'));
+    assert.throws(() => restore(machine, [bytes]), message, what);
+    restore(machine, [image]);
+    assert.equal(machine.digest(), digest, what);
   }
   for (let length = 0; length < image.length; length += 1) {
-    assert.throws(() => keyValue().restore([image.subarray(0, length)]), /ends/, `${length} bytes`);
+    assert.throws(
+      () => restore(keyValue(), [image.subarray(0, length)]),
+      /ends/,
+      `${length} bytes`,
+    );
   }
+});
+
+test('beginning again drops what half an image brought', () => {
+  const machine = filled(20);
+  const image = bytesOf(machine);
+  const restored = keyValue();
+  const half = restored.restore();
+  half.chunk(image.subarray(0, 200));
+  restore(restored, [image]);
+  assert.equal(restored.digest(), machine.digest());
+});
+
+test('a large value leaves a chunk per pull, whole although it changes on the way', () => {
+  for (const change of [set('large', 'x'), append('large', 'x'), del('large'), set('small', 'y')]) {
+    const machine = filled(1);
+    apply(machine, set('large', 'abcdefgh'.repeat(500)), set('small', ''));
+    const before = contents(machine);
+    const image = machine.snapshot();
+    const chunks: Uint8Array[] = [];
+    for (let i = 0; i < 20; i += 1) {
+      chunks.push(Buffer.from(image.next().value));
+      assert.ok(machine.imageBacklogBytes() <= 64, 'nothing is copied ahead of its pull');
+    }
+    apply(machine, change);
+    const restored = keyValue();
+    restore(restored, [...chunks, ...rest(image)]);
+    assert.deepEqual(contents(restored), sorted(before));
+  }
+});
+
+test('a walk that finds nothing to say answers with an empty chunk and goes on', () => {
+  const machine = filled(30_000);
+  const before = machine.digest();
+  const image = machine.snapshot();
+  for (let i = 0; i < 30_000; i += 1) apply(machine, set(`key:${i}`, 'changed'));
+  assert.ok(machine.imageBacklogBytes() > 500_000, `${machine.imageBacklogBytes()} bytes wait`);
+  const chunks = rest(image);
+  assert.ok(chunks.some((chunk) => chunk.length === 0));
+  assert.equal(machine.imageBacklogBytes(), 0);
+  const restored = keyValue();
+  restore(restored, chunks);
+  assert.equal(restored.digest(), before);
 });

@@ -5,8 +5,8 @@
  * It walks the keys by rank (key-index.ts) from 0 upwards. A record ahead of the walk that is
  * about to change is copied into the stream first (`beforeChange`); a record written since the
  * snapshot began carries its epoch and is skipped. Nothing is copied for records that stay as they
- * are. The store must call `beforeChange` before every overwrite and removal while this is its
- * tap.
+ * are. A large record is copied over several pulls, and the rest of it at once before it changes.
+ * The store must call `beforeChange` before every overwrite and removal while this is its tap.
  */
 
 import { copyBytes } from './bytes.js';
@@ -15,8 +15,22 @@ import { IMAGE_LENGTH_BYTES, imageHeader } from './image-format.js';
 import { RANK_END, rankOf } from './key-index.js';
 import type { ImageTap, Store } from './store.js';
 
-/** Index slots taken between two looks at whether a chunk is full. */
+/**
+ * What one `next` may do, in bytes copied, with a record and a slot looked at counted as so many: a
+ * walk over keys that were all written since, or over a table that deletions have emptied, must not
+ * take the thread for longer than a chunk does. It is half a millisecond or so.
+ */
+const WORK_BYTES_PER_PULL = 192 * 1024;
+const RECORD_WORK_BYTES = 256;
+const SLOT_WORK_BYTES = 64;
+/**
+ * Slots looked at in a row. Each look is a miss of the processor's caches, and so is each record:
+ * one after the other they take twice as long as many that are under way together.
+ */
 const SLOTS_PER_WALK = 64;
+/** Of chunks that were pulled and are filled again: as garbage they would stay for long. */
+const FREE_BYTES_MAX = 8 * 1024 * 1024;
+const NO_BYTES = Buffer.alloc(0);
 
 export class Image implements IterableIterator<Uint8Array>, ImageTap {
   readonly #store: Store;
@@ -28,9 +42,20 @@ export class Image implements IterableIterator<Uint8Array>, ImageTap {
   #chunk: Buffer;
   #chunkUsed = 0;
   readonly #full: Buffer[] = [];
+  #fullBytes = 0;
+  /** The chunk that was pulled last, until the next is asked for. */
+  #lent: Buffer | null = null;
+  readonly #free: Buffer[] = [];
+  #work = 0;
+  /** Records of the slots that were walked last which are not in the stream yet. */
+  readonly #found: number[] = [];
+  /** The record that is in the stream up to byte `#cutAt` of its page, 0 for none. */
+  #cut = 0;
+  #cutAt = 0;
   readonly #length = Buffer.alloc(IMAGE_LENGTH_BYTES);
-  readonly #emitOld = (handle: number): void => {
-    if (this.#store.records.epoch(handle) < this.#epoch) this.#emit(handle);
+  readonly #findOld = (handle: number): void => {
+    this.#work += RECORD_WORK_BYTES;
+    if (this.#store.records.epoch(handle) < this.#epoch) this.#found.push(handle);
   };
 
   /** Begins a snapshot of the store; one that was still running is superseded. */
@@ -40,7 +65,7 @@ export class Image implements IterableIterator<Uint8Array>, ImageTap {
     this.#chunk = Buffer.allocUnsafeSlow(chunkBytes);
     store.epoch += 1;
     this.#epoch = store.epoch;
-    if (store.tap instanceof Image) store.tap.#state = 'superseded';
+    if (store.tap instanceof Image) store.tap.#supersede();
     store.tap = this;
     const header = imageHeader(store.keys);
     this.#put(header, 0, header.length);
@@ -50,44 +75,92 @@ export class Image implements IterableIterator<Uint8Array>, ImageTap {
     return this;
   }
 
+  get backlogBytes(): number {
+    return this.#fullBytes;
+  }
+
   next(): IteratorResult<Uint8Array> {
     if (this.#state === 'superseded') throw new Error('a newer snapshot of this machine began');
-    while (this.#full.length === 0 && this.#state === 'walking') this.#walk();
+    this.#takeBack();
+    this.#work = 0;
+    while (this.#full.length === 0 && this.#state === 'walking') {
+      if (this.#work >= WORK_BYTES_PER_PULL) return { done: false, value: NO_BYTES };
+      this.#goOn();
+    }
     const chunk = this.#full.shift();
-    if (chunk !== undefined) return { done: false, value: chunk };
-    return { done: true, value: undefined };
+    if (chunk === undefined) return { done: true, value: undefined };
+    this.#fullBytes -= chunk.length;
+    this.#lent = chunk;
+    return { done: false, value: chunk };
+  }
+
+  #takeBack(): void {
+    const chunk = this.#lent;
+    this.#lent = null;
+    const freeBytes = this.#free.length * this.#chunkBytes;
+    if (chunk?.length === this.#chunkBytes && freeBytes < FREE_BYTES_MAX) this.#free.push(chunk);
+  }
+
+  #goOn(): void {
+    if (this.#cut !== 0) this.#goOnWithCut();
+    else if (this.#found.length > 0) this.#emit(this.#found.pop()!);
+    else if (this.#position < RANK_END) this.#walk();
+    else this.#complete();
   }
 
   /** Gives up the snapshot; called by `for … of` when it is left early. */
   return(): IteratorResult<Uint8Array> {
-    this.#finish();
+    this.#release();
     this.#full.length = 0;
+    this.#fullBytes = 0;
+    this.#lent = null;
     return { done: true, value: undefined };
   }
 
   beforeChange(handle: number, hash: number): void {
     if (this.#store.records.epoch(handle) >= this.#epoch) return;
-    if (rankOf(hash) >= this.#position) this.#emit(handle);
+    if (handle === this.#cut) {
+      this.#finishCut();
+      return;
+    }
+    const found = this.#found.indexOf(handle);
+    if (found >= 0) this.#found.splice(found, 1);
+    else if (rankOf(hash) < this.#position) return;
+    this.#finishCut();
+    this.#emit(handle);
+    this.#finishCut();
   }
 
-  /** Takes the next few slots of the index. Writes come between walks only, never within one. */
+  /** Takes the next slots of the index. Writes come between calls only, never within one. */
   #walk(): void {
     const { index } = this.#store;
-    const slotRanks = index.rangeEnd(this.#position) - this.#position;
-    const to = Math.min(RANK_END, this.#position + slotRanks * SLOTS_PER_WALK);
-    index.visit(this.#position, to, this.#emitOld);
+    const to = Math.min(RANK_END, index.rangeEnd(this.#position, SLOTS_PER_WALK));
+    index.visit(this.#position, to, this.#findOld);
     this.#position = to;
-    if (to < RANK_END) return;
-    this.#finish();
-    if (this.#chunkUsed > 0) this.#full.push(this.#chunk.subarray(0, this.#chunkUsed));
+    this.#work += SLOTS_PER_WALK * SLOT_WORK_BYTES;
+  }
+
+  #complete(): void {
+    if (this.#chunkUsed > 0) this.#pushFull(this.#chunk.subarray(0, this.#chunkUsed));
+    this.#release();
+  }
+
+  #supersede(): void {
+    this.return();
+    this.#state = 'superseded';
+  }
+
+  #release(): void {
+    if (this.#state === 'walking') this.#state = 'finished';
+    if (this.#store.tap === this) this.#store.tap = null;
+    this.#found.length = 0;
+    this.#cut = 0;
+    this.#free.length = 0;
+    this.#chunk = NO_BYTES;
     this.#chunkUsed = 0;
   }
 
-  #finish(): void {
-    if (this.#state === 'walking') this.#state = 'finished';
-    if (this.#store.tap === this) this.#store.tap = null;
-  }
-
+  /** Puts a record into the stream: whole, or its front when it fills more than this chunk. */
   #emit(handle: number): void {
     const { records } = this.#store;
     const bytes = records.bytes(handle);
@@ -96,7 +169,12 @@ export class Image implements IterableIterator<Uint8Array>, ImageTap {
     const valueEnd = records.valueEnd(handle);
     const size = 2 * IMAGE_LENGTH_BYTES + valueEnd - keyStart;
     if (this.#chunkUsed + size >= this.#chunkBytes) {
-      this.#emitCut(bytes, keyStart, valueStart, valueEnd);
+      this.#putLength(valueStart - keyStart);
+      this.#put(bytes, keyStart, valueStart);
+      this.#putLength(valueEnd - valueStart);
+      if (valueStart === valueEnd) return;
+      this.#cut = handle;
+      this.#cutAt = valueStart;
       return;
     }
     const chunk = this.#chunk;
@@ -107,14 +185,23 @@ export class Image implements IterableIterator<Uint8Array>, ImageTap {
     writeU32(chunk, valueAt - IMAGE_LENGTH_BYTES, valueEnd - valueStart);
     copyBytes(bytes, valueStart, valueEnd, chunk, valueAt);
     this.#chunkUsed += size;
+    this.#work += size;
   }
 
-  /** A record that fills its chunk or goes on in the next. */
-  #emitCut(bytes: Buffer, keyStart: number, valueStart: number, valueEnd: number): void {
-    this.#putLength(valueStart - keyStart);
-    this.#put(bytes, keyStart, valueStart);
-    this.#putLength(valueEnd - valueStart);
-    this.#put(bytes, valueStart, valueEnd);
+  /** As much of the cut record as the chunk has room for: a large value takes several pulls. */
+  #goOnWithCut(): void {
+    const { records } = this.#store;
+    const end = records.valueEnd(this.#cut);
+    const to = Math.min(end, this.#cutAt + this.#chunkBytes - this.#chunkUsed);
+    this.#put(records.bytes(this.#cut), this.#cutAt, to);
+    this.#work += to - this.#cutAt;
+    this.#cutAt = to;
+    if (to === end) this.#cut = 0;
+  }
+
+  /** Nothing else may follow in the stream before the record that was cut is whole. */
+  #finishCut(): void {
+    while (this.#cut !== 0) this.#goOnWithCut();
   }
 
   #putLength(length: number): void {
@@ -130,9 +217,14 @@ export class Image implements IterableIterator<Uint8Array>, ImageTap {
       this.#chunkUsed += taken;
       from += taken;
       if (this.#chunkUsed < this.#chunkBytes) continue;
-      this.#full.push(this.#chunk);
-      this.#chunk = Buffer.allocUnsafeSlow(this.#chunkBytes);
+      this.#pushFull(this.#chunk);
+      this.#chunk = this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#chunkBytes);
       this.#chunkUsed = 0;
     }
+  }
+
+  #pushFull(chunk: Buffer): void {
+    this.#full.push(chunk);
+    this.#fullBytes += chunk.length;
   }
 }

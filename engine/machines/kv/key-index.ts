@@ -101,10 +101,13 @@ export class KeyIndex {
     if (this.#old !== null) visitSlots(this.#old, visitor);
   }
 
-  /** The end of the slot that rank `from` lies in: of the smallest range that is worth a visit. */
-  rangeEnd(from: number): number {
+  /**
+   * The end of the slot that rank `from` lies in, which is the smallest range that is worth a
+   * visit, or of so many slots.
+   */
+  rangeEnd(from: number, slots = 1): number {
     const width = 2 ** (32 - this.#bits);
-    return (Math.floor(from / width) + 1) * width;
+    return (Math.floor(from / width) + slots) * width;
   }
 
   #capacity(): number {

@@ -7,7 +7,7 @@
  * engine/state-machine.ts, determinism above all.
  */
 
-import type { ApplyBatch, MachineContext, StateMachine } from '../../state-machine.js';
+import type { ApplyBatch, MachineContext, Restoration, StateMachine } from '../../state-machine.js';
 import { QueryAnswerer } from './answer-query.js';
 import { CommandApplier } from './apply-command.js';
 import { digestStore } from './digest.js';
@@ -62,15 +62,21 @@ export class KvMachine implements StateMachine {
     return new Image(this.#store, this.#options.snapshotChunkBytes);
   }
 
-  /** Builds the new state aside: when the image is damaged this throws and the old state stays. */
-  restore(chunks: Iterable<Uint8Array>): void {
+  imageBacklogBytes(): number {
+    return this.#store.tap?.backlogBytes ?? 0;
+  }
+
+  /**
+   * The state before goes at once, so that two never need room. Records are stored as their bytes
+   * come in: of the image itself only a record that is cut is kept.
+   */
+  restore(): Restoration {
     const store = new Store(this.#options.hashSeed);
+    this.#store = store;
     const reader = new ImageReader((bytes, keyStart, keyEnd, valueStart, valueEnd) => {
       store.set(bytes, keyStart, keyEnd, bytes, valueStart, valueEnd);
     }, this.#options.valueBytesMax);
-    for (const chunk of chunks) reader.push(chunk);
-    reader.end();
-    this.#store = store;
+    return { chunk: (bytes) => reader.push(bytes), finish: () => reader.end() };
   }
 
   /** Bytes are those of the slots that hold records; `reservedBytes` adds free room and tables. */

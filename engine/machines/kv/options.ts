@@ -8,7 +8,10 @@ export interface KvOptions {
   readonly valueBytesMax: number;
   /** Largest answer of KEYS, MGET and the like, in bytes. Default 32 MiB. */
   readonly answerBytesMax: number;
-  /** Size of the chunks a snapshot is yielded in. Default 256 KiB: well below 1 ms of work each. */
+  /**
+   * Size of the chunks a snapshot is yielded in. Default 256 KiB. A pull takes about a millisecond
+   * whatever this is, and brings an empty chunk when that was not enough to fill one.
+   */
   readonly snapshotChunkBytes: number;
   /** Seed of the key hash. A SCAN cursor is good on every node that has the same. Default 0. */
   readonly hashSeed: number;

@@ -13,6 +13,8 @@ import { Records } from './records.js';
 
 /** A running snapshot, as the store sees it. */
 export interface ImageTap {
+  /** Bytes of whole chunks that wait to be pulled. */
+  readonly backlogBytes: number;
   /** Called with a record that is about to be overwritten or removed. */
   beforeChange(handle: number, hash: number): void;
 }
