@@ -16,18 +16,11 @@ import {
   readDetail,
   readLeader,
 } from '../workers/records/completion.js';
-import {
-  APPLIED_BYTES,
-  failedBytes,
-  failureText,
-  QUERY_HEADER_BYTES,
-  readQueryHeader,
-  writeApplied,
-  writeFailed,
-} from '../workers/records/hosted.js';
+import { QUERY_HEADER_BYTES, readQueryHeader } from '../workers/records/hosted.js';
 import {
   INBOX_HEADER_BYTES,
   InboxKind,
+  SNAPSHOT_ASK_BYTES,
   writeProposeHeader,
   writeReadHeader,
 } from '../workers/records/inbox.js';
@@ -39,7 +32,8 @@ import {
   type RingProducer,
 } from '../workers/ring/spsc-ring.js';
 import { ErrorNumber } from './errors.js';
-import type { HostedRunner, SlabOutcome } from './hosted-runner.js';
+import { type HostedAnswer, HostedAnswers } from './hosted-answers.js';
+import type { HostedRunner } from './hosted-runner.js';
 import { LIMITS } from './limits.js';
 import { type BatchOptions, OpenBatch, sameOptions } from './open-batch.js';
 import { ANSWERED, type CompletionSink } from './sink.js';
@@ -85,12 +79,14 @@ export class Channel {
   readonly #writes = new OpenBatch();
   readonly #reads = new OpenBatch();
   readonly #batches = new Map<number, Batch>();
-  /** What a hosted machine did with its last slab, until the worker is told. */
-  #outcome: SlabOutcome | null = null;
+  /** What a hosted machine did, until the worker is told. */
+  readonly #answers = new HostedAnswers();
+  /** Snapshots asked for, until the worker is told. */
+  readonly #snapshotAsks: number[] = [];
   #nextBatch = 1;
   #inflight = 0;
   /** The answer that is coming in parts, as far as it is here; null between two. */
-  #answer: Buffer | null = null;
+  #arriving: Buffer | null = null;
   #closed = false;
 
   constructor(parts: ChannelParts) {
@@ -161,6 +157,23 @@ export class Channel {
     return this.#reads.buffer;
   }
 
+  /** Asks for a snapshot; `id` comes back with the event that answers. */
+  askSnapshot(id: number): void {
+    this.#snapshotAsks.push(id);
+    this.#parts.flushSoon();
+  }
+
+  #putSnapshotAsks(): boolean {
+    const { inbox } = this.#parts;
+    for (let id = this.#snapshotAsks[0]; id !== undefined; id = this.#snapshotAsks[0]) {
+      const at = inbox.tryClaim(InboxKind.snapshot, SNAPSHOT_ASK_BYTES);
+      if (at === RING_FULL) return false;
+      inbox.view.setUint32(at, id, true);
+      this.#snapshotAsks.shift();
+    }
+    return true;
+  }
+
   #admit(batch: OpenBatch, bytes: number, options: BatchOptions): boolean {
     if (this.#inflight >= LIMITS.inflightEntriesMax) return false;
     const full = batch.length + bytes > LIMITS.batchBytesMax && batch.length > 0;
@@ -182,28 +195,13 @@ export class Channel {
    * Turns what was gathered into ring records; false when the ring has no room: it stays gathered.
    */
   flush(): boolean {
-    const told = this.#putOutcome();
+    // What a hosted machine did goes before everything that was asked since.
+    const told = this.#answers.putInto(this.#parts.inbox);
     const written = told && this.#put(this.#writes, false);
-    const asked = written && this.#put(this.#reads, true);
+    const asked = written && this.#put(this.#reads, true) && this.#putSnapshotAsks();
     if (this.#parts.inbox.commit()) this.#parts.bell.ring();
     if (!asked) this.#parts.flushLater();
     return asked;
-  }
-
-  /** Tells the worker what a hosted machine did: it goes before everything that was asked since. */
-  #putOutcome(): boolean {
-    const outcome = this.#outcome;
-    if (outcome === null) return true;
-    const { inbox } = this.#parts;
-    const text = failureText(outcome.kind === 'failed' ? outcome.text : '');
-    const failed = outcome.kind === 'failed';
-    const kind = failed ? InboxKind.failed : InboxKind.applied;
-    const at = inbox.tryClaim(kind, failed ? failedBytes(text) : APPLIED_BYTES);
-    if (at === RING_FULL) return false;
-    if (failed) writeFailed(inbox.bytes, inbox.view, at, outcome.index, text);
-    else writeApplied(inbox.view, at, outcome.index);
-    this.#outcome = null;
-    return true;
   }
 
   #put(batch: OpenBatch, isRead: boolean): boolean {
@@ -234,7 +232,7 @@ export class Channel {
   drain(): number {
     const { completions } = this.#parts;
     const records = completions.drain(this.#onRecord, Number.POSITIVE_INFINITY);
-    if (this.#outcome !== null) this.flush();
+    if (!this.#answers.isEmpty) this.flush();
     return records;
   }
 
@@ -245,7 +243,13 @@ export class Channel {
         this.#parts.onEvent(buffer.toString('utf8', at, at + bytes));
         break;
       case CompletionKind.apply:
-        this.#outcome = this.#parts.hosted?.apply(buffer, view, at) ?? null;
+        this.#answer(this.#parts.hosted?.apply(buffer, view, at));
+        break;
+      case CompletionKind.image:
+        this.#onImage(at);
+        break;
+      case CompletionKind.restore:
+        this.#answer(this.#parts.hosted?.restore(buffer, view, at, bytes));
         break;
       case CompletionKind.query:
         this.#onQueries(at);
@@ -258,6 +262,18 @@ export class Channel {
     }
     return RECORD_TAKEN;
   };
+
+  #onImage(at: number): void {
+    const { view } = this.#parts.completions;
+    // Beginning or ending one abandons the one before, whose answer may still wait.
+    const answer = this.#parts.hosted?.image(view, at);
+    if (answer === null) this.#answers.dropImage();
+    this.#answer(answer);
+  }
+
+  #answer(answer: HostedAnswer | null | undefined): void {
+    if (answer !== null && answer !== undefined) this.#answers.add(answer);
+  }
 
   #onCompletion(kind: number, at: number, bytes: number): void {
     const { bytes: buffer, view } = this.#parts.completions;
@@ -276,12 +292,12 @@ export class Channel {
     const { bytes: buffer, view } = this.#parts.completions;
     const { batch: id, offset, count: total, code: from } = readCompletionHeader(view, at);
     // A batch that expired here was answered already: its answer needs no memory.
-    if (from === 0) this.#answer = this.#batches.has(id) ? Buffer.allocUnsafeSlow(total) : null;
-    const answer = this.#answer;
+    if (from === 0) this.#arriving = this.#batches.has(id) ? Buffer.allocUnsafeSlow(total) : null;
+    const answer = this.#arriving;
     if (answer === null) return;
     buffer.copy(answer, from, at + COMPLETION_HEADER_BYTES, at + bytes);
     if (from + bytes - COMPLETION_HEADER_BYTES < total) return;
-    this.#answer = null;
+    this.#arriving = null;
     this.deliver(id, offset, answer, 0, total);
   }
 

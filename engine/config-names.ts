@@ -6,27 +6,41 @@
  */
 
 const LISTEN = "give listen: 'host:port'";
-const COMPACTION = 'log compaction comes with snapshots; until then the log grows';
-const SNAPSHOT = 'comes with snapshots; leave it out';
+const SNAPSHOT = 'give it as snapshot: { ';
+const ONE_LEVEL = 'LZ4 has one level here, its fast one; leave it out';
+const MACHINE_IMAGE = "is a method of the group's machine";
 const PEER_SOCKETS = 'sockets to peers need no settings; leave it out';
 const SHARDS = 'sharding is not there yet; groups names the groups of this node';
 
+type Remedies = Readonly<Record<string, string>>;
+
 /** Names of the guides that are no option: what to use instead, or when it comes. */
-const REMEDIES: Readonly<Record<string, string>> = {
+export const REMEDIES: Remedies = {
   bindAddress: LISTEN,
   port: LISTEN,
   peers: "give cluster: { 1: 'host:port', 2: 'host:port' }",
   maxConnections: 'clients are limited by --max-clients of ringraft server; peers need no limit',
   connectionTimeout: 'clients have --idle-timeout of ringraft server; peers follow the heartbeat',
-  snapshotThreshold: COMPACTION,
-  snapshotChunkSize: COMPACTION,
-  maxLogSize: COMPACTION,
-  minInterval: SNAPSHOT,
-  maxSize: SNAPSHOT,
-  compressionEnabled: SNAPSHOT,
-  compressionLevel: SNAPSHOT,
-  onSnapshotCreate: SNAPSHOT,
-  onSnapshotRestore: SNAPSHOT,
+  snapshotThreshold: `${SNAPSHOT}threshold }`,
+  snapshotInterval: `${SNAPSHOT}interval }`,
+  snapshotChunkSize: `${SNAPSHOT}chunkSize }`,
+  snapshotMinInterval: `${SNAPSHOT}minInterval }`,
+  snapshotMaxSize: `${SNAPSHOT}maxSize }`,
+  maxLogSize: 'give it as maxLogBytes',
+  threshold: `${SNAPSHOT}threshold }`,
+  minInterval: `${SNAPSHOT}minInterval }`,
+  maxSize: `${SNAPSHOT}maxSize }`,
+  chunkSize: `${SNAPSHOT}chunkSize }`,
+  compression: `${SNAPSHOT}compression }`,
+  retain: `${SNAPSHOT}retain }`,
+  trailingEntries: `${SNAPSHOT}trailingEntries }`,
+  transferRate: `${SNAPSHOT}transferRate }`,
+  compressionEnabled: `${SNAPSHOT}compression }`,
+  compressionLevel: ONE_LEVEL,
+  max_in_snapshot_log_to_keep: `${SNAPSHOT}trailingEntries }`,
+  purge_batch_size: 'whole segments of the log are freed at once; leave it out',
+  onSnapshotCreate: `snapshot() ${MACHINE_IMAGE}`,
+  onSnapshotRestore: `restore() ${MACHINE_IMAGE}`,
   onStateChange: "use group.on('role', ...)",
   onLeaderChange: "use group.on('leader', ...)",
   onCommit: "use group.on('commit', ...)",
@@ -44,6 +58,23 @@ const REMEDIES: Readonly<Record<string, string>> = {
   userShards: SHARDS,
   sharedShards: SHARDS,
   totalNodes: 'the nodes are the entries of cluster',
+};
+
+/** The same for names inside `snapshot`. */
+export const SNAPSHOT_REMEDIES: Remedies = {
+  compressionEnabled: 'give it as compression',
+  compressionLevel: ONE_LEVEL,
+  snapshotThreshold: 'give it as threshold',
+  snapshotInterval: 'give it as interval',
+  snapshotMinInterval: 'give it as minInterval',
+  snapshotChunkSize: 'give it as chunkSize',
+  snapshotMaxSize: 'give it as maxSize',
+  maxLogSize: 'give it as maxLogBytes beside snapshot, the size of the whole log',
+  maxLogBytes: 'give it beside snapshot, not in it',
+  max_in_snapshot_log_to_keep: 'give it as trailingEntries',
+  purge_batch_size: 'whole segments of the log are freed at once; leave it out',
+  onSnapshotCreate: `snapshot() ${MACHINE_IMAGE}`,
+  onSnapshotRestore: `restore() ${MACHINE_IMAGE}`,
 };
 
 /** One row of the edit-distance table after another: O(n × m) for two short names. */
@@ -74,14 +105,19 @@ export function nearestName(name: string, known: readonly string[]): string | nu
 }
 
 /** One sentence for each name of `given` that is not known. */
-export function unknownNames(given: object, known: readonly string[], where: string): string[] {
+export function unknownNames(
+  given: object,
+  known: readonly string[],
+  where: string,
+  remedies: Remedies,
+): string[] {
   return Object.keys(given)
     .filter((name) => !known.includes(name))
-    .map((name) => `${where}${name} is not an option${remedyFor(name, known)}`);
+    .map((name) => `${where}${name} is not an option${remedyFor(name, known, remedies)}`);
 }
 
-function remedyFor(name: string, known: readonly string[]): string {
-  if (Object.hasOwn(REMEDIES, name)) return `: ${REMEDIES[name]}`;
+function remedyFor(name: string, known: readonly string[], remedies: Remedies): string {
+  if (Object.hasOwn(remedies, name)) return `: ${remedies[name]}`;
   const near = nearestName(name, known);
   return near === null ? '' : `; did you mean ${near}?`;
 }

@@ -8,10 +8,17 @@
 
 import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { unknownNames, valueHint } from './config-names.js';
+import { REMEDIES, unknownNames } from './config-names.js';
+import { type Rule, ruleProblem } from './config-rules.js';
 import { ErrorNumber, RingraftError } from './errors.js';
 import { type HostedMachine, isHostedMachine } from './hosted-machine.js';
 import { LIMITS } from './limits.js';
+import {
+  type ResolvedSnapshot,
+  resolveSnapshot,
+  type SnapshotSettings,
+  snapshotProblems,
+} from './snapshot-settings.js';
 
 interface Times {
   readonly heartbeatInterval: number;
@@ -69,6 +76,12 @@ export interface EngineOptions {
   readonly batchSyncInterval?: number;
   /** Size of a log segment in bytes, a multiple of 512. Default 64 MiB. */
   readonly segmentBytes?: number;
+  /**
+   * Size of the whole log in bytes at which writes are refused until snapshots have made it
+   * shorter; from half of it on groups are asked for them. At least 4 × `segmentBytes`. Default 1
+   * GiB, or that when it is more.
+   */
+  readonly maxLogBytes?: number;
   /** Memory for recent entries per group, in bytes. Default 32 MiB. */
   readonly arenaBytes?: number;
   /** A preset; single times override it. Default `standard`. */
@@ -87,6 +100,8 @@ export interface EngineOptions {
   readonly enableReadIndex?: boolean;
   /** False: a request of the leader to take over is ignored. Default true. */
   readonly enableLeadershipTransfer?: boolean;
+  /** When snapshots are taken and what is kept: see snapshot-settings.ts. */
+  readonly snapshot?: SnapshotSettings;
   /** Consensus threads; groups are spread over them. Default: one per group. */
   readonly workers?: number;
   /**
@@ -96,10 +111,11 @@ export interface EngineOptions {
 }
 
 export interface ResolvedOptions
-  extends Required<Omit<EngineOptions, 'dataDir' | 'walDir' | 'groups'>> {
+  extends Required<Omit<EngineOptions, 'dataDir' | 'walDir' | 'groups' | 'snapshot'>> {
   readonly dataDir: string | null;
   readonly walDir: string | null;
   readonly groups: readonly Required<GroupOptions>[];
+  readonly snapshot: ResolvedSnapshot;
   /** As given; of a node that runs, as its data has them on record. */
   readonly members: readonly { readonly id: number; readonly address: string }[];
 }
@@ -120,15 +136,11 @@ const DEFAULTS = {
   timeoutMs: 5000,
 } as const;
 
-interface Rule {
-  readonly kind: 'integer' | 'string' | 'boolean' | 'object' | 'list';
-  readonly min?: number;
-  readonly max?: number;
-  readonly multipleOf?: number;
-  readonly oneOf?: readonly string[];
-}
-
 const MIB = 1024 * 1024;
+/** Of `maxLogBytes`, unless segments are so large that it is raised. */
+export const MAX_LOG_BYTES_DEFAULT = 1024 * MIB;
+/** Segments that a log must have room for: with fewer, none could be given back in time. */
+const SEGMENTS_MIN = 4;
 const TIME: Rule = { kind: 'integer', min: 1, max: 600_000 };
 
 const RULES: { readonly [Name in keyof EngineOptions]-?: Rule } = {
@@ -147,6 +159,11 @@ const RULES: { readonly [Name in keyof EngineOptions]-?: Rule } = {
     max: 1024 * MIB,
     multipleOf: LIMITS.segmentBytesUnit,
   },
+  maxLogBytes: {
+    kind: 'integer',
+    min: SEGMENTS_MIN * LIMITS.segmentBytesMin,
+    max: Number.MAX_SAFE_INTEGER,
+  },
   arenaBytes: { kind: 'integer', min: MIB, max: 512 * MIB },
   timing: { kind: 'string', oneOf: Object.keys(TIMING_PRESETS) },
   electionTimeoutMin: TIME,
@@ -158,6 +175,7 @@ const RULES: { readonly [Name in keyof EngineOptions]-?: Rule } = {
   enablePreVote: { kind: 'boolean' },
   enableReadIndex: { kind: 'boolean' },
   enableLeadershipTransfer: { kind: 'boolean' },
+  snapshot: { kind: 'object' },
   workers: { kind: 'integer', min: 1, max: LIMITS.groupsMax },
   timeoutMs: TIME,
 };
@@ -165,41 +183,6 @@ const RULES: { readonly [Name in keyof EngineOptions]-?: Rule } = {
 /** Of a name that is too long. */
 const NAME_SHOWN = 32;
 const GROUP_NAMES = ['name', 'machine', 'machineOptions', 'entryBytesMax'];
-
-function oneOfProblem(name: string, value: string, words: readonly string[]): string {
-  return `${name} is "${value}", must be one of ${words.join(', ')}${valueHint(name, value)}`;
-}
-
-function multipleProblem(name: string, value: number, unit: number): string | null {
-  if (value % unit === 0) return null;
-  const below = value - (value % unit);
-  return `${name} is ${value}, must be a multiple of ${unit}, such as ${below}`;
-}
-
-function ruleProblem(name: string, value: unknown, rule: Rule): string | null {
-  const shown = typeof value === 'string' ? `"${value}"` : String(value);
-  switch (rule.kind) {
-    case 'integer': {
-      const min = rule.min ?? 0;
-      const max = rule.max ?? Number.MAX_SAFE_INTEGER;
-      const whole = Number.isSafeInteger(value) && (value as number) >= min;
-      if (!whole || (value as number) > max) {
-        return `${name} is ${shown}, must be a whole number from ${min} to ${max}`;
-      }
-      return multipleProblem(name, value as number, rule.multipleOf ?? 1);
-    }
-    case 'string':
-      if (typeof value !== 'string' || value === '') return `${name} is ${shown}, must be a text`;
-      if (rule.oneOf === undefined || rule.oneOf.includes(value)) return null;
-      return oneOfProblem(name, value, rule.oneOf);
-    case 'boolean':
-      return typeof value === 'boolean' ? null : `${name} is ${shown}, must be true or false`;
-    case 'list':
-      return Array.isArray(value) ? null : `${name} is ${shown}, must be a list`;
-    case 'object':
-      return typeof value === 'object' && value !== null ? null : `${name} must be an object`;
-  }
-}
 
 function timingProblems(times: Times): string[] {
   const { heartbeatInterval, electionTimeoutMin: min, electionTimeoutMax: max } = times;
@@ -303,7 +286,7 @@ function groupProblems(groups: readonly GroupOptions[]): string[] {
       problems.push(`groups[${at}] is ${String(group)}, must be an object with name and machine`);
       continue;
     }
-    problems.push(...unknownNames(group, GROUP_NAMES, where));
+    problems.push(...unknownNames(group, GROUP_NAMES, where, REMEDIES));
     problems.push(...nameProblems(group.name, where));
     if (names.has(group.name)) problems.push(`${where}name "${group.name}" is used twice`);
     names.add(group.name);
@@ -319,7 +302,7 @@ function groupProblems(groups: readonly GroupOptions[]): string[] {
 
 function shapeProblems(options: EngineOptions): string[] {
   const known = Object.keys(RULES);
-  const problems = unknownNames(options, known, '');
+  const problems = unknownNames(options, known, '', REMEDIES);
   for (const name of ['nodeId', 'cluster', 'groups'] as const) {
     if (options[name] === undefined) problems.push(`${name} is missing`);
   }
@@ -347,14 +330,24 @@ function pickNumbers(options: EngineOptions): Partial<Times> {
   return Object.fromEntries(given.map((name) => [name, options[name]]));
 }
 
+function logBytesProblems({ maxLogBytes, segmentBytes }: EngineOptions): string[] {
+  const segment = segmentBytes ?? DEFAULTS.segmentBytes;
+  const least = SEGMENTS_MIN * segment;
+  if (typeof maxLogBytes !== 'number' || !(maxLogBytes < least)) return [];
+  const rule = `at least ${SEGMENTS_MIN} × segmentBytes (${segment}) = ${least}`;
+  return [`maxLogBytes is ${maxLogBytes}, must be ${rule}`];
+}
+
 function allProblems(options: EngineOptions): string[] {
   if (typeof options !== 'object' || options === null) return ['the options are not an object'];
   const { cluster, groups } = options as Partial<EngineOptions>;
   return [
     ...shapeProblems(options),
     ...timingProblems(timesOf(options)),
+    ...logBytesProblems(options),
     ...(typeof cluster === 'object' && cluster !== null ? memberProblems(options) : []),
     ...(Array.isArray(groups) ? groupProblems(groups) : []),
+    ...snapshotProblems(options.snapshot),
   ];
 }
 
@@ -369,13 +362,16 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
     ...withoutUndefined(group),
     machine: machineUrl(group.machine),
   }));
+  const segmentBytes = options.segmentBytes ?? DEFAULTS.segmentBytes;
   return {
     ...DEFAULTS,
+    maxLogBytes: Math.max(MAX_LOG_BYTES_DEFAULT, SEGMENTS_MIN * segmentBytes),
     listen: options.cluster[options.nodeId] as string,
     ...withoutUndefined(options),
     ...times,
     workers: Math.min(options.workers ?? groups.length, groups.length),
     groups,
+    snapshot: resolveSnapshot(options.snapshot),
     dataDir: options.dataDir ?? null,
     walDir: options.walDir ?? null,
     members: Object.entries(options.cluster).map(([id, address]) => ({ id: Number(id), address })),

@@ -66,17 +66,15 @@ export interface EngineStatus {
   readonly syncMode: string;
   /** What an acknowledgement means in this mode. */
   readonly acknowledgement: string;
-  readonly log: IoNumbers & {
-    readonly diskFull: boolean;
-    /** Nothing frees old segments yet: the log grows with every write. */
-    readonly growsUntilSnapshots: true;
-  };
+  readonly log: IoNumbers & { readonly diskFull: boolean };
   /** What the transport thread has sent, received and dropped; one transport for all groups. */
   readonly net: NetNumbers;
   /** What was found on disk at the start: segments, blocks, cuts. */
   readonly recovery: unknown;
   /** The data names other members than the option `cluster`: both. Null when they agree. */
   readonly membershipWarning: string | null;
+  /** Snapshots that the start passed over, with the reason and what became of the file. */
+  readonly snapshotWarnings: readonly string[];
   /** Why the node stopped; null while it runs. */
   readonly failure: { readonly code: string; readonly message: string } | null;
   readonly groups: readonly GroupStatus[];
@@ -239,8 +237,8 @@ export class Engine extends EventEmitter<EngineEvents> {
 
   status(): EngineStatus {
     const { options } = this;
-    const { incarnation, peerAddress, spares, recovery, membershipWarning } = this.#node;
-    const diskFull = diskIsFull(spares);
+    const { incarnation, peerAddress, spares, recovery } = this.#node;
+    const { membershipWarning, snapshotWarnings } = this.#node;
     return {
       nodeId: options.nodeId,
       clusterId: options.clusterId,
@@ -249,10 +247,11 @@ export class Engine extends EventEmitter<EngineEvents> {
       durable: options.dataDir !== null,
       syncMode: options.syncMode,
       acknowledgement: acknowledgementInWords(options),
-      log: { ...this.#figures.read(), diskFull, growsUntilSnapshots: true },
+      log: { ...this.#figures.read(), diskFull: diskIsFull(spares) },
       net: readNetFigures(this.#node.netFigures),
       recovery,
       membershipWarning,
+      snapshotWarnings,
       failure: this.#failure && { code: this.#failure.code, message: this.#failure.message },
       groups: this.#groups.map((group) => group.status()),
     };

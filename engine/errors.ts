@@ -24,6 +24,7 @@ export const ErrorNumber = {
   aborted: 13,
   replyTooLarge: 14,
   listen: 15,
+  snapshot: 16,
 } as const;
 export type ErrorNumber = (typeof ErrorNumber)[keyof typeof ErrorNumber];
 
@@ -109,6 +110,11 @@ export const ERROR_KINDS: { readonly [N in ErrorNumber]: ErrorKind } = {
     code: 'ERR_LISTEN',
     retryable: false,
     text: 'the address for peers cannot be used. Free it, or give this node another one',
+  },
+  [ErrorNumber.snapshot]: {
+    code: 'ERR_SNAPSHOT',
+    retryable: true,
+    text: 'no snapshot was taken. The log keeps what it had; see the reason, then try again',
   },
 };
 

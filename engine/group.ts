@@ -32,6 +32,7 @@ import { type ErrorDetails, ErrorNumber, RingraftError } from './errors.js';
 import { failureOf } from './failure.js';
 import { nodeId, Role } from './raft/types.js';
 import { Consistency } from './runtime/reads.js';
+import { type SnapshotAnswer, SnapshotCalls, type SnapshotTaken } from './snapshot-calls.js';
 import { type GroupStatus, type MemberStatus, membersOf, standingInWords } from './status.js';
 
 export interface CallOptions {
@@ -78,11 +79,15 @@ export interface GroupEvents {
    * Once per entry; `status().unreadableAppends` counts every try.
    */
   unreadable: [{ index: number; from: number; text: string }];
+  /** Something an operator should know of that stops nothing, such as a snapshot that failed. */
+  warning: [{ text: string }];
   /** The group stopped on this node. Nothing is thrown when nobody listens. */
   error: [RingraftError];
 }
 
 const POLL_MS = 5;
+/** A large state takes seconds. */
+const SNAPSHOT_TIMEOUT_MS = 60_000;
 
 /** What is added to a refusal as busy: when to try again, and the reason when it is known. */
 export type BusyHint = Pick<ErrorDetails, 'retryAfterMs' | 'detail'>;
@@ -110,6 +115,7 @@ export class Group extends EventEmitter<GroupEvents> {
   readonly #timeoutMs: number;
   readonly #readIndex: boolean;
   readonly #busyHint: () => BusyHint;
+  readonly #snapshots: SnapshotCalls;
   #role: string = Role.follower;
   #leader = 0;
   #committed = 0;
@@ -130,6 +136,7 @@ export class Group extends EventEmitter<GroupEvents> {
     this.#readIndex = parts.readIndex;
     this.#busyHint = parts.busyHint;
     this.#configuration = { index: 0, members: [] };
+    this.#snapshots = new SnapshotCalls((id) => this.channel.askSnapshot(id));
   }
 
   /** Role, term, leader and indexes of this replica, as of its last turn. */
@@ -205,6 +212,18 @@ export class Group extends EventEmitter<GroupEvents> {
     if (result === undefined) throw new RingraftError(ErrorNumber.closed);
     if (!result.ok) throw result.error;
     return result.value;
+  }
+
+  /**
+   * Takes a snapshot now, whatever the options say of when: it covers everything applied here
+   * before the call. Default `timeoutMs`: 60 seconds. Throws `ERR_SNAPSHOT` with the reason.
+   */
+  async snapshot(options: CallOptions = {}): Promise<SnapshotTaken> {
+    this.#deadline(options);
+    const { timeoutMs = SNAPSHOT_TIMEOUT_MS, signal } = options;
+    if (signal?.aborted) throw aborted(signal, NOTHING_SENT);
+    if (this.#ended !== null) throw this.#ended;
+    return this.#snapshots.take(timeoutMs, signal);
   }
 
   #batchOptions(options: CallOptions, mayForward: boolean, consistency: Consistency): BatchOptions {
@@ -299,8 +318,15 @@ export class Group extends EventEmitter<GroupEvents> {
       | { kind: 'role'; role: string; term: number; leader: number }
       | { kind: 'configuration'; index: number; bytes: string }
       | { kind: 'unreadable'; index: number; from: number; text: string }
+      | { kind: 'snapshotWarning'; text: string }
+      | SnapshotAnswer
       | { kind: 'failed'; code: ErrorNumber; text: string };
-    if (event.kind === 'role') this.#onRole(event);
+    if (event.kind === 'snapshot' || event.kind === 'snapshotRefused') {
+      this.#snapshots.onAnswer(event);
+    } else if (event.kind === 'snapshotWarning') {
+      const { text } = event;
+      queueMicrotask(() => this.emit('warning', { text }));
+    } else if (event.kind === 'role') this.#onRole(event);
     else if (event.kind === 'unreadable') this.#onUnreadable(event);
     else if (event.kind === 'failed') {
       this.fail(failureOf(event.code, event.text));
@@ -339,6 +365,7 @@ export class Group extends EventEmitter<GroupEvents> {
     if (this.#failure !== null) return;
     this.#failure = error;
     this.#ended = error;
+    this.#snapshots.close(error);
     queueMicrotask(() => {
       if (this.listenerCount('error') > 0) this.emit('error', error);
     });
@@ -347,6 +374,7 @@ export class Group extends EventEmitter<GroupEvents> {
   /** The engine closes: nothing more is taken. */
   stopAdmitting(): void {
     this.#ended ??= new RingraftError(ErrorNumber.closed);
+    this.#snapshots.close(this.#ended);
     this.channel.stopAdmitting();
   }
 

@@ -36,10 +36,13 @@ export type {
 } from './group.js';
 export { Group } from './group.js';
 export { type HostedEntry, type HostedMachine, Reject } from './hosted-machine.js';
+export type { SnapshotTaken } from './snapshot-calls.js';
+export type { SnapshotSettings } from './snapshot-settings.js';
 export type {
   ApplyBatch,
   MachineContext,
+  Restoration,
   StateMachine,
   StateMachineFactory,
 } from './state-machine.js';
-export type { GroupStatus, MemberStatus } from './status.js';
+export type { GroupStatus, MemberStatus, SnapshotStatus } from './status.js';

@@ -20,14 +20,14 @@ import { NodeDisk } from '../io/disk/node-disk.js';
 import { randomU48 } from '../io/identity.js';
 import { openLocked } from '../io/locked-directory.js';
 import { createNetFigures } from '../io/net/net-counters.js';
-import { raisedTo } from '../io/wal/term-floor.js';
-import type { RecoveredGroup } from '../io/wal/wal-types.js';
 import { createIoFigures } from '../workers/io-figures.js';
+import type { FoundSnapshots } from '../workers/snapshot-found.js';
 import { createSpareWords } from '../workers/spare-words.js';
 import { createStatusPage } from '../workers/status-page.js';
 import { Supervisor, type SupervisorEvents, ThreadRefused } from '../workers/supervisor.js';
 import type {
   GroupThreadData,
+  IoThreadData,
   ReadyRecovered,
   TransportThreadData,
 } from '../workers/thread-data.js';
@@ -36,8 +36,11 @@ import type { ResolvedOptions } from './config.js';
 import { ErrorNumber, RingraftError } from './errors.js';
 import { isHostedMachine } from './hosted-machine.js';
 import { LIMITS } from './limits.js';
-import type { RaftOptions, Recovered } from './raft/state.js';
-import { incarnation, logIndex, nodeId, term } from './raft/types.js';
+import type { RaftOptions } from './raft/state.js';
+import { incarnation, nodeId } from './raft/types.js';
+import { recoveredFrom } from './recovered.js';
+import type { SnapshotOptions } from './runtime/snapshot-policy.js';
+import { SNAPSHOT_DEFAULTS } from './snapshot-settings.js';
 import {
   type GroupMembership,
   membershipAtStart,
@@ -70,6 +73,8 @@ export interface RunningNode {
   readonly recovery: unknown;
   /** The members on record are others than the given ones: both, for the operator. */
   readonly membershipWarning: string | null;
+  /** Snapshots that were passed over at the start, and why. */
+  readonly snapshotWarnings: readonly string[];
   /** The options, groups in the order of their numbers in the log, members as on record. */
   readonly options: ResolvedOptions;
 }
@@ -133,34 +138,6 @@ export function raftOptions(
   };
 }
 
-/** What the core starts from: the group's part of the recovered log, or nothing. */
-function recoveredFor(
-  membership: GroupMembership,
-  found: RecoveredGroup | undefined,
-  inDoubt: boolean,
-  termFloor: number,
-  self: number,
-): Recovered {
-  if (found === undefined) {
-    const nothing = { term: 0, vote: 0 };
-    const start = inDoubt ? raisedTo(termFloor, self, nothing) : nothing;
-    const log = { last: logIndex(0), generation: 0, termRuns: [], extents: [] };
-    const hardState = { term: term(start.term), vote: nodeId(start.vote) };
-    return { ...membership, hardState, log, inDoubt };
-  }
-  return {
-    ...membership,
-    hardState: { term: term(found.term), vote: nodeId(found.vote) },
-    log: {
-      last: logIndex(found.last),
-      generation: found.generation,
-      termRuns: found.termRuns.map((run) => ({ first: logIndex(run.first), term: term(run.term) })),
-      extents: found.extents.map(({ last, bytes }) => ({ last: logIndex(last), bytes })),
-    },
-    inDoubt,
-  };
-}
-
 const hashOf = (text: string): number => crc32c(Buffer.from(text));
 
 /** Groups by the number that the log knows them by, not by their place in the options. */
@@ -187,6 +164,7 @@ export async function startNode(
       arenaBytesMin: options.arenaBytes,
     })),
     options.workers,
+    Math.max(options.snapshot.chunkSize, SNAPSHOT_DEFAULTS.chunkSize),
   );
   const supervisor = new Supervisor(memory, options.workers, events);
   const onAbort = (): void => supervisor.abandonStart(signal?.reason);
@@ -213,27 +191,48 @@ function asStartError(refused: ThreadRefused): RingraftError {
   return new RingraftError(number, { detail: refused.message, cause: refused });
 }
 
+function snapshotOptions({ snapshot, maxLogBytes }: ResolvedOptions): SnapshotOptions {
+  return {
+    threshold: snapshot.threshold,
+    logBytes: snapshot.logBytes,
+    intervalMs: snapshot.interval,
+    minIntervalMs: snapshot.minInterval,
+    retain: snapshot.retain,
+    trailingEntries: snapshot.trailingEntries,
+    bytesMax: snapshot.maxSize,
+    transferLogBytesMax: maxLogBytes / 2,
+  };
+}
+
 function groupData(
   options: ResolvedOptions,
   life: number,
   membership: StartMembership,
   recovered: ReadyRecovered,
   statusPages: readonly SharedArrayBuffer[],
+  found: readonly FoundSnapshots[],
 ): GroupThreadData[] {
   return options.groups.map((group, number) => {
-    const found = recovered.groups.find((each) => each.group === number);
-    const inDoubt = recovered.inDoubt.includes(number);
-    const began = membership.groups[number] as GroupMembership;
+    const log = recovered.groups.find((each) => each.group === number);
+    const snapshots = found.find((each) => each.group === number)?.snapshots ?? [];
     return {
       group: number,
       name: group.name,
       raft: raftOptions(options, life, group.entryBytesMax),
-      recovered: recoveredFor(began, found, inDoubt, recovered.termFloor, options.nodeId),
-      locations: found?.locations ?? [],
+      recovered: recoveredFrom(log, {
+        membership: membership.groups[number] as GroupMembership,
+        snapshot: snapshots[0],
+        inDoubt: recovered.inDoubt.includes(number),
+        termFloor: recovered.termFloor,
+        self: options.nodeId,
+      }),
+      locations: log?.locations ?? [],
       entryBytesMax: group.entryBytesMax,
       status: statusPages[number] as SharedArrayBuffer,
       machineUrl: isHostedMachine(group.machine) ? null : String(group.machine),
       machineOptions: group.machineOptions,
+      snapshots: snapshotOptions(options),
+      foundSnapshots: snapshots,
     };
   });
 }
@@ -267,6 +266,99 @@ function transportData(
     idleMs: Math.max(2000, options.heartbeatInterval * PEER_IDLE_HEARTBEATS),
     seed: randomU48(),
     figures,
+    memoryMode: options.dataDir === null,
+    snapshotTransferRate: options.snapshot.transferRate,
+  };
+}
+
+interface ThreadPlan {
+  readonly options: ResolvedOptions;
+  readonly identity: Identity;
+  /** What every thread is told. */
+  readonly common: { readonly memory: NodeMemory; readonly threadOfGroup: readonly number[] };
+  readonly spares: SharedArrayBuffer;
+  readonly figures: SharedArrayBuffer;
+  readonly segmentBytes: number;
+  readonly desk: IoThreadData['snapshots'];
+}
+
+/** The log is read here, before any other thread begins. */
+async function startIo(supervisor: Supervisor, plan: ThreadPlan): Promise<ReadyRecovered> {
+  const { options, identity, common, spares, figures, segmentBytes, desk } = plan;
+  const { directory } = identity;
+  const recovered = await supervisor.start({
+    kind: 'io',
+    ...common,
+    walDirectory: directory?.paths.wal ?? null,
+    clusterId: options.clusterId,
+    nodeId: options.nodeId,
+    logId: identity.logId,
+    mustExist: directory !== null && !directory.fresh,
+    segmentBytes,
+    maxLogBytes: options.maxLogBytes,
+    sync: { mode: options.syncMode, intervalMs: options.batchSyncInterval },
+    spares,
+    figures,
+    snapshots: desk,
+  });
+  if (recovered.kind !== 'recovered') throw new Error('the io thread said nothing of its log');
+  return recovered;
+}
+
+/** Snapshots that are whole, by group. In memory mode there is neither thread nor file. */
+async function startBulk(
+  supervisor: Supervisor,
+  plan: ThreadPlan,
+  { firstSpareNumber, oldestSegment }: ReadyRecovered,
+): Promise<readonly FoundSnapshots[]> {
+  const { identity, common, spares, segmentBytes, desk } = plan;
+  const { directory } = identity;
+  if (directory === null) return [];
+  const ready = await supervisor.start({
+    kind: 'bulk',
+    ...common,
+    walDirectory: directory.paths.wal,
+    snapshotDirectory: directory.paths.snapshots,
+    segmentBytes,
+    spares,
+    firstSpareNumber,
+    snapshots: desk,
+    oldestSegment,
+  });
+  return ready.kind === 'snapshots' ? ready.found : [];
+}
+
+async function startConsensus(
+  supervisor: Supervisor,
+  { options, identity, common, spares }: ThreadPlan,
+  groups: readonly GroupThreadData[],
+): Promise<void> {
+  for (let thread = 0; thread < options.workers; thread += 1) {
+    await supervisor.start({
+      kind: 'consensus',
+      ...common,
+      thread,
+      nodeId: options.nodeId,
+      memoryMode: identity.directory === null,
+      spares,
+      groups: groups.filter(({ group }) => common.threadOfGroup[group] === thread),
+    });
+  }
+}
+
+/** What recovery found is sound: from now on the directory belongs to this node. */
+function confirm(directory: DataDirectory, membership: StartMembership): void {
+  const disk = new NodeDisk();
+  const confirmed = confirmDataDirectory(disk, directory);
+  recordFirstMembers(disk, confirmed, membership.firstMembers);
+}
+
+function deskOf({ clusterId, groups, snapshot }: ResolvedOptions): IoThreadData['snapshots'] {
+  return {
+    clusterId,
+    groupNames: groups.map(({ name }) => name),
+    chunkBytes: snapshot.chunkSize,
+    compress: snapshot.compression,
   };
 }
 
@@ -277,74 +369,44 @@ async function startThreads(
   threadOfGroup: readonly number[],
   supervisor: Supervisor,
 ): Promise<RunningNode> {
-  const { clusterId, nodeId: self, groups } = options;
-  const { directory } = identity;
+  const { directory, incarnation: life } = identity;
   const common = { memory, threadOfGroup };
-  const spares = createSpareWords();
-  const figures = createIoFigures();
-  const segmentBytes = directory === null ? MEMORY_SEGMENT_BYTES : options.segmentBytes;
-  const recovered = await supervisor.start({
-    kind: 'io',
-    ...common,
-    walDirectory: directory?.paths.wal ?? null,
-    clusterId,
-    nodeId: self,
-    logId: identity.logId,
-    mustExist: directory !== null && !directory.fresh,
-    segmentBytes,
-    sync: { mode: options.syncMode, intervalMs: options.batchSyncInterval },
-    spares,
-    figures,
-  });
-  if (recovered.kind !== 'recovered') throw new Error('the io thread said nothing of its log');
+  const plan: ThreadPlan = {
+    options,
+    identity,
+    common,
+    spares: createSpareWords(),
+    figures: createIoFigures(),
+    segmentBytes: directory === null ? MEMORY_SEGMENT_BYTES : options.segmentBytes,
+    desk: deskOf(options),
+  };
+  const recovered = await startIo(supervisor, plan);
   const firstMembers = directory?.meta.firstMembers ?? [];
   const membership = membershipAtStart(options, { ...recovered, firstMembers });
-  if (directory !== null) {
-    const disk = new NodeDisk();
-    const confirmed = confirmDataDirectory(disk, directory);
-    recordFirstMembers(disk, confirmed, membership.firstMembers);
-    const { firstSpareNumber } = recovered;
-    const walDirectory = directory.paths.wal;
-    await supervisor.start({
-      kind: 'bulk',
-      ...common,
-      walDirectory,
-      segmentBytes,
-      spares,
-      firstSpareNumber,
-    });
-  }
-  const statusPages = groups.map(() => createStatusPage());
-  const threadData = groupData(options, identity.incarnation, membership, recovered, statusPages);
-  for (let thread = 0; thread < options.workers; thread += 1) {
-    await supervisor.start({
-      kind: 'consensus',
-      ...common,
-      thread,
-      nodeId: self,
-      memoryMode: directory === null,
-      spares,
-      groups: threadData.filter(({ group }) => threadOfGroup[group] === thread),
-    });
-  }
+  if (directory !== null) confirm(directory, membership);
+  const found = await startBulk(supervisor, plan, recovered);
+  const statusPages = options.groups.map(() => createStatusPage());
+  const groups = groupData(options, life, membership, recovered, statusPages, found);
+  await startConsensus(supervisor, plan, groups);
   const bootId = randomU48();
   const netFigures = createNetFigures();
   const listening = await supervisor.start(
-    transportData(options, common, identity.incarnation, bootId, membership, netFigures),
+    transportData(options, common, life, bootId, membership, netFigures),
   );
   return {
     memory,
     supervisor,
     statusPages,
-    figures,
+    figures: plan.figures,
     netFigures,
-    spares,
+    spares: plan.spares,
     lock: identity.lock,
-    incarnation: identity.incarnation,
+    incarnation: life,
     bootId,
     peerAddress: listening.kind === 'listening' ? listening.address : options.listen,
     recovery: recovered.report,
     membershipWarning: membership.warning,
+    snapshotWarnings: found.flatMap(({ warnings }) => warnings),
     options: { ...options, members: membership.members },
   };
 }

@@ -24,6 +24,21 @@ export interface StatusNumbers {
   readonly slowestCallMs: number;
   /** Appends of a leader that were dropped for an entry which this version cannot read. */
   readonly unreadableAppends: number;
+  /** Entries up to here are no longer in the log: a snapshot stands for them. */
+  readonly compactedIndex: number;
+  readonly snapshots: SnapshotStatus;
+}
+
+export interface SnapshotStatus {
+  /** The last entry that the newest complete snapshot covers; 0 when there is none. */
+  readonly index: number;
+  /** Taken here, and failed, since the start. */
+  readonly taken: number;
+  readonly failed: number;
+  /** Images that the state machine was given: at the start, and from leaders. */
+  readonly restored: number;
+  /** Bytes that have come of a snapshot that is being fetched; null when none is. */
+  readonly fetchedBytes: number | null;
 }
 
 export interface MemberStatus {
@@ -98,9 +113,14 @@ export function standingInWords(standing: Standing, recorded: number, own: numbe
       );
     case Standing.aside:
       return (
-        `stays aside: the cluster records incarnation ${recorded} for this node, its data is ` +
-        `incarnation ${own}. The data was lost or replaced: it follows, but neither votes nor ` +
-        'counts under this id'
+        `aside: the cluster records incarnation ${recorded} for this node, its data is ` +
+        `incarnation ${own}. The data was lost or replaced: it catches up, and neither votes nor ` +
+        'counts until a majority of the other data has readmitted it'
+      );
+    case Standing.recovering:
+      return (
+        `recovering: the cluster has erased what it recorded of the lost data and records ` +
+        `incarnation ${own} next. Until then this replica neither votes nor counts`
       );
     case Standing.nonVoter:
       return 'no voter of the configuration in force: it follows only';

@@ -1,14 +1,18 @@
 /**
- * Entry of the bulk io thread: everything slow on the disk, in slices. It prepares spare segments
- * and reads old entries back; the group commit never waits for it. Wiring only.
+ * Entry of the bulk io thread: everything slow on the disk, in slices. It prepares spare segments,
+ * recycles freed ones, reads old entries back and owns the snapshot files; the group commit never
+ * waits for it. Wiring only.
  */
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { monotonicMs } from '../io/clock.js';
 import { NodeDisk } from '../io/disk/node-disk.js';
+import { SnapshotStore } from '../io/snapshots/snapshot-store.js';
 import { LoadServer } from './load-server.js';
 import { runParked } from './park-loop.js';
 import { Doorbell } from './ring/doorbell.js';
+import { SnapshotDesk } from './snapshot-desk.js';
+import { findSnapshots } from './snapshot-found.js';
 import { SparePreparer } from './spare-preparer.js';
 import { SpareOrders } from './spare-words.js';
 import type { BulkThreadData, ThreadReady } from './thread-data.js';
@@ -29,21 +33,32 @@ function run(): void {
   const { walDirectory, segmentBytes } = data;
   const spares = new SparePreparer(
     { disk, walDirectory, segmentBytes },
-    new SpareOrders(data.spares, data.firstSpareNumber),
+    new SpareOrders(data.spares, data.firstSpareNumber, data.oldestSegment),
     new Doorbell(memory.doorbells, Bell.io),
   );
-  const ready: ThreadReady = { kind: 'ready' };
+  const store = SnapshotStore.open({
+    disk,
+    directory: data.snapshotDirectory,
+    clusterId: data.snapshots.clusterId,
+  });
+  const found = groups.map(({ group }) => findSnapshots(store, group));
+  const desk = new SnapshotDesk(memory, store, data.snapshots, loads);
+  const ready: ThreadReady = { kind: 'snapshots', found };
   parentPort?.postMessage(ready);
   runParked(memory, Bell.bulk, StopStage.disk, {
     doWork: () => {
       loads.doWork();
+      desk.doWork();
+      loads.publish();
       spares.step();
     },
-    hasWork: () => loads.hasWork() || spares.isDue,
+    hasWork: () => loads.hasWork() || desk.hasWork() || spares.isDue,
     get deadline() {
-      return loads.isWaiting ? monotonicMs() + 1 : spares.deadline;
+      const soon = loads.isWaiting ? monotonicMs() + 1 : Number.POSITIVE_INFINITY;
+      return Math.min(soon, desk.deadline, spares.deadline);
     },
   });
+  desk.close();
   loads.close();
 }
 

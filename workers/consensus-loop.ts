@@ -29,13 +29,16 @@ import {
   RingNetworkPort,
   RingStoragePort,
 } from './ports/ring-ports.js';
+import { SlabSnapshotPort } from './ports/slab-snapshot-port.js';
 import { readApplied, readFailed } from './records/hosted.js';
 import { InboxKind, readPropose, readRead } from './records/inbox.js';
 import { LoadKind, readLoaded } from './records/load.js';
 import { FRAME_RECORD_BYTES, PeerRecordKind, readPeerHeader } from './records/peer.js';
-import { readStored, StorageKind } from './records/storage.js';
+import { type SnapshotAnswer, unpackRecord } from './records/snapshot.js';
+import { readMoved, readStored, StorageKind } from './records/storage.js';
 import type { Doorbell } from './ring/doorbell.js';
 import { RECORD_LEFT, RECORD_TAKEN, RingConsumer, RingProducer } from './ring/spsc-ring.js';
+import type { SnapshotSlab } from './snapshot-slab.js';
 import type { RoomWords } from './spare-words.js';
 import type { StatusPage } from './status-page.js';
 import type { GroupMemory } from './topology.js';
@@ -74,6 +77,7 @@ export class GroupAgent {
   readonly #loaded: RingConsumer;
   readonly #storage: RingStoragePort;
   readonly #oldLog: RingLogReaderPort;
+  readonly #slab: SnapshotSlab;
   readonly #completions: RingCompletionPort;
   readonly #network: RingNetworkPort;
   /** Null: the machine lives in this worker. */
@@ -93,7 +97,9 @@ export class GroupAgent {
     bells: GroupBells,
     status: StatusPage,
     room: RoomWords,
+    slab: SnapshotSlab,
   ) {
+    this.#slab = slab;
     this.#bells = bells;
     this.#status = status;
     this.#inbox = new RingConsumer(memory.inbox);
@@ -109,6 +115,7 @@ export class GroupAgent {
       network: this.#network,
       completions: this.#completions,
       oldLog: this.#oldLog,
+      snapshots: new SlabSnapshotPort((order) => this.#oldLog.order(order), slab),
       wallClock: wallMs,
       stopwatch: monotonicMs,
     };
@@ -201,6 +208,10 @@ export class GroupAgent {
       this.runtime.onStored(readStored(this.#stored.view, at), this.#now);
     } else if (kind === StorageKind.promised) {
       this.runtime.onPromised(readStored(this.#stored.view, at).seq, this.#now);
+    } else if (kind === StorageKind.moved) {
+      this.runtime.onMoved(readMoved(this.#stored.view, at));
+    } else if (kind === StorageKind.mustSnapshot) {
+      this.runtime.onMustSnapshot();
     }
     return RECORD_TAKEN;
   };
@@ -208,17 +219,35 @@ export class GroupAgent {
   readonly #onLoaded = (kind: number, at: number, bytes: number): boolean => {
     const { bytes: buffer, view } = this.#loaded;
     if (kind === LoadKind.loaded) this.runtime.onLoaded(readLoaded(buffer, view, at, bytes));
+    else if (kind === LoadKind.snapshot) this.#onSnapshot(unpackRecord(buffer, at, bytes));
     return RECORD_TAKEN;
   };
+
+  #onSnapshot(answer: SnapshotAnswer): void {
+    if (answer.kind !== 'read') {
+      this.runtime.onSnapshotNews(answer, this.#now);
+      return;
+    }
+    const { slot, bytes, ...read } = answer;
+    this.runtime.onSnapshotNews({ ...read, bytes: this.#slab.raw(slot, bytes) }, this.#now);
+    this.#slab.give(slot);
+  }
 
   readonly #onInbox = (kind: number, at: number, bytes: number): boolean => {
     const { bytes: buffer, view } = this.#inbox;
     // Answers of the machine on the main thread are always taken: they make room.
     if (kind === InboxKind.applied) {
-      this.#hosted?.onApplied(readApplied(view, at));
+      const { last, timeMs } = readApplied(view, at);
+      this.#hosted?.onApplied(last, timeMs);
     } else if (kind === InboxKind.failed) {
       const { index, text } = readFailed(buffer, view, at, bytes);
       this.#hosted?.onFailed(index, text);
+    } else if (kind === InboxKind.snapshot) {
+      this.runtime.onSnapshotAsked(view.getUint32(at, true));
+    } else if (kind === InboxKind.image) {
+      this.#hosted?.images.onImage(buffer, view, at, bytes);
+    } else if (kind === InboxKind.restore) {
+      this.#hosted?.images.onRestore(buffer, view, at, bytes);
     } else if (this.#intake >= INTAKE_BYTES_MAX) {
       return RECORD_LEFT;
     } else if (kind === InboxKind.propose) {

@@ -9,6 +9,7 @@ import type { MachineContext, StateMachine, StateMachineFactory } from '../engin
 import { GroupAgent } from './consensus-loop.js';
 import { runParked } from './park-loop.js';
 import { Doorbell } from './ring/doorbell.js';
+import { SnapshotSlab } from './snapshot-slab.js';
 import { RoomWords } from './spare-words.js';
 import { StatusPage } from './status-page.js';
 import type { ConsensusThreadData, GroupThreadData, ThreadReady } from './thread-data.js';
@@ -68,10 +69,13 @@ async function makeAgent(group: GroupThreadData): Promise<GroupAgent> {
   const machine = await loadMachine(group);
   const { raft, recovered, locations, entryBytesMax } = group;
   const arenaMemory = groupMemory.arena;
-  const options = { raft, recovered, locations, arenaMemory, entryBytesMax };
+  const { snapshots, foundSnapshots } = group;
+  const log = { raft, recovered, locations, arenaMemory, entryBytesMax };
+  const options = { ...log, snapshots, foundSnapshots };
   const page = new StatusPage(group.status);
   const room = new RoomWords(data.spares);
-  return new GroupAgent(group.group, groupMemory, options, machine, bells, page, room);
+  const slab = new SnapshotSlab(memory.snapshots.slab);
+  return new GroupAgent(group.group, groupMemory, options, machine, bells, page, room, slab);
 }
 
 function say(message: ThreadReady): void {

@@ -1,6 +1,7 @@
 /**
  * The worker's half of a state machine that is hosted on the main thread: slabs leave by the
- * completion ring, "applied" and "failed" come back by the inbox ring.
+ * completion ring, "applied" and "failed" come back by the inbox ring. Images are its own part,
+ * hosted-images.ts.
  *
  * One piece of a slab is under way at a time, so the machine sees every entry once and in order
  * whatever the rings do. Nothing here waits: while the main thread is busy, the applier simply has
@@ -12,6 +13,7 @@ import type { EntrySlab } from '../engine/runtime/apply-cursor.js';
 import type { HostEvents, MachineHost } from '../engine/runtime/machine-host.js';
 import type { ReadBatch } from '../engine/runtime/pending-reads.js';
 import type { BatchPart } from '../engine/runtime/pending-writes.js';
+import { HostedImages } from './hosted-images.js';
 import type { OverflowProducer } from './ports/overflow.js';
 import { CompletionKind } from './records/completion.js';
 import {
@@ -42,20 +44,26 @@ interface UnderWay {
 export class HostedMachineHost implements MachineHost {
   readonly #arena: SharedArrayBuffer;
   readonly #producer: OverflowProducer;
+  /** Its half of images and restorations: what comes back for it goes there. */
+  readonly images: HostedImages;
+  timeMs = 0;
   #events: HostEvents | null = null;
   #underWay: UnderWay | null = null;
 
   constructor(arena: SharedArrayBuffer, completions: OverflowProducer) {
     this.#arena = arena;
     this.#producer = completions;
+    this.images = new HostedImages(completions);
   }
 
   attach(events: HostEvents): void {
     this.#events = events;
+    this.images.attach(events);
   }
 
   apply(slab: EntrySlab, last: number, parts: readonly BatchPart[]): void {
     assert(this.#underWay === null, 'one slab at a time is with the machine');
+    assert(!this.images.isRestoring, 'nothing is applied to half a state');
     this.#underWay = { slab, last, parts, next: slab.first, at: slab.start, sentUpTo: 0 };
     this.#sendPiece(this.#underWay);
   }
@@ -92,9 +100,10 @@ export class HostedMachineHost implements MachineHost {
   }
 
   /** The machine has applied everything up to `last`. */
-  onApplied(last: number): void {
+  onApplied(last: number, timeMs: number): void {
     const whole = this.#underWay;
     assert(whole !== null && last === whole.sentUpTo, 'a machine answers what it was given');
+    this.timeMs = timeMs;
     if (last < whole.last) {
       this.#sendPiece(whole);
       return;
@@ -107,10 +116,11 @@ export class HostedMachineHost implements MachineHost {
   onFailed(index: number, text: string): void {
     assert(this.#underWay !== null, 'a machine fails at what it was given');
     this.#underWay = null;
-    this.#events?.failed(index, text);
+    this.#events?.failed(index, text, 'apply');
   }
 
   query(batch: ReadBatch): void {
+    assert(!this.images.isRestoring, 'half a state answers no reads');
     const { id, count, queries } = batch;
     const fill = (bytes: Buffer, view: DataView, at: number): void => {
       writeQueryHeader(view, at, id, count);
@@ -118,6 +128,33 @@ export class HostedMachineHost implements MachineHost {
     };
     const length = QUERY_HEADER_BYTES + queries.length;
     this.#producer.put(CompletionKind.query, length, fill, () => fill);
+  }
+
+  beginImage(): void {
+    assert(this.#underWay === null, 'an image begins between two slabs');
+    this.images.begin();
+  }
+
+  pullImage(): void {
+    this.images.pull();
+  }
+
+  endImage(): void {
+    this.images.end();
+  }
+
+  beginRestore(): void {
+    assert(this.#underWay === null, 'a state is replaced between two slabs');
+    this.images.beginRestore();
+  }
+
+  restoreChunk(bytes: Uint8Array): void {
+    this.images.restoreChunk(bytes);
+  }
+
+  finishRestore(last: number, timeMs: number): void {
+    this.timeMs = timeMs;
+    this.images.finishRestore(last, timeMs);
   }
 }
 

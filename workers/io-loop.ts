@@ -3,7 +3,8 @@
  * of acknowledgements.
  *
  * No timer and no batch window: what arrives during a sync is the next block. It does nothing else
- * on the disk (spares and old entries are the bulk thread's), so a commit never waits for them.
+ * on the disk (spares and old entries are the bulk thread's), so a commit never waits for them; but
+ * for the small leftovers that a long log copies forward, a slice between two commits.
  */
 
 import { ArenaView } from '../engine/runtime/arena.js';
@@ -12,7 +13,14 @@ import { RequestLane } from '../io/wal/request-lane.js';
 import type { Wal } from '../io/wal/wal.js';
 import type { IoFigures } from './io-figures.js';
 import { OverflowProducer } from './ports/overflow.js';
-import { readPersist, STORED_BYTES, StorageKind, writeStored } from './records/storage.js';
+import {
+  MOVED_BYTES,
+  readPersist,
+  STORED_BYTES,
+  StorageKind,
+  writeMoved,
+  writeStored,
+} from './records/storage.js';
 import type { Doorbell } from './ring/doorbell.js';
 import { RECORD_LEFT, RECORD_TAKEN, RingConsumer, RingProducer } from './ring/spsc-ring.js';
 import type { RoomWords } from './spare-words.js';
@@ -44,6 +52,8 @@ export class IoLoop {
   /** Whose submissions open the next block. */
   #turn = 0;
   #sealAt = NEVER;
+  /** The log has more to do to become shorter. */
+  #reclaims = false;
 
   constructor(
     wal: Wal,
@@ -69,6 +79,7 @@ export class IoLoop {
   }
 
   hasWork(): boolean {
+    if (this.#reclaims) return true;
     for (const { requests, lane } of this.#groups.values()) {
       if (requests.hasRecords() || (lane.isWaiting && !lane.hasNoRoom)) return true;
     }
@@ -97,10 +108,25 @@ export class IoLoop {
     const staged = this.#wal.stagedRequests;
     if (staged > 0) this.#commit(now);
     else this.#idle(now);
+    this.#reclaims = this.#wal.reclaim();
+    this.#tellReclaimed();
     if (this.#hasNoRoom) this.#room.waited();
     this.#room.say(this.#wal.isShort);
     this.#acknowledge();
+    // Whoever reads old entries must hear where they are before their segment goes.
+    if (!this.#acksWait) this.#wal.recycleFreed();
     return staged;
+  }
+
+  #tellReclaimed(): void {
+    for (const moved of this.#wal.takeMoved()) {
+      const fill = (_: Buffer, view: DataView, at: number): void => writeMoved(view, at, moved);
+      this.#groups.get(moved.group)?.acks.put(StorageKind.moved, MOVED_BYTES, fill, () => fill);
+    }
+    for (const group of this.#wal.takePinning()) {
+      const fill = (): void => {};
+      this.#groups.get(group)?.acks.put(StorageKind.mustSnapshot, 0, fill, () => fill);
+    }
   }
 
   /**

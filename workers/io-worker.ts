@@ -4,8 +4,11 @@
  */
 
 import { parentPort, workerData } from 'node:worker_threads';
+import { monotonicMs } from '../io/clock.js';
+import type { Disk } from '../io/disk/disk.js';
 import { MemoryDisk } from '../io/disk/memory-disk.js';
 import { NodeDisk } from '../io/disk/node-disk.js';
+import { SnapshotStore } from '../io/snapshots/snapshot-store.js';
 import { isInDoubt } from '../io/wal/recovery.js';
 import { adoptSpares, InlineSegmentSupply, nextSpareNumber } from '../io/wal/segment-supply.js';
 import { Wal } from '../io/wal/wal.js';
@@ -14,12 +17,14 @@ import { IoLoop } from './io-loop.js';
 import { LoadServer } from './load-server.js';
 import { runParked } from './park-loop.js';
 import { Doorbell } from './ring/doorbell.js';
+import { SnapshotDesk } from './snapshot-desk.js';
 import { RoomWords, SharedSegmentSupply } from './spare-words.js';
 import type { IoThreadData, ThreadReady } from './thread-data.js';
 import { Death, die } from './thread-death.js';
 import { Bell, StopStage } from './topology.js';
 
 const MEMORY_DIRECTORY = '/wal';
+const MEMORY_SNAPSHOTS = '/snapshots';
 
 const data = workerData as IoThreadData;
 const { memory, threadOfGroup } = data;
@@ -33,7 +38,7 @@ function openLog() {
   const inMemory = data.walDirectory === null;
   const disk = inMemory ? new MemoryDisk() : new NodeDisk();
   const directory = data.walDirectory ?? MEMORY_DIRECTORY;
-  const { clusterId, nodeId, logId, mustExist, segmentBytes, sync } = data;
+  const { clusterId, nodeId, logId, mustExist, segmentBytes, maxLogBytes, sync } = data;
   disk.makeDirectory(directory);
   const bulk = new Doorbell(memory.doorbells, Bell.bulk);
   const adopted = inMemory ? [] : adoptSpares(disk, directory, segmentBytes);
@@ -49,11 +54,19 @@ function openLog() {
     nodeId,
     mustExist,
     segmentBytes,
+    maxLogBytes,
     sync,
     supply,
     ...identity,
   });
   return { ...opened, disk, directory, inMemory, firstSpareNumber };
+}
+
+/** A node in memory keeps its snapshots beside its log, in the memory of this thread. */
+function openDesk(disk: Disk, loads: LoadServer): SnapshotDesk {
+  const { clusterId } = data;
+  const store = SnapshotStore.open({ disk, directory: MEMORY_SNAPSHOTS, clusterId });
+  return new SnapshotDesk(memory, store, data.snapshots, loads);
 }
 
 function run(): void {
@@ -67,18 +80,24 @@ function run(): void {
   const room = new RoomWords(data.spares);
   const loop = new IoLoop(wal, new IoFigures(data.figures), room, groups);
   const loads = inMemory ? new LoadServer(disk, directory, groups) : null;
+  const desk = loads === null ? null : openDesk(disk, loads);
   loop.start();
   const inDoubt = groups.map(({ group }) => group).filter((group) => isInDoubt(opened, group));
   const { termFloor } = report;
-  say({ kind: 'recovered', groups: recovered, inDoubt, termFloor, firstSpareNumber, report });
+  const { oldestSegment } = wal;
+  const found = { groups: recovered, inDoubt, termFloor, firstSpareNumber, oldestSegment, report };
+  say({ kind: 'recovered', ...found });
   const end = runParked(memory, Bell.io, StopStage.disk, {
     doWork: (now) => {
       loop.doWork(now);
       loads?.doWork();
+      desk?.doWork();
+      loads?.publish();
     },
-    hasWork: () => loop.hasWork() || (loads?.hasWork() ?? false),
+    hasWork: () => loop.hasWork() || (loads?.hasWork() ?? false) || (desk?.hasWork() ?? false),
     get deadline() {
-      return loop.deadline;
+      const soon = loads?.isWaiting === true ? monotonicMs() + 1 : Number.POSITIVE_INFINITY;
+      return Math.min(soon, loop.deadline, desk?.deadline ?? soon);
     },
   });
   if (end === 'stopped') loop.close();

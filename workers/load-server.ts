@@ -23,6 +23,8 @@ interface LoadClient {
   readonly bell: Doorbell;
 }
 
+type OrderSink = (group: number, bytes: Buffer, at: number, length: number) => void;
+
 const LOADS_PER_TURN = 4;
 const REASON_BYTES_MAX = 2048;
 
@@ -31,6 +33,8 @@ export class LoadServer {
   readonly #clients: LoadClient[];
   /** Loads that could not be served. */
   failures = 0;
+  /** Takes orders about snapshots, which travel in the same rings. */
+  onSnapshotOrder: OrderSink = () => {};
 
   constructor(
     disk: Disk,
@@ -62,13 +66,31 @@ export class LoadServer {
   doWork(): number {
     let served = 0;
     for (const client of this.#clients) {
-      served += client.requests.drain((_, at) => {
-        this.#serve(client, readLoad(client.requests.view, at));
+      served += client.requests.drain((kind, at, length) => {
+        const { bytes, view } = client.requests;
+        if (kind === LoadKind.load) this.#serve(client, readLoad(view, at));
+        else if (kind === LoadKind.snapshot) {
+          this.onSnapshotOrder(client.group, bytes, at, length);
+        }
         return RECORD_TAKEN;
       }, LOADS_PER_TURN);
-      if (client.answers.publish()) client.bell.ring();
     }
+    this.publish();
     return served;
+  }
+
+  /** Hands over what was answered since. */
+  publish(): void {
+    for (const { answers, bell } of this.#clients) if (answers.publish()) bell.ring();
+  }
+
+  /** Hands a record to a group; it leaves with the next turn. */
+  answer(group: number, kind: number, record: Buffer): void {
+    const client = this.#clients.find((one) => one.group === group);
+    const fill = (bytes: Buffer, _: DataView, at: number): void => {
+      bytes.set(record, at);
+    };
+    client?.answers.put(kind, record.length, fill, () => fill);
   }
 
   #serve(client: LoadClient, load: LoadRequest): void {

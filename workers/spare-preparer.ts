@@ -1,12 +1,15 @@
 /**
- * The bulk thread's part in the supply of segments: prepares the spare that is wanted, a slice at a
- * time, and tries a full disk again until there is space.
+ * The bulk thread's part in the supply of segments: takes freed ones over, prepares the spare that
+ * is wanted, from one of those or a slice of zeros at a time, and tries a full disk again until
+ * there is space.
  *
- * A disk that fails in any other way ends the thread. It must never touch a segment of the log.
+ * A disk that fails in any other way ends the thread. It must never touch a segment of the log that
+ * was not freed.
  */
 
 import { monotonicMs } from '../io/clock.js';
 import type { Disk } from '../io/disk/disk.js';
+import { RecycledPool } from '../io/wal/recycled-pool.js';
 import { isNoSpace, preparing } from '../io/wal/segment-supply.js';
 import type { Doorbell } from './ring/doorbell.js';
 import type { SpareOrders } from './spare-words.js';
@@ -32,6 +35,7 @@ export class SparePreparer {
   readonly #orders: SpareOrders;
   readonly #io: Doorbell;
   readonly #clock: () => number;
+  readonly #pool: RecycledPool;
   #job: Generator<number, string> | null = null;
   #nextAt = 0;
 
@@ -41,19 +45,43 @@ export class SparePreparer {
     this.#orders = orders;
     this.#io = io;
     this.#clock = clock;
+    this.#pool = new RecycledPool(place.disk, place.walDirectory, place.segmentBytes);
   }
 
   get isDue(): boolean {
+    if (this.#orders.freedSegment !== null || this.#isAtHand) return true;
     return this.#orders.isWanted && this.#clock() >= this.#nextAt;
+  }
+
+  /** The spare that is wanted only has to be renamed: no full disk is waited for. */
+  get #isAtHand(): boolean {
+    return this.#orders.isWanted && this.#job === null && this.#pool.size > 0;
   }
 
   get deadline(): number {
     return this.#orders.isWanted ? this.#nextAt : NEVER;
   }
 
-  /** One slice of the spare that is wanted. */
+  /** One freed segment, or one slice of the spare that is wanted. */
   step(): void {
-    if (!this.isDue) return;
+    const freed = this.#orders.freedSegment;
+    if (freed !== null) {
+      this.#pool.recycle(freed);
+      this.#orders.recycled();
+    } else if (this.#isAtHand) {
+      this.#pool.take(this.#orders.nextName);
+      this.#ready();
+    } else if (this.isDue) {
+      this.#prepare();
+    }
+  }
+
+  #ready(): void {
+    this.#orders.prepared();
+    this.#io.ring();
+  }
+
+  #prepare(): void {
     const begun = this.#clock();
     const { disk, walDirectory, segmentBytes } = this.#place;
     this.#job ??= preparing(disk, walDirectory, this.#orders.nextName, segmentBytes);
@@ -63,13 +91,14 @@ export class SparePreparer {
         this.#nextAt = now + REST_SHARE * (now - begun);
         return;
       }
-      this.#orders.prepared();
+      this.#job = null;
+      this.#ready();
     } catch (cause) {
+      this.#job = null;
       if (!isNoSpace(cause)) throw cause;
       this.#orders.failed();
       this.#nextAt = this.#clock() + FULL_RETRY_MS;
+      this.#io.ring();
     }
-    this.#job = null;
-    this.#io.ring();
   }
 }

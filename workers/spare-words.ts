@@ -1,12 +1,14 @@
 /**
- * How the io thread gets spare segments that the bulk thread prepares, and how the consensus
- * workers hear that there is none: five shared words.
+ * How the io thread gets spare segments that the bulk thread prepares and gives freed ones back,
+ * and how the consensus workers hear that there is none: six shared words.
  *
  *   Int32: wanted (by io) │ prepared (by bulk) │ problem (by bulk, 1: the last attempt found no
- *          space) │ full (by io, 1: no more entries) │ waits (by io, counts looks without room)
+ *          space) │ full (by io, 1: no more entries) │ waits (by io, counts looks without room) │
+ *          freed (by io, counts segments that the log has given back)
  *
- * The first two count from the start; spare number n is `firstNumber + n`. A commit never waits for
- * a spare: without one the log reports busy.
+ * Wanted, prepared and freed count from the start; spare number n is `firstNumber + n`, freed
+ * segment number n is `firstSegment + n`: they go oldest first. A commit never waits for a spare:
+ * without one the log reports busy.
  */
 
 import type { SegmentSupply } from '../io/wal/segment-supply.js';
@@ -17,7 +19,8 @@ const WORD_PREPARED = 1;
 const WORD_PROBLEM = 2;
 const WORD_FULL = 3;
 const WORD_WAITS = 4;
-const WORDS = 5;
+const WORD_FREED = 5;
+const WORDS = 6;
 
 export function createSpareWords(): SharedArrayBuffer {
   return new SharedArrayBuffer(WORDS * Int32Array.BYTES_PER_ELEMENT);
@@ -75,16 +78,37 @@ export class SharedSegmentSupply implements SegmentSupply {
     }
     this.#wake();
   }
+
+  /** The bulk thread knows which one it is: the log frees them in the order of their numbers. */
+  recycle(_segment: number): void {
+    Atomics.add(this.#words, WORD_FREED, 1);
+    this.#wake();
+  }
 }
 
 /** The bulk thread's side. */
 export class SpareOrders {
   readonly #words: Int32Array;
   readonly #firstNumber: number;
+  readonly #firstSegment: number;
+  #recycled = 0;
 
-  constructor(words: SharedArrayBuffer, firstNumber: number) {
+  /** `firstSegment` is the oldest one that the log had when it was opened. */
+  constructor(words: SharedArrayBuffer, firstNumber: number, firstSegment: number) {
     this.#words = new Int32Array(words);
     this.#firstNumber = firstNumber;
+    this.#firstSegment = firstSegment;
+  }
+
+  /** The oldest segment that was freed and not recycled yet; null when there is none. */
+  get freedSegment(): number | null {
+    if (Atomics.load(this.#words, WORD_FREED) === this.#recycled) return null;
+    return this.#firstSegment + this.#recycled;
+  }
+
+  /** The file of `freedSegment` bears another name now, or none. */
+  recycled(): void {
+    this.#recycled += 1;
   }
 
   get isWanted(): boolean {

@@ -4,7 +4,8 @@
  *
  *   f64 each: role │ term │ leader │ committed │ applied │ last │ durable │ standing │ failed │
  *             slow calls │ slowest call │ unreadable appends │ term of the entry at committed │
- *             changes
+ *             changes │ compacted │ snapshot index │ snapshots taken │ failed │ restored │
+ *             bytes of a snapshot that is being fetched, -1 for none
  *
  * Numbers of one page may stem from neighbouring turns; nothing may be decided by them but what to
  * show. Only what `readCommit` says belongs together: changes (an i32) is odd while it is written.
@@ -22,6 +23,7 @@ const STANDINGS = [
   Standing.inDoubt,
   Standing.aside,
   Standing.nonVoter,
+  Standing.recovering,
 ] as const;
 
 const SLOT = {
@@ -39,8 +41,16 @@ const SLOT = {
   unreadableAppends: 11,
   commitTerm: 12,
   changes: 13,
+  compacted: 14,
+  snapshotIndex: 15,
+  snapshotsTaken: 16,
+  snapshotsFailed: 17,
+  snapshotsRestored: 18,
+  fetching: 19,
 } as const;
-const STATUS_PAGE_BYTES = 16 * Float64Array.BYTES_PER_ELEMENT;
+const STATUS_PAGE_BYTES = 24 * Float64Array.BYTES_PER_ELEMENT;
+
+const NOT_FETCHING = -1;
 
 export function createStatusPage(): SharedArrayBuffer {
   return new SharedArrayBuffer(STATUS_PAGE_BYTES);
@@ -70,6 +80,17 @@ export class StatusPage {
     slots[SLOT.slowCalls] = runtime.slowCalls;
     slots[SLOT.slowestCall] = runtime.slowestCallMs;
     slots[SLOT.unreadableAppends] = runtime.unreadableAppends;
+    this.#writeSnapshots(runtime);
+  }
+
+  #writeSnapshots({ raft, snapshots }: GroupRuntime): void {
+    const slots = this.#slots;
+    slots[SLOT.compacted] = raft.compactedIndex;
+    slots[SLOT.snapshotIndex] = snapshots.newest?.point.index ?? 0;
+    slots[SLOT.snapshotsTaken] = snapshots.taken;
+    slots[SLOT.snapshotsFailed] = snapshots.failures;
+    slots[SLOT.snapshotsRestored] = snapshots.restored;
+    slots[SLOT.fetching] = snapshots.fetching?.bytes ?? NOT_FETCHING;
   }
 
   #writeCommit(index: number, term: number): void {
@@ -91,6 +112,7 @@ export class StatusPage {
 
   read(): StatusNumbers {
     const slot = (which: number): number => this.#slots[which] as number;
+    const fetching = slot(SLOT.fetching);
     return {
       role: ROLES[slot(SLOT.role)] ?? Role.follower,
       term: slot(SLOT.term),
@@ -104,6 +126,14 @@ export class StatusPage {
       slowCalls: slot(SLOT.slowCalls),
       slowestCallMs: slot(SLOT.slowestCall),
       unreadableAppends: slot(SLOT.unreadableAppends),
+      compactedIndex: slot(SLOT.compacted),
+      snapshots: {
+        index: slot(SLOT.snapshotIndex),
+        taken: slot(SLOT.snapshotsTaken),
+        failed: slot(SLOT.snapshotsFailed),
+        restored: slot(SLOT.snapshotsRestored),
+        fetchedBytes: fetching === NOT_FETCHING ? null : fetching,
+      },
     };
   }
 }

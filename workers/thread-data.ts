@@ -8,8 +8,12 @@
 import type { GroupDeclaration } from '../codec/frames/handshake.js';
 import type { RaftOptions, Recovered } from '../engine/raft/state.js';
 import type { BlockLocation } from '../engine/runtime/block-index.js';
+import type { SnapshotOptions } from '../engine/runtime/snapshot-policy.js';
+import type { StoredSnapshot } from '../engine/runtime/snapshot-port.js';
 import type { SyncPolicy } from '../io/wal/group-commit.js';
 import type { RecoveredGroup } from '../io/wal/wal-types.js';
+import type { SnapshotDeskOptions } from './snapshot-desk.js';
+import type { FoundSnapshots } from './snapshot-found.js';
 import type { NodeMemory } from './topology.js';
 
 interface CommonData {
@@ -27,17 +31,22 @@ export interface IoThreadData extends CommonData {
   readonly logId: number;
   readonly mustExist: boolean;
   readonly segmentBytes: number;
+  readonly maxLogBytes: number;
   readonly sync: SyncPolicy;
   readonly spares: SharedArrayBuffer;
   readonly figures: SharedArrayBuffer;
+  readonly snapshots: SnapshotDeskOptions;
 }
 
 export interface BulkThreadData extends CommonData {
   readonly kind: 'bulk';
   readonly walDirectory: string;
+  readonly snapshotDirectory: string;
   readonly segmentBytes: number;
   readonly spares: SharedArrayBuffer;
   readonly firstSpareNumber: number;
+  readonly snapshots: SnapshotDeskOptions;
+  readonly oldestSegment: number;
 }
 
 export interface TransportThreadData extends CommonData {
@@ -53,6 +62,9 @@ export interface TransportThreadData extends CommonData {
   readonly idleMs: number;
   readonly seed: number;
   readonly figures: SharedArrayBuffer;
+  readonly memoryMode: boolean;
+  /** Bytes of chunks per second to all peers together; 0: no limit. */
+  readonly snapshotTransferRate: number;
 }
 
 export interface GroupThreadData {
@@ -66,6 +78,8 @@ export interface GroupThreadData {
   /** URL of the machine module; null: the machine is hosted on the main thread. */
   readonly machineUrl: string | null;
   readonly machineOptions: unknown;
+  readonly snapshots: SnapshotOptions;
+  readonly foundSnapshots: readonly StoredSnapshot[];
 }
 
 export interface ConsensusThreadData extends CommonData {
@@ -86,6 +100,8 @@ export interface ReadyRecovered {
   /** What those that the log no longer knows start from: see io/wal/term-floor.ts. */
   readonly termFloor: number;
   readonly firstSpareNumber: number;
+  /** The oldest segment on disk: those that the log frees are counted from here. */
+  readonly oldestSegment: number;
   readonly report: unknown;
 }
 
@@ -93,6 +109,8 @@ export interface ReadyRecovered {
 export type ThreadReady =
   | ReadyRecovered
   | { readonly kind: 'ready' }
+  /** Of the bulk thread. */
+  | { readonly kind: 'snapshots'; readonly found: readonly FoundSnapshots[] }
   | { readonly kind: 'listening'; readonly address: string }
   | { readonly kind: 'refused'; readonly code: string; readonly text: string };
 

@@ -7,6 +7,8 @@
  *                   │                       several)   ◀═ fromPeers
  *                   └─ sockets of clients              ══ loads ═══▶ bulk
  *                                                      ◀═ loaded ═══
+ *   and once per node:                     bulk ══ toTransport ═══▶ transport ◀──▶ peers
+ *                                               ◀═ fromTransport ══
  *
  *   ring         full means
  *   inbox        the router refuses as busy
@@ -17,6 +19,12 @@
  *   fromPeers    the transport drops the frame; Raft asks again
  *   loads        loads wait in the worker
  *   loaded       the bulk thread keeps the answer and tries again
+ *   toTransport  the bulk thread keeps what it wants and tries again
+ *   fromTransport  the transport keeps what it says (chunks have slots, so they are few) and
+ *                refuses requests of peers
+ *
+ * Chunks of snapshots lie in one slab per node (snapshot-slab.ts), whose slots travel by number. In
+ * memory mode the io thread does the bulk thread's work, and has its rings.
  *
  * All memory is made here, before any thread starts. This file must never know what a record holds.
  */
@@ -24,6 +32,7 @@
 import { createArena } from '../engine/runtime/arena.js';
 import { createFatalWord } from './fatal.js';
 import { createDoorbells, createRing } from './ring/layout.js';
+import { createSnapshotSlab } from './snapshot-slab.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -51,12 +60,20 @@ export interface GroupMemory {
   readonly loaded: SharedArrayBuffer;
 }
 
+/** What the bulk and the transport thread share of snapshots. */
+export interface SnapshotMemory {
+  readonly toTransport: SharedArrayBuffer;
+  readonly fromTransport: SharedArrayBuffer;
+  readonly slab: SharedArrayBuffer;
+}
+
 export interface NodeMemory {
   readonly doorbells: SharedArrayBuffer;
   readonly fatal: SharedArrayBuffer;
   /** Int32: the stage of the shutdown, see `StopStage`. */
   readonly stop: SharedArrayBuffer;
   readonly groups: readonly GroupMemory[];
+  readonly snapshots: SnapshotMemory;
 }
 
 /** Threads stop in this order, each when the word has reached its stage. */
@@ -104,14 +121,26 @@ export function createGroupMemory(
   };
 }
 
+/** `chunkBytes`: bytes of an image per chunk. `firstCursor`: see `createRing`. */
+export function createSnapshotMemory(chunkBytes: number, firstCursor = 0): SnapshotMemory {
+  return {
+    // A record with the largest configuration fits.
+    toTransport: createRing(MIB, firstCursor),
+    fromTransport: createRing(MIB, firstCursor),
+    slab: createSnapshotSlab(chunkBytes),
+  };
+}
+
 export function createNodeMemory(
   groups: readonly { readonly entryBytesMax: number; readonly arenaBytesMin: number }[],
   consensusThreads: number,
+  snapshotChunkBytes: number,
 ): NodeMemory {
   return {
     doorbells: createDoorbells(Bell.consensus + consensusThreads),
     fatal: createFatalWord(),
     stop: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT),
     groups: groups.map((group) => createGroupMemory(group.entryBytesMax, group.arenaBytesMin)),
+    snapshots: createSnapshotMemory(snapshotChunkBytes),
   };
 }

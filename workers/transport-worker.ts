@@ -1,6 +1,6 @@
 /**
- * Entry of the transport thread: opens the peer port, keeps the links, runs the transport loop on
- * its event loop. Wiring only.
+ * Entry of the transport thread: opens the peer port, keeps the links, runs the transport loop and
+ * the traffic of snapshots on its event loop. Wiring only.
  */
 
 import { parentPort, workerData } from 'node:worker_threads';
@@ -9,8 +9,10 @@ import { Prng } from '../engine/raft/prng.js';
 import { incarnation, nodeId } from '../engine/raft/types.js';
 import { PeerLinks } from '../io/net/peer-links.js';
 import { TcpAdapter } from '../io/net/tcp-adapter.js';
+import { CodecPool } from './codec-pool.js';
 import { FatalWord, NOT_FATAL } from './fatal.js';
 import { Doorbell, DoorbellSleeper } from './ring/doorbell.js';
+import { SnapshotTraffic } from './snapshot-traffic.js';
 import type { ThreadEvent, ThreadReady, TransportThreadData } from './thread-data.js';
 import { Death, die } from './thread-death.js';
 import { Bell, StopStage } from './topology.js';
@@ -31,16 +33,27 @@ const loop = new TransportLoop(
   })),
 );
 
+const adapter = new TcpAdapter();
+
+const traffic = new SnapshotTraffic({
+  memory: memory.snapshots,
+  groups: memory.groups.length,
+  bell: new Doorbell(memory.doorbells, data.memoryMode ? Bell.io : Bell.bulk),
+  packer: new CodecPool({ slab: memory.snapshots.slab }),
+  rateBytes: data.snapshotTransferRate,
+  adapter,
+});
+
 const links = new PeerLinks(
   {
-    adapter: new TcpAdapter(),
+    adapter,
     identity: {
       clusterId: data.clusterId,
       nodeId: nodeId(data.nodeId),
       incarnation: incarnation(data.incarnation),
       bootId: data.bootId,
-      required: Feature.forwardTerms,
-      optional: Feature.forwarding | Feature.parts,
+      required: Feature.forwardTerms | Feature.snapshots,
+      optional: Feature.forwarding | Feature.parts | Feature.bulk,
     },
     listenAddress: data.listen,
     peers: data.peers.map(({ id, address }) => ({ id: nodeId(id), address })),
@@ -63,6 +76,7 @@ const links = new PeerLinks(
       say({ kind: 'refused', code, text });
     },
   },
+  { adapter, handlers: traffic },
 );
 
 const stop = new Int32Array(memory.stop);
@@ -80,19 +94,22 @@ async function run(): Promise<void> {
   const sleeper = new DoorbellSleeper(
     memory.doorbells,
     Bell.transport,
-    () => loop.hasWork() || isEnding(),
+    () => loop.hasWork() || traffic.hasWork() || isEnding(),
   );
   loop.attach(links);
+  if (links.bulk !== null) traffic.attach(links.bulk);
   links.start();
   // A pending wait keeps no thread alive: this handle does.
   const alive = setInterval(() => {}, 0x7fff_ffff);
   while (!isEnding()) {
-    const ring = loop.doWork() > FEW_RECORDS ? null : sleeper.parkAsync();
+    const taken = loop.doWork() + traffic.doWork();
+    const ring = taken > FEW_RECORDS ? null : sleeper.parkAsync();
     if (ring === null) await new Promise((resolve) => setImmediate(resolve));
     else await ring;
   }
   clearInterval(alive);
   links.close();
+  await traffic.close();
 }
 
 run().catch((cause: unknown) => {

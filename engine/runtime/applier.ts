@@ -7,7 +7,7 @@
  */
 
 import type { Raft } from '../raft/raft.js';
-import { assert, type LogIndex, NO_INDEX, type Term } from '../raft/types.js';
+import { assert, type LogIndex, NO_INDEX, type SnapshotPoint, type Term } from '../raft/types.js';
 import type { EntrySlab } from './apply-cursor.js';
 import type { GroupLog } from './group-log.js';
 import type { MachineHost } from './machine-host.js';
@@ -25,6 +25,7 @@ export class Applier {
   readonly #host: MachineHost;
   readonly #writes: PendingWrites;
   readonly #lost: (part: BatchPart) => void;
+  readonly #skipped: (part: BatchPart) => void;
   readonly #overtaken: (last: LogIndex) => void;
   readonly #unreadable: (index: LogIndex, reason: string) => void;
   #target: LogIndex = NO_INDEX;
@@ -34,6 +35,8 @@ export class Applier {
   #partsAtHost: readonly BatchPart[] = [];
   #loading = false;
   #loaded: LoadedEntries | null = null;
+  /** The machine is being given an image: nothing is applied until it has it. */
+  #isRestoring = false;
 
   constructor(parts: {
     raft: Raft;
@@ -43,6 +46,8 @@ export class Applier {
     writes: PendingWrites;
     /** Entries of a batch were replaced by another leader's. */
     lost: (part: BatchPart) => void;
+    /** Entries of a batch were replaced by a snapshot, applied or not. */
+    skipped: (part: BatchPart) => void;
     /** Writes that were expected behind `last` will never come. */
     overtaken: (last: LogIndex) => void;
     /** A committed entry cannot be read back from disk. */
@@ -54,6 +59,7 @@ export class Applier {
     this.#host = parts.host;
     this.#writes = parts.writes;
     this.#lost = parts.lost;
+    this.#skipped = parts.skipped;
     this.#overtaken = parts.overtaken;
     this.#unreadable = parts.unreadable;
   }
@@ -69,12 +75,30 @@ export class Applier {
 
   /** Entries are committed that could be applied right now. */
   get hasWork(): boolean {
-    return this.#applied < this.#target && !this.#atHost && !this.#loading;
+    if (this.#atHost || this.#loading || this.#isRestoring) return false;
+    return this.#applied < this.#target;
   }
 
   commit(target: LogIndex): void {
     assert(target >= this.#target, 'the commit index never shrinks');
     this.#target = target;
+  }
+
+  /** The machine is to be given the state at `point`: what waits for entries up to it ends. */
+  restoring({ index, term }: SnapshotPoint): void {
+    assert(!this.#atHost, 'a machine is given an image between two slabs');
+    this.#isRestoring = true;
+    this.#loading = false;
+    this.#loaded = null;
+    this.#target = Math.max(this.#target, index) as LogIndex;
+    for (const part of this.#writes.skipUpTo(index, term)) this.#skipped(part);
+    this.#overtaken(index);
+  }
+
+  /** The machine's state is that of `index`. */
+  restored(index: LogIndex): void {
+    this.#isRestoring = false;
+    this.#applied = index;
   }
 
   /**
@@ -152,6 +176,8 @@ export class Applier {
     const last = Math.min(this.#target, log.endOfTerm(first), inMemory - 1) as LogIndex;
     this.#oldLog.load(first, last, log.termAt(first) as Term, LOAD_BYTES_MAX, (loaded) => {
       this.#loading = false;
+      // A snapshot may have come in between.
+      if (first !== this.#applied + 1 || this.#isRestoring) return;
       if (loaded.count === 0) this.#unreadable(first, loaded.slab.toString());
       else this.#loaded = loaded;
     });

@@ -3,8 +3,8 @@
  *
  * It shows commands only, collects the results that somebody here waits for, and hands them on in
  * bounded portions. Results may be far larger than commands, so it ends a batch early when it has
- * handed on a lot, or when there is no room for more; the rest is another batch. It never copies an
- * entry and never decides what is applied when.
+ * handed on a lot, or when there is no room for more results or for what a running image keeps; the
+ * rest is another batch. It never copies an entry and never decides what is applied when.
  */
 
 import {
@@ -48,6 +48,9 @@ export class ApplyCursor implements ApplyBatch {
   wanted = false;
   /** Never decreases along the log, whatever the clocks of successive leaders said. */
   timeMs = 0;
+
+  /** Says, while an image runs, that the next command must wait; null: none must. */
+  heldBack: (() => boolean) | null = null;
 
   readonly context: MachineContext;
   readonly #results = new ResultWriter();
@@ -117,7 +120,7 @@ export class ApplyCursor implements ApplyBatch {
     if (!this.#answered) this.#answer(NO_BYTES, false);
     while (this.#at < this.#limit) {
       if (this.index >= this.#partLast) this.#finishPart();
-      if (this.#mustPause && mayPause) {
+      if (mayPause && (this.#mustPause || this.heldBack?.() === true)) {
         this.#flush();
         this.#isPaused = true;
         return false;

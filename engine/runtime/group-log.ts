@@ -158,6 +158,13 @@ export class GroupLog {
     this.#guardMark = mark;
   }
 
+  /** Drops everything: the log goes on behind `index`. Bytes stay as after a truncation. */
+  resetTo(index: LogIndex, seq: number, mark: number): void {
+    this.map.resetTo(logIndex(index + 1));
+    this.#guardSeq = seq;
+    this.#guardMark = mark;
+  }
+
   /** Payload bytes of an entry in memory: a view, valid until it leaves. */
   payload(index: LogIndex): Buffer {
     const at = this.arena.offsetOf(this.map.positionOf(index));

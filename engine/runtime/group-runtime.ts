@@ -3,7 +3,8 @@
  * waits for what. Inputs are methods; outputs go through the four ports; `turn` does the work.
  *
  * A worker thread and the simulator drive the same class. It must never read a clock but through
- * its ports, wait, or touch a socket or a file. Proposals are in proposals.ts, reads in reads.ts.
+ * its ports, wait, or touch a socket or a file. Proposals are in proposals.ts, reads in reads.ts,
+ * what a leader sends in append-intake.ts.
  */
 
 import { encodeConfiguration } from '../../codec/configuration.js';
@@ -11,7 +12,7 @@ import { EntryKind } from '../../codec/entry.js';
 import { ErrorNumber } from '../errors.js';
 import type { AppendRequest, Message } from '../raft/message.js';
 import { Raft } from '../raft/raft.js';
-import type { Persist, Ready } from '../raft/ready.js';
+import type { Ready } from '../raft/ready.js';
 import type { RaftOptions, Recovered } from '../raft/state.js';
 import {
   type Incarnation,
@@ -19,25 +20,24 @@ import {
   NO_INDEX,
   NOBODY,
   type NodeId,
+  type SnapshotPoint,
   type Term,
 } from '../raft/types.js';
+import { AppendIntake } from './append-intake.js';
 import { Applier } from './applier.js';
 import type { ArenaOptions } from './arena.js';
-import { BlockIndex, type BlockLocation } from './block-index.js';
+import { BlockIndex, type BlockLocation, type MovedStretch } from './block-index.js';
 import { GroupLog, type Share } from './group-log.js';
-import type { HostEvents, MachineHost } from './machine-host.js';
+import type { HostEvents, MachineCall, MachineHost } from './machine-host.js';
 import { OldLog } from './old-log.js';
 import { PeerSender } from './peer-sender.js';
-import type { ArenaRun, ForwardReply, LoadedEntries, RuntimePorts } from './ports.js';
+import type { ForwardReply, LoadedEntries, RuntimePorts } from './ports.js';
 import { type ForwardedBatch, type ProposalBatch, Proposals } from './proposals.js';
 import { type ReadRequest, Reads } from './reads.js';
-import {
-  configurationsIn,
-  isOfLeaders,
-  isWholeSlab,
-  skipEntries,
-  type UnreadableEntry,
-} from './slab.js';
+import type { SnapshotOptions } from './snapshot-policy.js';
+import type { SnapshotNews, StoredSnapshot } from './snapshot-port.js';
+import { Snapshots } from './snapshots.js';
+import { Submitter } from './submitter.js';
 
 const NO_BYTES = new Uint8Array(0);
 /** How long one turn applies entries before it looks at messages again. */
@@ -53,6 +53,9 @@ export interface GroupRuntimeOptions {
   readonly arena?: ArenaOptions;
   readonly entryBytesMax: number;
   readonly host: MachineHost;
+  readonly snapshots: SnapshotOptions;
+  /** Complete snapshots on disk, newest first. */
+  readonly foundSnapshots: readonly StoredSnapshot[];
 }
 
 /** A storage acknowledgement, with where the submission's block lies. */
@@ -65,12 +68,6 @@ export interface StoredAck {
   readonly offset: number;
 }
 
-interface SubmittedEntries {
-  readonly seq: number;
-  readonly first: number;
-  readonly bytes: number;
-}
-
 export class GroupRuntime {
   readonly raft: Raft;
   readonly log: GroupLog;
@@ -79,22 +76,18 @@ export class GroupRuntime {
   readonly #oldLog: OldLog;
   readonly #sender: PeerSender;
   readonly #applier: Applier;
+  readonly #submitter: Submitter;
+  readonly #intake: AppendIntake;
+  readonly snapshots: Snapshots;
   readonly #proposals: Proposals;
   readonly #reads: Reads;
-  #submitted: SubmittedEntries[] = [];
   /** Calls of the state machine that took longer than half a heartbeat, and the longest of all. */
   slowCalls = 0;
   slowestCallMs = 0;
-  /** Appends dropped for a configuration entry that this build cannot read. */
-  unreadableAppends = 0;
-  #unreadableTold = '';
-  /** Proposals and appends that were refused because the disk has no space for them. */
-  fullRefusals = 0;
-  /** The next submission holds entries that clients proposed. */
-  #holdsProposals = false;
   /** What `storage.waits` was when last looked at. */
   #waitsSeen = 0;
   #leading = false;
+  #now = 0;
   /** With what everything that comes now is refused; null while the group runs. */
   #endedBy: ErrorNumber | null = null;
 
@@ -102,17 +95,29 @@ export class GroupRuntime {
     this.#options = options;
     this.#ports = ports;
     this.raft = new Raft(options.raft, options.recovered, now);
-    this.log = new GroupLog(options.arenaMemory, options.recovered.log.last, options.arena);
-    this.#oldLog = new OldLog(new BlockIndex(options.locations), ports.oldLog);
+    // A snapshot that the recovered log does not reach has begun it anew.
+    const { last, generation } = this.raft.state.log;
+    const isReset = generation > options.recovered.log.generation;
+    this.log = new GroupLog(options.arenaMemory, last, options.arena);
+    const blocks = new BlockIndex(isReset ? [] : options.locations);
+    this.#oldLog = new OldLog(blocks, ports.oldLog);
+    this.#submitter = new Submitter(this.log, blocks, ports.storage);
     this.#sender = new PeerSender(this.raft, this.log, this.#oldLog, ports.network);
+    this.#intake = new AppendIntake({
+      raft: this.raft,
+      log: this.log,
+      ports,
+      submitter: this.#submitter,
+      entryBytesMax: options.entryBytesMax,
+      makeRoom: (bytes, count, share) => this.#makeRoom(bytes, count, share),
+      truncateAfter: (index) => this.#truncateAfter(index),
+    });
     this.#proposals = new Proposals({
       raft: this.raft,
       log: this.log,
       ports,
-      makeRoom: (bytes, count) => this.#admitProposals(bytes, count),
-      placed: () => {
-        this.#holdsProposals = true;
-      },
+      makeRoom: (bytes, count) => this.#intake.admitsProposals(bytes, count),
+      placed: () => this.#submitter.proposalsPlaced(),
       forwardSettled: (id, last) => this.#reads.forwardSettled(id, last),
       entryBytesMax: options.entryBytesMax,
     });
@@ -123,6 +128,8 @@ export class GroupRuntime {
       host: options.host,
       writes: this.#proposals.writes,
       lost: (part) => this.#proposals.lost(part),
+      skipped: ({ batch, offset, first, last }) =>
+        this.#proposals.end(batch, offset, last - first + 1, ErrorNumber.outcomeUnknown),
       overtaken: (last) => this.#reads.writesEnd(Math.max(last, this.#proposals.writes.lastIndex)),
       unreadable: (index, reason) => {
         const text = `entry ${index} cannot be read back from the log on disk: ${reason}`;
@@ -131,6 +138,18 @@ export class GroupRuntime {
     });
     this.#reads = new Reads(this.raft, ports.completions, options.host, this.#proposals);
     options.host.attach(this.#hostEvents());
+    this.snapshots = new Snapshots({
+      raft: this.raft,
+      host: options.host,
+      port: ports.snapshots,
+      applier: this.#applier,
+      ...{ completions: ports.completions, stopwatch: ports.stopwatch },
+      options: options.snapshots,
+      found: options.foundSnapshots,
+      logReset: (point) => this.#onLogReset(point),
+      logCompacted: (index) => blocks.compact(index),
+      fail: (code, text) => this.fail(code, text),
+    });
   }
 
   #hostEvents(): HostEvents {
@@ -144,15 +163,30 @@ export class GroupRuntime {
         this.#ports.completions.readResults(batch.id, offset, count, results),
       queryFailed: (batch, offset, text) =>
         this.#ports.completions.readFailed(batch.id, offset, text),
-      failed: (index, cause) => this.#onMachineFailed(index, cause),
+      failed: (index, cause, during) => this.#onMachineFailed(index, cause, during),
+      image: (chunk) => this.snapshots.onImage(chunk),
+      imageFailed: (cause) => this.snapshots.onImageFailed(cause, this.#now),
+      restoredChunk: () => this.snapshots.onChunkTaken(),
+      restored: () => this.snapshots.onRestored(),
     };
   }
 
-  #onMachineFailed(index: number, cause: unknown): void {
+  #onMachineFailed(index: number, cause: unknown, during: MachineCall): void {
     if (this.#failed) return;
     const thrown = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
-    const text = `apply of entry ${index} threw: ${thrown.slice(0, FAILURE_CHARACTERS_MAX)}`;
+    const call = during === 'apply' ? `apply of entry ${index}` : 'restoring the state';
+    const text = `${call} threw: ${thrown.slice(0, FAILURE_CHARACTERS_MAX)}`;
     this.fail(ErrorNumber.stateMachine, text, index);
+  }
+
+  /** Appends dropped for a configuration entry that this build cannot read. */
+  get unreadableAppends(): number {
+    return this.#intake.unreadable;
+  }
+
+  /** Proposals and appends that were refused because the disk has no space for them. */
+  get fullRefusals(): number {
+    return this.#intake.fullRefusals;
   }
 
   get appliedIndex(): LogIndex {
@@ -171,7 +205,9 @@ export class GroupRuntime {
   /** When `tick` must be called at the latest. */
   get deadline(): number {
     if (this.#failed) return Number.POSITIVE_INFINITY;
-    return Math.min(this.raft.deadline, this.#proposals.deadline, this.#reads.deadline);
+    const { raft, snapshots } = this;
+    const own = Math.min(raft.deadline, snapshots.deadline);
+    return Math.min(own, this.#proposals.deadline, this.#reads.deadline);
   }
 
   tick(now: number): void {
@@ -183,6 +219,7 @@ export class GroupRuntime {
     }
     this.#proposals.tick(now);
     this.#reads.tick(now);
+    this.snapshots.tick(now);
   }
 
   /** Storage that waits for space is told from storage that has stalled. */
@@ -209,52 +246,14 @@ export class GroupRuntime {
     now: number,
   ): boolean {
     if (this.#failed) return true;
-    const count = message.lastIndex - message.prevIndex;
-    const bytes = end - start;
-    if (!isWholeSlab(slab, start, end, count, this.#options.entryBytesMax)) return false;
-    const first = (message.prevIndex + 1) as LogIndex;
-    const configurations = configurationsIn(slab, start, end, first);
-    if ('problem' in configurations) {
-      this.#onUnreadable(message.from, configurations);
-      return true;
-    }
-    // No room is a lost message: the leader asks again, the entries wait there.
-    const { isFull } = this.#ports.storage;
-    // What leaders make themselves gets through by the reserve, or no leader could begin its term.
-    const isProposed = count > 0 && !(isFull && isOfLeaders(slab, start, end));
-    if (isFull && isProposed) {
-      this.fullRefusals += 1;
-      return true;
-    }
-    if (count > 0 && !this.#makeRoom(end - start, count, 'peer')) return true;
-    const request = { ...message, bytes, configurations };
-    const placement = this.raft.receive(request, incarnation, now);
-    if (placement === null) return true;
-    if (placement.truncateAfter !== null) this.#truncateAfter(placement.truncateAfter);
-    const from = skipEntries(slab, start, placement.from - first);
-    this.log.append(slab, from, end, placement.from, null);
-    this.#holdsProposals ||= isProposed;
-    return true;
+    return this.#intake.take(message, incarnation, slab, start, end, now);
   }
 
-  /** The leader sends it again and again: each time is counted, the first is told. */
-  #onUnreadable(from: NodeId, { index, problem }: UnreadableEntry): void {
-    this.unreadableAppends += 1;
-    const text =
-      `entry ${index} from node ${from} is not taken: ${problem}. This replica stays behind ` +
-      'until it runs a version of ringraft that reads it';
-    if (text === this.#unreadableTold) return;
-    this.#unreadableTold = text;
-    this.#ports.completions.event({ kind: 'unreadable', index, from, text });
-  }
-
-  /** Refused here, a proposal was certainly not executed; refused by the log, nobody would know. */
-  #admitProposals(bytes: number, count: number): boolean {
-    if (this.#ports.storage.isFull) {
-      this.fullRefusals += 1;
-      return false;
-    }
-    return this.#makeRoom(bytes, count, 'proposal');
+  /** A snapshot has replaced the log: what was in memory is of no use, and may still be written. */
+  #onLogReset(point: SnapshotPoint): void {
+    const { network } = this.#ports;
+    this.log.resetTo(point.index, this.raft.state.submittedSeq + 1, network.mark());
+    this.#oldLog.reset();
   }
 
   #truncateAfter(index: LogIndex): void {
@@ -301,12 +300,8 @@ export class GroupRuntime {
 
   onStored(ack: StoredAck, now: number): void {
     if (this.#failed) return;
-    while (this.#submitted.length > 0 && this.#submitted[0]!.seq <= ack.seq) {
-      // Also of entries that were truncated since: what is left of them lies in that block.
-      const { first, bytes } = this.#submitted.shift()!;
-      this.#oldLog.blocks.add(first, bytes, ack.segment, ack.offset);
-    }
-    const { seq, generation, term, lastIndex } = ack;
+    const { seq, generation, term, lastIndex, segment, offset } = ack;
+    this.#submitter.stored(seq, segment, offset);
     this.raft.stored(
       { seq, generation, term: term as Term, lastIndex: lastIndex as LogIndex },
       now,
@@ -319,6 +314,29 @@ export class GroupRuntime {
     if (this.#failed) return;
     this.raft.promised(seq, now);
     this.#placeCreated();
+  }
+
+  onSnapshotNews(news: SnapshotNews, now: number): void {
+    if (!this.#failed) this.snapshots.onNews(news, now);
+  }
+
+  /** Somebody asks for a snapshot by hand; `id` comes back with the event that answers. */
+  onSnapshotAsked(id: number): void {
+    if (this.#endedBy === null) this.snapshots.request(id);
+    else {
+      const refused = { kind: 'snapshotRefused', id, code: this.#endedBy, text: '' } as const;
+      this.#ports.completions.event(refused);
+    }
+  }
+
+  /** Entries were written once more elsewhere: where they were before will go. */
+  onMoved(moved: MovedStretch): void {
+    this.#oldLog.blocks.moved(moved);
+  }
+
+  /** The log on disk is long, and entries of this group keep it so. */
+  onMustSnapshot(): void {
+    this.snapshots.pressed();
   }
 
   onLoaded(entries: LoadedEntries): void {
@@ -358,18 +376,23 @@ export class GroupRuntime {
   turn(now: number): boolean {
     if (this.#failed) return false;
     this.#proposals.announceCommits();
+    this.#now = now;
     this.#perform(this.raft.take(), now);
     const { host } = this.#options;
-    if (host.isWaiting === true) this.#timed(() => host.goOn?.());
+    const { snapshots } = this;
+    if (!snapshots.isRestoring && host.isWaiting === true) this.#timed(() => host.goOn?.());
+    // Ahead of the next slab: a machine on another thread is never found idle behind it.
+    this.#timed(() => snapshots.turn(now));
     this.#apply();
     if (this.#failed) return false;
-    this.#timed(() => this.#reads.serve(this.#applier.applied));
-    return this.#applier.hasWork || host.canGoOn === true;
+    if (!snapshots.isRestoring) this.#timed(() => this.#reads.serve(this.#applier.applied));
+    return this.#applier.hasWork || host.canGoOn === true || snapshots.hasWork;
   }
 
   /** The machine has more to say than there is room for: it is looked at every millisecond. */
   get isWaitingForRoom(): boolean {
-    return !this.#failed && this.#options.host.isWaiting === true;
+    if (this.#failed) return false;
+    return this.#options.host.isWaiting === true || this.snapshots.isWaitingForRoom;
   }
 
   #timed(call: () => void): void {
@@ -407,33 +430,15 @@ export class GroupRuntime {
       const bytes = encodeConfiguration(configuration);
       this.#ports.completions.event({ kind: 'configuration', index, bytes });
     }
-    if (ready.persist !== null) this.#submit(ready.persist);
+    if (ready.persist !== null) this.#submitter.submit(ready.persist);
     for (const message of ready.messages) this.#sender.send(message);
     if (ready.committed !== null) this.#applier.commit(ready.committed.last);
     for (const grant of ready.reads) this.#reads.grant(grant.id, grant.index);
+    if (ready.snapshotWanted !== null) {
+      const { from, point } = ready.snapshotWanted;
+      this.snapshots.wanted(from, point, now);
+    }
     if (ready.soft !== null && ready.soft.leader !== NOBODY) this.#proposals.onLeaderKnown(now);
-  }
-
-  #submit(persist: Persist): void {
-    const runs: ArenaRun[] = [];
-    for (const { term, range } of persist.runs) {
-      for (const piece of this.log.pieces(range.first, range.last)) {
-        const { first, last, position, bytes } = piece;
-        runs.push({ term, first, count: last - first + 1, position, bytes });
-      }
-    }
-    const configured = persist.configuration;
-    const configuration =
-      configured === null
-        ? null
-        : { index: configured.index, bytes: encodeConfiguration(configured.configuration) };
-    if (runs.length > 0) {
-      const bytes = runs.reduce((total, run) => total + run.bytes, 0);
-      this.#submitted.push({ seq: persist.seq, first: runs[0]!.first, bytes });
-    }
-    const usesReserve = !this.#holdsProposals;
-    this.#holdsProposals = false;
-    this.#ports.storage.submit({ ...persist, runs, configuration, usesReserve });
   }
 
   /**
@@ -462,6 +467,7 @@ export class GroupRuntime {
       const rest = last - first + 1 - threw;
       if (rest > 0) this.#proposals.end(batch, offset + threw, rest, ErrorNumber.outcomeUnknown);
     }
+    this.snapshots.end(code);
     this.#proposals.drain(code);
     this.#reads.drain(code, this.#options.host.abandonQueries?.() ?? []);
   }

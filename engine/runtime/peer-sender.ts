@@ -43,6 +43,10 @@ export class PeerSender {
       this.#network.send(message);
       return;
     }
+    // What waited for the disk may be forgotten by now: a lost message, and the peer is offered a
+    // snapshot when it is asked next.
+    const isForgotten = message.prevIndex < this.#raft.compactedIndex;
+    if (isForgotten && message.lastIndex > message.prevIndex) return;
     const queue = this.#queued.get(message.to);
     if (queue !== undefined) queue.push(message);
     else if (!this.#sendFromMemory(message)) this.#sendFromDisk(message);

@@ -91,6 +91,26 @@ export class PendingWrites {
     return { wanted, lost };
   }
 
+  /**
+   * Entries up to `last`, the newest of `term`, will never be seen here one by one: a snapshot
+   * stands for them. Who waited for one of them, and will not learn whether it is among them.
+   */
+  skipUpTo(last: number, term: number): BatchPart[] {
+    const parts = this.#bound
+      .filter((bound) => bound.first <= last || bound.term < term)
+      .map((bound) => {
+        const first = Math.max(bound.first, this.#claimedUpTo + 1);
+        const end = bound.term < term ? bound.last : Math.min(bound.last, last);
+        return { batch: bound.batch, offset: first - bound.first, first, last: end };
+      })
+      .filter((part) => part.first <= part.last);
+    const rest = this.#bound.filter((bound) => bound.last > last && bound.term >= term);
+    this.#bound.splice(0, this.#bound.length, ...rest);
+    this.#claimedUpTo = Math.max(this.#claimedUpTo, last);
+    this.#claimedTerm = Math.max(this.#claimedTerm, term);
+    return parts;
+  }
+
   #takeOvertaken(): BatchPart[] {
     const overtaken = this.#bound.filter((bound) => this.isOvertaken(bound.term));
     if (overtaken.length === 0) return [];

@@ -1,6 +1,6 @@
 /**
- * The four doors of a group's runtime: storage, network, completions, old log. A worker wires them
- * to rings, the simulator to virtual devices; the runtime knows nothing else of its surroundings.
+ * The doors of a group's runtime: storage, network, completions, old log, snapshots. A worker wires
+ * them to rings, the simulator to virtual devices; the runtime knows nothing else around it.
  *
  * A port never blocks and never throws for load: what does not fit now is the port's own state, and
  * a message to a peer may be lost, as on any network.
@@ -10,6 +10,7 @@ import type { ErrorNumber } from '../errors.js';
 import type { AppendRequest, Message } from '../raft/message.js';
 import type { NodeId, Role, Term } from '../raft/types.js';
 import type { LogPiece } from './log-index.js';
+import type { SnapshotPort } from './snapshot-port.js';
 
 /** A run of entries of one term that lies contiguously in the arena. */
 export interface ArenaRun {
@@ -20,6 +21,12 @@ export interface ArenaRun {
   readonly bytes: number;
 }
 
+/** The entry at `index`, which carries `term`. */
+export interface LogPoint {
+  readonly index: number;
+  readonly term: number;
+}
+
 /** One submission to stable storage: see `Persist` in raft/ready.ts for what its fields promise. */
 export interface Submission {
   readonly seq: number;
@@ -27,7 +34,11 @@ export interface Submission {
   readonly term: number;
   readonly hardState: { readonly term: number; readonly vote: number } | null;
   readonly truncateAfter: number | null;
+  /** The whole log is dropped: it begins anew behind this point, with `runs`. */
+  readonly reset?: LogPoint | null;
   readonly runs: readonly ArenaRun[];
+  /** Entries up to here are no longer needed. */
+  readonly compact?: LogPoint | null;
   readonly configuration: { readonly index: number; readonly bytes: Uint8Array } | null;
   readonly clearsDoubt: boolean;
   /** Nothing in it was proposed by a client: without space on the disk it may use the reserve. */
@@ -81,6 +92,21 @@ export type RuntimeEvent =
       readonly from: NodeId;
       readonly text: string;
     }
+  | {
+      readonly kind: 'snapshot';
+      readonly id: number;
+      readonly index: number;
+      readonly term: number;
+      readonly imageBytes: number;
+      readonly fileBytes: number;
+    }
+  | {
+      readonly kind: 'snapshotRefused';
+      readonly id: number;
+      readonly code: ErrorNumber;
+      readonly text: string;
+    }
+  | { readonly kind: 'snapshotWarning'; readonly text: string }
   | { readonly kind: 'failed'; readonly code: ErrorNumber; readonly text: string };
 
 export interface CompletionPort {
@@ -128,6 +154,7 @@ export interface RuntimePorts {
   readonly network: NetworkPort;
   readonly completions: CompletionPort;
   readonly oldLog: LogReaderPort;
+  readonly snapshots: SnapshotPort;
   /**
    * Milliseconds of the wall clock: stamped into entries, monotone by max, never used for timing.
    */

@@ -6,33 +6,15 @@
  */
 
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePorts } from '../../tools/cluster/free-ports.js';
 import { Engine, type EngineOptions, type Group, LEDGER, type OpenEngine } from './compiled.js';
 
 /** Calls wait this long: the machine may be busy with other tests. */
 export const PATIENT_MS = 30_000;
 
 export const bytes = (text: string): Buffer => Buffer.from(text);
-
-/** Ports that were free a moment ago, below the range that outgoing connections use. */
-export async function freePorts(count: number): Promise<number[]> {
-  const ports: number[] = [];
-  while (ports.length < count) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000);
-    if (!ports.includes(port) && (await isFree(port))) ports.push(port);
-  }
-  return ports;
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-  });
-}
 
 export interface ClusterOptions {
   readonly nodes?: number;

@@ -8,8 +8,9 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { EntryKind, entryBytes, writeEntryHeader } from '../../codec/entry.js';
 import { ResultReader } from '../../codec/results.js';
+import type { HostedAnswer } from '../../engine/hosted-answers.js';
 import { type HostedEntry, type HostedMachine, Reject } from '../../engine/hosted-machine.js';
-import { HostedRunner, type SlabOutcome } from '../../engine/hosted-runner.js';
+import { HostedRunner } from '../../engine/hosted-runner.js';
 import type { EntrySlab } from '../../engine/runtime/apply-cursor.js';
 import { createArena } from '../../engine/runtime/arena.js';
 import type { BatchPart } from '../../engine/runtime/pending-writes.js';
@@ -46,6 +47,10 @@ class Bench {
       queried: () => assert.fail('answers never go through the worker'),
       queryFailed: () => assert.fail('answers never go through the worker'),
       failed: (index, cause) => this.failed.push({ index, cause }),
+      image: () => assert.fail('no image was asked for'),
+      imageFailed: () => assert.fail('no image was asked for'),
+      restoredChunk: () => assert.fail('nothing was restored'),
+      restored: () => assert.fail('nothing was restored'),
     });
     this.runner = new HostedRunner(machine, CONTEXT, this.arena, (batch, offset, _, bytes) => {
       const reader = new ResultReader(Buffer.from(bytes), 0, bytes.length);
@@ -60,7 +65,7 @@ class Bench {
   run(): void {
     for (;;) {
       this.#producer.publish();
-      const outcomes: SlabOutcome[] = [];
+      const outcomes: HostedAnswer[] = [];
       this.#ring.drain((kind, at) => {
         this.records += 1;
         if (kind === CompletionKind.query) this.asked.push(readQueryHeader(this.#ring.view, at));
@@ -70,8 +75,8 @@ class Bench {
       assert.ok(outcomes.length <= 1, 'one piece at a time is under way');
       if (outcomes.length === 0 && !this.#producer.isWaiting) return;
       for (const outcome of outcomes) {
-        if (outcome.kind === 'applied') this.host.onApplied(outcome.index);
-        else this.host.onFailed(outcome.index, outcome.text);
+        if (outcome.kind === 'applied') this.host.onApplied(outcome.index, outcome.timeMs);
+        else if (outcome.kind === 'failed') this.host.onFailed(outcome.index, outcome.text);
       }
     }
   }

@@ -59,9 +59,22 @@ class Ledger {
     return Buffer.from(String(this.#total));
   }
 
-  *snapshot() {}
+  *snapshot() {
+    const last = [this.#index, this.#term, this.#timeMs];
+    yield Buffer.from(JSON.stringify([this.#total, this.#count, ...last]));
+  }
 
-  restore() {}
+  restore() {
+    let text = '';
+    return {
+      chunk: (bytes) => {
+        text += Buffer.from(bytes).toString();
+      },
+      finish: () => {
+        [this.#total, this.#count, this.#index, this.#term, this.#timeMs] = JSON.parse(text);
+      },
+    };
+  }
 }
 
 export default (context) => new Ledger(context);

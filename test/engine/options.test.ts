@@ -84,10 +84,16 @@ test('a name of the guides that is no option here is answered with what does its
     ['peers', /give cluster/],
     ['maxConnections', /--max-clients/],
     ['connectionTimeout', /--idle-timeout/],
-    ['snapshotThreshold', /log compaction comes with snapshots/],
-    ['snapshotChunkSize', /log compaction comes with snapshots/],
-    ['maxLogSize', /log compaction comes with snapshots/],
-    ['minInterval', /comes with snapshots/],
+    ['snapshotThreshold', /give it as snapshot: \{ threshold \}/],
+    ['snapshotChunkSize', /give it as snapshot: \{ chunkSize \}/],
+    ['maxLogSize', /give it as maxLogBytes/],
+    ['minInterval', /give it as snapshot: \{ minInterval \}/],
+    ['maxSize', /give it as snapshot: \{ maxSize \}/],
+    ['compressionEnabled', /give it as snapshot: \{ compression \}/],
+    ['compressionLevel', /LZ4 has one level here/],
+    ['max_in_snapshot_log_to_keep', /give it as snapshot: \{ trailingEntries \}/],
+    ['purge_batch_size', /whole segments/],
+    ['onSnapshotCreate', /snapshot\(\) is a method of the group's machine/],
     ['onStateChange', /group\.on\('role'/],
     ['onLeaderChange', /group\.on\('leader'/],
     ['onCommit', /group\.on\('commit'/],
@@ -105,6 +111,36 @@ test('a name of the guides that is no option here is answered with what does its
   assert.doesNotMatch(problemsOf({ colour: 1 }), /did you mean|option:/);
   assert.match(problemsOf({ timing: 'high-latency' }), /"high-latency" is "wide-area" here/);
   assert.match(problemsOf({ syncMode: 'KRAFT_SYNC_BATCH' }), /"KRAFT_SYNC_BATCH" is "batch" here/);
+});
+
+test('a name that is none inside snapshot is answered with what does its work there', () => {
+  const message = problemsOf({
+    snapshot: {
+      compressionEnabled: true,
+      compressionLevel: 3,
+      snapshotThreshold: 5,
+      maxLogSize: 1,
+      purge_batch_size: 1,
+      treshold: 5,
+      chunkSize: 70_000,
+      retain: 0,
+      compression: 'lz4',
+    },
+  });
+  for (const expected of [
+    'snapshot.compressionEnabled is not an option: give it as compression',
+    'snapshot.compressionLevel is not an option: LZ4 has one level here, its fast one; leave',
+    'snapshot.snapshotThreshold is not an option: give it as threshold',
+    'snapshot.maxLogSize is not an option: give it as maxLogBytes beside snapshot',
+    'snapshot.purge_batch_size is not an option: whole segments',
+    'snapshot.treshold is not an option; did you mean threshold?',
+    'snapshot.chunkSize is 70000, must be a multiple of 4096, such as 69632',
+    'snapshot.retain is 0, must be a whole number from 1 to 100',
+    'snapshot.compression is "lz4", must be true or false',
+  ]) {
+    assert.ok(message.includes(expected), `${expected}\nis missing in\n${message}`);
+  }
+  assert.equal(resolveOptions({ ...VALID, snapshot: { retain: 3 } }).snapshot.retain, 3);
 });
 
 test('presets set all three times, and a single time overrides its own', () => {
@@ -126,6 +162,15 @@ test('a segment is whole sectors: anything else is refused with all other proble
   const segmentBytes = 8 * 1024 * 1024 + 512;
   assert.equal(resolveOptions({ ...VALID, segmentBytes }).segmentBytes, segmentBytes);
   assert.equal(LIMITS.segmentBytesUnit, SECTOR_BYTES);
+});
+
+test('a log has room for four segments at least, and by default', () => {
+  const segmentBytes = 16 * 1024 * 1024;
+  const message = problemsOf({ segmentBytes, maxLogBytes: 40 * 1024 * 1024 });
+  assert.match(message, /maxLogBytes is 41943040, .* 4 × segmentBytes \(16777216\) = 67108864/);
+  assert.equal(resolveOptions({ ...VALID }).maxLogBytes, 1024 ** 3);
+  const large = 512 * 1024 * 1024;
+  assert.equal(resolveOptions({ ...VALID, segmentBytes: large }).maxLogBytes, 4 * large);
 });
 
 test('an election timeout range must not be empty', () => {

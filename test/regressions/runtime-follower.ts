@@ -22,7 +22,8 @@ import { createArena } from '../../engine/runtime/arena.js';
 import { GroupRuntime } from '../../engine/runtime/group-runtime.js';
 import { InWorkerHost } from '../../engine/runtime/machine-host.js';
 import type { ForwardReply, RuntimePorts, Submission } from '../../engine/runtime/ports.js';
-import type { ApplyBatch, StateMachine } from '../../engine/state-machine.js';
+import type { ApplyBatch, Restoration, StateMachine } from '../../engine/state-machine.js';
+import { NO_SNAPSHOT_PORT, WITHOUT_SNAPSHOTS } from '../runtime/no-snapshots.js';
 
 export const SELF = nodeId(1);
 export const LEADER = nodeId(2);
@@ -47,7 +48,9 @@ class LastCommand implements StateMachine {
     return [];
   }
 
-  restore(): void {}
+  restore(): Restoration {
+    return { chunk: () => {}, finish: () => {} };
+  }
 }
 
 /** One encoded entry. */
@@ -100,6 +103,7 @@ export class RuntimeFollower {
       log: EMPTY_LOG,
       bootstrap: bootstrapConfiguration(members),
       configurations: [],
+      snapshot: null,
       inDoubt: false,
     };
     const options = {
@@ -109,6 +113,7 @@ export class RuntimeFollower {
       arenaMemory: createArena(1 << 16),
       entryBytesMax: 1024,
       host: new InWorkerHost(new LastCommand()),
+      ...WITHOUT_SNAPSHOTS,
     };
     this.runtime = new GroupRuntime(options, this.#ports(), this.#now);
     this.runtime.onPeerUp(LEADER, LEADER_LIFE, false);
@@ -142,6 +147,7 @@ export class RuntimeFollower {
         },
       },
       oldLog: { load: () => undefined },
+      snapshots: NO_SNAPSHOT_PORT,
       wallClock: () => 1,
       stopwatch: () => 0,
     };

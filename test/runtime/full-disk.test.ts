@@ -17,6 +17,7 @@ import { GroupRuntime } from '../../engine/runtime/group-runtime.js';
 import { InWorkerHost } from '../../engine/runtime/machine-host.js';
 import type { ForwardReply, Submission } from '../../engine/runtime/ports.js';
 import { RuntimeFollower, slabOf } from '../regressions/runtime-follower.js';
+import { NO_SNAPSHOT_PORT, WITHOUT_SNAPSHOTS } from './no-snapshots.js';
 
 const SELF = nodeId(1);
 const PEER = nodeId(2);
@@ -44,7 +45,7 @@ const machine = {
   },
   query: () => new Uint8Array(0),
   snapshot: () => [],
-  restore: () => {},
+  restore: () => ({ chunk: () => {}, finish: () => {} }),
 };
 
 /** The only voter of its group, leading, with what it submitted and answered. */
@@ -67,6 +68,7 @@ class Leader {
       log: EMPTY_LOG,
       bootstrap: bootstrapConfiguration([{ id: SELF, address: 'node-1' }]),
       configurations: [],
+      snapshot: null,
       inDoubt: false,
     };
     const options = {
@@ -76,6 +78,7 @@ class Leader {
       arenaMemory: createArena(1 << 16),
       entryBytesMax: 1024,
       host: new InWorkerHost(machine),
+      ...WITHOUT_SNAPSHOTS,
     };
     this.runtime = new GroupRuntime(options, this.#ports(), this.now);
     while (this.runtime.raft.role !== Role.leader) this.turn(50);
@@ -106,6 +109,7 @@ class Leader {
         event: () => {},
       },
       oldLog: { load: () => {} },
+      snapshots: NO_SNAPSHOT_PORT,
       wallClock: () => 1,
       stopwatch: () => 0,
     };

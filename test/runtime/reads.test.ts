@@ -44,6 +44,7 @@ function replica(): Raft {
     log: EMPTY_LOG,
     bootstrap: bootstrapConfiguration(members),
     configurations: [],
+    snapshot: null,
     inDoubt: false,
   };
   return new Raft(options, recovered, 0);

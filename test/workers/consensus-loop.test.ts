@@ -50,9 +50,11 @@ import {
   RingConsumer,
   RingProducer,
 } from '../../workers/ring/spsc-ring.js';
+import { createSnapshotSlab, SnapshotSlab } from '../../workers/snapshot-slab.js';
 import { createSpareWords, RoomWords } from '../../workers/spare-words.js';
 import { createStatusPage, StatusPage } from '../../workers/status-page.js';
 import { Bell, createGroupMemory } from '../../workers/topology.js';
+import { WITHOUT_SNAPSHOTS } from '../runtime/no-snapshots.js';
 import { FIRST_CURSORS, fromThere } from './first-cursors.js';
 
 const KIB = 1024;
@@ -67,7 +69,7 @@ const MACHINE: StateMachine = {
   },
   query: () => new Uint8Array(0),
   *snapshot() {},
-  restore: () => {},
+  restore: () => ({ chunk: () => {}, finish: () => {} }),
 };
 
 function raftOptions() {
@@ -128,6 +130,7 @@ class Bench {
       log: EMPTY_LOG,
       bootstrap: bootstrapConfiguration([{ id: SELF, address: '127.0.0.1:1' }]),
       configurations: [],
+      snapshot: null,
       inDoubt: false,
     };
     const options = {
@@ -137,13 +140,15 @@ class Bench {
       arenaMemory: memory.arena,
       arena: { firstPosition: first },
       entryBytesMax,
+      ...WITHOUT_SNAPSHOTS,
     };
     const status = new StatusPage(createStatusPage());
     const all = { main: bell, io: bell, bulk: bell, transport: bell };
     const context = { groupName: 'g', groupId: 0, nodeId: 1, options: null };
     const made = { machine, context };
     const room = new RoomWords(createSpareWords());
-    this.agent = new GroupAgent(0, memory, options, made, all, status, room);
+    const slab = new SnapshotSlab(createSnapshotSlab(64 * 1024));
+    this.agent = new GroupAgent(0, memory, options, made, all, status, room, slab);
     while (this.agent.runtime.raft.role !== Role.leader) this.turn(50);
     for (let n = 0; n < 3; n += 1) this.turn();
   }

@@ -13,7 +13,7 @@ import { EMPTY_LOG } from '../../engine/raft/log.js';
 import { bootstrapConfiguration } from '../../engine/raft/membership.js';
 import { Prng } from '../../engine/raft/prng.js';
 import { incarnation, nodeId, Role, term } from '../../engine/raft/types.js';
-import type { StateMachine } from '../../engine/state-machine.js';
+import type { Restoration, StateMachine } from '../../engine/state-machine.js';
 import { monotonicMs } from '../../io/clock.js';
 import type { Disk } from '../../io/disk/disk.js';
 import { MemoryDisk } from '../../io/disk/memory-disk.js';
@@ -28,6 +28,7 @@ import { INBOX_HEADER_BYTES, InboxKind, writeProposeHeader } from '../../workers
 import { Doorbell } from '../../workers/ring/doorbell.js';
 import { createDoorbells } from '../../workers/ring/layout.js';
 import { RECORD_TAKEN, RingConsumer, RingProducer } from '../../workers/ring/spsc-ring.js';
+import { createSnapshotSlab, SnapshotSlab } from '../../workers/snapshot-slab.js';
 import { SparePreparer } from '../../workers/spare-preparer.js';
 import {
   createSpareWords,
@@ -38,6 +39,7 @@ import {
 } from '../../workers/spare-words.js';
 import { createStatusPage, StatusPage } from '../../workers/status-page.js';
 import { Bell, createGroupMemory, type GroupMemory } from '../../workers/topology.js';
+import { WITHOUT_SNAPSHOTS } from '../runtime/no-snapshots.js';
 import { FIRST_CURSORS, fromThere } from './first-cursors.js';
 
 const KIB = 1024;
@@ -64,7 +66,9 @@ class CountingMachine implements StateMachine {
 
   *snapshot(): Generator<Uint8Array> {}
 
-  restore(): void {}
+  restore(): Restoration {
+    return { chunk: () => {}, finish: () => {} };
+  }
 }
 
 function raftOptions() {
@@ -134,7 +138,7 @@ class Bench {
     const groups = [{ group: 0, memory, bell }];
     this.loop = new IoLoop(this.wal, new IoFigures(createIoFigures()), room, groups);
     const place = { disk, walDirectory: DIRECTORY, segmentBytes: SEGMENT_BYTES };
-    this.#spares = new SparePreparer(place, new SpareOrders(words, 0), bell, () => this.#now);
+    this.#spares = new SparePreparer(place, new SpareOrders(words, 0, 1), bell, () => this.#now);
     this.agent = this.#makeAgent(memory, bell, room, first);
     this.#inbox = new RingProducer(memory.inbox);
     this.#completions = new RingConsumer(memory.completions);
@@ -148,18 +152,26 @@ class Bench {
       log: EMPTY_LOG,
       bootstrap: bootstrapConfiguration([{ id: SELF, address: '127.0.0.1:1' }]),
       configurations: [],
+      snapshot: null,
       inDoubt: false,
     };
     const arenaMemory = memory.arena;
     const entryBytesMax = ENTRY_BYTES_MAX;
     const arena = { firstPosition: first };
     const sizes = { arenaMemory, arena, entryBytesMax };
-    const options = { raft: raftOptions(), recovered, locations: [], ...sizes };
+    const options = {
+      raft: raftOptions(),
+      recovered,
+      locations: [],
+      ...sizes,
+      ...WITHOUT_SNAPSHOTS,
+    };
     const bells = { main: bell, io: bell, bulk: bell, transport: bell };
     const context = { groupName: 'g', groupId: 0, nodeId: 1, options: null };
     const made = { machine: this.machine, context };
     const page = new StatusPage(createStatusPage());
-    return new GroupAgent(0, memory, options, made, bells, page, room);
+    const slab = new SnapshotSlab(createSnapshotSlab(64 * 1024));
+    return new GroupAgent(0, memory, options, made, bells, page, room, slab);
   }
 
   /** One turn of the worker, the io loop and the bulk thread. */

@@ -40,6 +40,7 @@ const reply = (durable: number): Message => ({
   round: 1,
   durable: logIndex(durable),
   applied: logIndex(1),
+  needsSnapshot: false,
 });
 
 function bodyOf(message: Message, group: number): Uint8Array {

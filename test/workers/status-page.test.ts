@@ -20,6 +20,7 @@ const runtime = {
     termAt: (index: number) => (index === 41 ? 7 : undefined),
   },
   appliedIndex: 40,
+  snapshots: { newest: null, taken: 0, failures: 0, restored: 0, fetching: null },
   failed: false,
   slowCalls: 3,
   slowestCallMs: 12.5,

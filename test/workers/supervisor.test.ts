@@ -25,7 +25,7 @@ interface Node {
 
 function makeNode(stageMsMax: number): Node {
   const group = { entryBytesMax: 64, arenaBytesMin: 1024 * 1024 };
-  const memory = createNodeMemory([group], CONSENSUS_THREADS);
+  const memory = createNodeMemory([group], CONSENSUS_THREADS, 64 * 1024);
   const deaths: string[] = [];
   const events = { died: (text: string) => deaths.push(text), peer: () => {} };
   const supervisor = new Supervisor(memory, CONSENSUS_THREADS, events, stageMsMax);

@@ -45,6 +45,7 @@ import {
   writePiece,
   writeSendHeader,
 } from '../records/peer.js';
+import { packRecord, type SnapshotOrder } from '../records/snapshot.js';
 import { persistBytes, StorageKind, writePersist } from '../records/storage.js';
 import { RING_FULL, type RingProducer } from '../ring/spsc-ring.js';
 import type { RoomWords } from '../spare-words.js';
@@ -84,6 +85,15 @@ export class RingLogReaderPort implements LogReaderPort {
   load(request: LoadRequest): void {
     const fill = (_: Buffer, view: DataView, at: number): void => writeLoad(view, at, request);
     this.producer.put(LoadKind.load, LOAD_BYTES, fill, () => fill);
+  }
+
+  /** Orders about snapshots go to the same thread. */
+  order(order: SnapshotOrder): void {
+    const record = packRecord(order);
+    const fill = (bytes: Buffer, _: DataView, at: number): void => {
+      bytes.set(record, at);
+    };
+    this.producer.put(LoadKind.snapshot, record.length, fill, () => fill);
   }
 }
 

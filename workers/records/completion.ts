@@ -6,6 +6,7 @@
  *   READ_PART             │ batch u32 │ offset u32 │ total u32 │ at u32   │ bytes
  *   EVENT                 │ JSON, UTF-8
  *   APPLY, QUERY          │ for a machine hosted on the main thread: see hosted.ts
+ *   IMAGE, RESTORE        │ likewise: see hosted-image.ts
  *
  * `detail` is UTF-8, mostly empty: what failed, where the code alone does not tell.
  * One answer to a read that is larger than a record comes in parts, back to back: `bytes` belong at
@@ -22,6 +23,8 @@ export const CompletionKind = {
   apply: 6,
   query: 7,
   readPart: 8,
+  image: 9,
+  restore: 10,
 } as const;
 
 const OFFSET_BATCH = 0;

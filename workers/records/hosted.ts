@@ -7,10 +7,11 @@
  *            │ per part: batch u32 │ offset u32 │ first f64 │ last f64 │
  *            │ entry slab, when it is inline; else it lies at `position` of the arena's memory
  *   QUERY    │ batch u32 │ count u32 │ queries: u32 length + bytes, back to back
- *   APPLIED  │ last f64 │
+ *   APPLIED  │ last f64 │ time f64 │ the log's clock as the machine saw it last
  *   FAILED   │ index f64 │ what was thrown, UTF-8, cut
  *
- * Results have no record: who waits for them is on the main thread as well.
+ * Results have no record: who waits for them is on the main thread as well. Images have records of
+ * their own, see hosted-image.ts.
  */
 
 import type { EntrySlab } from '../../engine/runtime/apply-cursor.js';
@@ -31,7 +32,8 @@ const PART_LAST = PART_FIRST + NUMBER_BYTES;
 const PART_BYTES = PART_LAST + NUMBER_BYTES;
 const QUERY_COUNT = 4;
 export const QUERY_HEADER_BYTES = QUERY_COUNT + 4;
-export const APPLIED_BYTES = NUMBER_BYTES;
+const APPLIED_TIME = NUMBER_BYTES;
+export const APPLIED_BYTES = APPLIED_TIME + NUMBER_BYTES;
 const FAILED_TEXT_BYTES_MAX = 2048;
 
 /** A piece of a slab on its way to the machine. */
@@ -104,12 +106,14 @@ export function readQueryHeader(view: DataView, at: number): { batch: number; co
   return { batch: view.getUint32(at, true), count: view.getUint32(at + QUERY_COUNT, true) };
 }
 
-export function writeApplied(view: DataView, at: number, last: number): void {
+export function writeApplied(view: DataView, at: number, last: number, timeMs: number): void {
   view.setFloat64(at, last, true);
+  view.setFloat64(at + APPLIED_TIME, timeMs, true);
 }
 
-export function readApplied(view: DataView, at: number): number {
-  return view.getFloat64(at, true);
+export function readApplied(view: DataView, at: number): { last: number; timeMs: number } {
+  const timeMs = view.getFloat64(at + APPLIED_TIME, true);
+  return { last: view.getFloat64(at, true), timeMs };
 }
 
 /** What was thrown, as it travels. */

@@ -3,7 +3,9 @@
  *
  *   PROPOSE  │ batch u32 │ count u32 │ deadline f64 │ mayForward u32 │ 0 u32 │ entry slab …
  *   READ     │ batch u32 │ count u32 │ deadline f64 │ consistency u32│ behind u32 │ queries …
+ *   SNAPSHOT │ id u32 │ 0 u32 │                 a snapshot is to be taken now
  *   APPLIED, FAILED │ of a machine hosted on the main thread: see hosted.ts
+ *   IMAGE, RESTORE  │ likewise: see hosted-image.ts
  *
  * The slab is entries as in codec/entry.ts; queries are u32 length + bytes, back to back. Deadlines
  * are on the monotonic clock. No other file holds an offset into these records.
@@ -12,7 +14,17 @@
 import type { ProposalBatch } from '../../engine/runtime/proposals.js';
 import type { Consistency, ReadRequest } from '../../engine/runtime/reads.js';
 
-export const InboxKind = { propose: 1, read: 2, applied: 3, failed: 4 } as const;
+export const InboxKind = {
+  propose: 1,
+  read: 2,
+  applied: 3,
+  failed: 4,
+  image: 5,
+  restore: 6,
+  snapshot: 7,
+} as const;
+
+export const SNAPSHOT_ASK_BYTES = 8;
 
 const OFFSET_BATCH = 0;
 const OFFSET_COUNT = OFFSET_BATCH + 4;

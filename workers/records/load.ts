@@ -2,13 +2,14 @@
  * Records between a consensus worker and the bulk thread: old log entries asked for and given back.
  *
  *   LOAD    │ id │ segment │ offset │ first │ last │ bytesMax │ term │   (seven f64)
+ *   SNAPSHOT │ an order or an answer about snapshots: see snapshot.ts
  *   LOADED  │ id u32 │ count u32 │ first f64 │ slab      (count 0: not readable, the reason, UTF-8)
  */
 
 import { logIndex, term } from '../../engine/raft/types.js';
 import type { LoadedEntries, LoadRequest } from '../../engine/runtime/ports.js';
 
-export const LoadKind = { load: 1, loaded: 2 } as const;
+export const LoadKind = { load: 1, loaded: 2, snapshot: 3 } as const;
 
 const NUMBER_BYTES = 8;
 export const LOAD_BYTES = 7 * NUMBER_BYTES;

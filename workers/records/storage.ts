@@ -2,28 +2,37 @@
  * Records between a consensus worker and the io thread.
  *
  *   PERSIST │ seq │ generation │ term │ hs term │ hs vote │ truncateAfter │ configuration index │
- *           │ flags (eight f64; −1: absent)                                                     │
+ *           │ flags │ compact index │ its term │ reset index │ its term (twelve f64; −1: absent)│
  *           │ runs u32 │ configuration bytes u32 │
  *           │ per run: term f64 │ first f64 │ count u32 │ position u32 │ bytes u32 │ 0 u32      │
  *           │ configuration bytes                                                               │
  *   STORED  │ seq │ generation │ term │ lastIndex │ segment │ offset │  (six f64)
  *   PROMISED  the same: only term and vote of submission seq are durable
+ *   MOVED   │ first │ last │ segment │ offset │  (four f64): where these entries lie from now on
+ *   MUST_SNAPSHOT  empty: the group's entries keep the log from becoming shorter
  *
  * A run is a place in the group's arena: the bytes themselves never pass through the ring.
  */
 
+import type { MovedStretch } from '../../engine/runtime/block-index.js';
 import type { StoredAck } from '../../engine/runtime/group-runtime.js';
 import type { Submission } from '../../engine/runtime/ports.js';
-import type { PersistAck, PersistRequest } from '../../io/wal/wal-types.js';
+import type { LogPoint, MovedEntries, PersistAck, PersistRequest } from '../../io/wal/wal-types.js';
 
-export const StorageKind = { persist: 1, stored: 2, promised: 3 } as const;
+export const StorageKind = {
+  persist: 1,
+  stored: 2,
+  promised: 3,
+  moved: 4,
+  mustSnapshot: 5,
+} as const;
 
 const CLEARS_DOUBT = 1;
 const USES_RESERVE = 2;
 
 const NUMBER_BYTES = 8;
 const ABSENT = -1;
-const NUMBERS = 8;
+const NUMBERS = 12;
 const OFFSET_RUNS = NUMBERS * NUMBER_BYTES;
 const OFFSET_CONFIGURATION_BYTES = OFFSET_RUNS + 4;
 const PERSIST_HEADER_BYTES = OFFSET_CONFIGURATION_BYTES + 4;
@@ -34,6 +43,7 @@ const RUN_POSITION = RUN_COUNT + 4;
 const RUN_LENGTH = RUN_POSITION + 4;
 const RUN_BYTES = RUN_LENGTH + 8;
 export const STORED_BYTES = 6 * NUMBER_BYTES;
+export const MOVED_BYTES = 4 * NUMBER_BYTES;
 
 export function persistBytes(submission: Submission): number {
   const configuration = submission.configuration?.bytes.length ?? 0;
@@ -50,6 +60,10 @@ export function writePersist(bytes: Buffer, view: DataView, at: number, from: Su
     from.truncateAfter ?? ABSENT,
     from.configuration?.index ?? ABSENT,
     (from.clearsDoubt ? CLEARS_DOUBT : 0) | (from.usesReserve ? USES_RESERVE : 0),
+    from.compact?.index ?? ABSENT,
+    from.compact?.term ?? ABSENT,
+    from.reset?.index ?? ABSENT,
+    from.reset?.term ?? ABSENT,
   ];
   for (const [i, value] of numbers.entries()) view.setFloat64(at + i * NUMBER_BYTES, value, true);
   view.setUint32(at + OFFSET_RUNS, from.runs.length, true);
@@ -87,6 +101,7 @@ export function readPersist(
       bytes: region(position, view.getUint32(run + RUN_LENGTH, true)),
     });
   }
+  const point = (which: number): LogPoint => ({ index: number(which), term: number(which + 1) });
   const configured = view.getUint32(at + OFFSET_CONFIGURATION_BYTES, true);
   return {
     group,
@@ -105,6 +120,8 @@ export function readPersist(
         }),
     clearsDoubt: (number(7) & CLEARS_DOUBT) !== 0,
     usesReserve: (number(7) & USES_RESERVE) !== 0,
+    ...(number(8) === ABSENT ? {} : { compact: point(8) }),
+    ...(number(10) === ABSENT ? {} : { reset: point(10) }),
     runs,
   };
 }
@@ -124,4 +141,14 @@ export function readStored(view: DataView, at: number): StoredAck {
     segment: number(4),
     offset: number(5),
   };
+}
+
+export function writeMoved(view: DataView, at: number, moved: MovedEntries): void {
+  const numbers = [moved.first, moved.last, moved.segment, moved.offset];
+  for (const [i, value] of numbers.entries()) view.setFloat64(at + i * NUMBER_BYTES, value, true);
+}
+
+export function readMoved(view: DataView, at: number): MovedStretch {
+  const number = (which: number): number => view.getFloat64(at + which * NUMBER_BYTES, true);
+  return { first: number(0), last: number(1), segment: number(2), offset: number(3) };
 }

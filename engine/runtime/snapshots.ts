@@ -1,0 +1,367 @@
+/**
+ * A group's snapshots: when one is taken, what of the log may go then, and how one that the leader
+ * sends replaces what is here.
+ *
+ * The work is in the parts: snapshot-policy.ts decides, snapshot-taker.ts takes, -fetcher.ts
+ * fetches, -restorer.ts gives an image to the machine. This file must never see a byte of one.
+ */
+
+import { decodeConfiguration, encodeConfiguration } from '../../codec/configuration.js';
+import { ErrorNumber } from '../errors.js';
+import type { Raft } from '../raft/raft.js';
+import type { LogIndex, NodeId, SnapshotPoint, Term } from '../raft/types.js';
+import type { Applier } from './applier.js';
+import type { MachineHost } from './machine-host.js';
+import type { CompletionPort } from './ports.js';
+import { SnapshotFetcher } from './snapshot-fetcher.js';
+import { type SnapshotOptions, SnapshotPolicy } from './snapshot-policy.js';
+import type { SnapshotNews, SnapshotPort, StoredSnapshot } from './snapshot-port.js';
+import { SnapshotRestorer } from './snapshot-restorer.js';
+import { SnapshotTaker } from './snapshot-taker.js';
+
+export interface SnapshotsParts {
+  readonly raft: Raft;
+  readonly host: MachineHost;
+  readonly port: SnapshotPort;
+  readonly applier: Applier;
+  readonly completions: CompletionPort;
+  readonly options: SnapshotOptions;
+  readonly stopwatch: () => number;
+  /** Complete snapshots found at the start, newest first. */
+  readonly found: readonly StoredSnapshot[];
+  /** The log begins anew after this point: nothing of it is in memory. */
+  readonly logReset: (point: SnapshotPoint) => void;
+  /** The log begins after `index` now. */
+  readonly logCompacted: (index: LogIndex) => void;
+  /** The group cannot go on here. */
+  readonly fail: (code: ErrorNumber, text: string) => void;
+}
+
+export class Snapshots {
+  readonly #parts: SnapshotsParts;
+  readonly #policy: SnapshotPolicy;
+  readonly #taker: SnapshotTaker;
+  readonly #restorer: SnapshotRestorer;
+  readonly #fetcher: SnapshotFetcher;
+  #newest: StoredSnapshot | null;
+  #previous: StoredSnapshot | null;
+  /** Came from the leader and is durable here; installed when the machine has a moment. */
+  #fetched: StoredSnapshot | null = null;
+  /** The log needs room. */
+  #isPressed = false;
+  /** Who asked for a snapshot by hand, and the entries that it must cover. */
+  #requests: { readonly id: number; readonly from: LogIndex }[] = [];
+  #warnedOfSize = false;
+  /** The failure that was told last: a machine that gives no image fails again and again. */
+  #told = '';
+  taken = 0;
+  failures = 0;
+
+  constructor(parts: SnapshotsParts) {
+    const { host, port, options, found } = parts;
+    this.#parts = parts;
+    this.#policy = new SnapshotPolicy(options);
+    this.#taker = new SnapshotTaker(host, port, parts.stopwatch);
+    this.#restorer = new SnapshotRestorer(host, port, (index) => parts.applier.restored(index));
+    this.#fetcher = new SnapshotFetcher(port);
+    this.#newest = found[0] ?? null;
+    this.#previous = found[1] ?? null;
+    if (this.#newest !== null) this.#restore(this.#newest);
+  }
+
+  get newest(): StoredSnapshot | null {
+    return this.#newest;
+  }
+
+  /** Images that the machine was given: after the start, and from leaders. */
+  get restored(): number {
+    return this.#restorer.count;
+  }
+
+  get isRestoring(): boolean {
+    return this.#restorer.isRestoring;
+  }
+
+  /** The snapshot that the machine is being given; null when none is. */
+  get restoring(): SnapshotPoint | null {
+    return this.#restorer.point;
+  }
+
+  get isTaking(): boolean {
+    return !this.#taker.isIdle;
+  }
+
+  /** Bytes of a snapshot that is being fetched; null when none is. */
+  get fetching(): { readonly point: SnapshotPoint; readonly bytes: number } | null {
+    const { point, bytes } = this.#fetcher;
+    return point === null ? null : { point, bytes };
+  }
+
+  /** Its state is in no snapshot here, and there is nobody to fetch it from. */
+  get #isStranded(): boolean {
+    const { raft } = this.#parts;
+    return raft.missingState && raft.configuration.members.length === 1;
+  }
+
+  get deadline(): number {
+    return Math.min(this.#fetcher.deadline, this.#taker.deadline);
+  }
+
+  get hasWork(): boolean {
+    return this.#taker.hasWork || this.#restorer.hasWork;
+  }
+
+  get isWaitingForRoom(): boolean {
+    return this.#taker.isWaitingForRoom;
+  }
+
+  /** Somebody wants a snapshot of everything applied by now. Answered by an event. */
+  request(id: number): void {
+    this.#requests.push({ id, from: this.#parts.applier.applied });
+  }
+
+  /** The log needs room that only this group can give. */
+  pressed(): void {
+    this.#isPressed = true;
+  }
+
+  /** The leader offers its snapshot. */
+  wanted(peer: NodeId, point: SnapshotPoint, now: number): void {
+    if (this.#fetched === null) this.#fetcher.wanted(peer, point, now);
+  }
+
+  tick(now: number): void {
+    this.#fetcher.tick(now);
+  }
+
+  /** One slice of whatever is under way. */
+  turn(now: number): void {
+    if (this.#isStranded) {
+      this.#parts.fail(ErrorNumber.storage, stranded(this.#parts.raft, this.#newest));
+      return;
+    }
+    this.#install(now);
+    this.#restorer.step();
+    if (this.isRestoring) return;
+    if (this.#taker.isIdle) this.#begin(now);
+    this.#taker.step(this.#parts.raft.durableIndex, now);
+  }
+
+  #begin(now: number): void {
+    const { raft, applier, host } = this.#parts;
+    const { applied } = applier;
+    const base = this.#newest?.point.index ?? 0;
+    const entries = applied - base;
+    if (entries === 0 || raft.missingState) {
+      this.#answerAtOnce(applied);
+      if (this.#isPressed) this.#compact();
+      return;
+    }
+    const bytes = (): number => raft.state.log.bytesBetween((base + 1) as LogIndex, applied);
+    const isNeeded = raft.snapshotNeeded > 0 && applied >= raft.snapshotNeeded;
+    const isAsked = isNeeded || this.#requests.length > 0;
+    if (!isAsked && !this.#policy.isDue(now, { entries, bytes }, this.#isPressed)) return;
+    // The machine must be between two slabs: its state is then that of `applied`.
+    if (applier.isLending) return;
+    const { index, configuration } = raft.configurationAt(applied);
+    const point = { index: applied, term: raft.termAt(applied) as Term };
+    const entry = { index, bytes: encodeConfiguration(configuration) };
+    this.#taker.begin({ point, timeMs: host.timeMs, configuration: entry });
+  }
+
+  /** Nothing was applied since the newest snapshot: it is what was asked for. */
+  #answerAtOnce(applied: LogIndex): void {
+    const newest = this.#newest;
+    if (this.#requests.length === 0) return;
+    if (newest === null || this.#parts.raft.missingState) {
+      const text = applied === 0 ? 'nothing is applied yet' : 'the state has to be fetched first';
+      this.#refuse(ErrorNumber.snapshot, text);
+    } else this.#answer(newest);
+  }
+
+  #answer(stored: StoredSnapshot): void {
+    const { point, imageBytes, fileBytes } = stored;
+    const done = this.#requests.filter(({ from }) => from <= point.index);
+    this.#requests = this.#requests.filter(({ from }) => from > point.index);
+    for (const { id } of done) {
+      const figures = { index: point.index, term: point.term, imageBytes, fileBytes };
+      this.#parts.completions.event({ kind: 'snapshot', id, ...figures });
+    }
+  }
+
+  #refuse(code: ErrorNumber, text: string): void {
+    for (const { id } of this.#requests.splice(0)) {
+      this.#parts.completions.event({ kind: 'snapshotRefused', id, code, text });
+    }
+  }
+
+  onImage(chunk: Uint8Array | null): void {
+    this.#taker.onImage(chunk);
+    const { bytesMax } = this.#parts.options;
+    if (bytesMax === 0 || this.#warnedOfSize || this.#taker.imageBytes <= bytesMax) return;
+    this.#warnedOfSize = true;
+    const text = `the image has more than snapshot.maxSize, ${bytesMax} bytes: it is taken anyway`;
+    this.#parts.completions.event({ kind: 'snapshotWarning', text });
+  }
+
+  onImageFailed(cause: unknown, now: number): void {
+    this.#taker.abandon();
+    const text = cause instanceof Error ? cause.message : String(cause);
+    this.#onFailed(`the state machine gave no image: ${text}`, now);
+  }
+
+  /** What the port has to say. */
+  onNews(news: SnapshotNews, now: number): void {
+    switch (news.kind) {
+      case 'written':
+        this.#onWritten(news.stored, now);
+        break;
+      case 'failed':
+        this.#onNotWritten(news.point, news.text, now);
+        break;
+      case 'read':
+        this.#restorer.onRead(news);
+        break;
+      case 'unreadable':
+        this.#onUnreadable(news.point, news.text);
+        break;
+      case 'fetching':
+        this.#fetcher.onFetching(news.point, news.next, news.bytes, now);
+        break;
+      case 'fetched':
+        this.#onFetched(news.stored);
+        break;
+      case 'refused':
+        this.#onRefused(news.point, news.text);
+        break;
+    }
+  }
+
+  #onWritten(stored: StoredSnapshot, now: number): void {
+    if (this.#taker.point?.index !== stored.point.index) return;
+    this.#taker.ended();
+    this.taken += 1;
+    this.#warnedOfSize = false;
+    this.#told = '';
+    this.#policy.ended(now);
+    this.#parts.raft.snapshotTaken(stored.point);
+    this.#keep(stored);
+    this.#compact();
+    this.#answer(stored);
+  }
+
+  #onNotWritten(point: SnapshotPoint, text: string, now: number): void {
+    if (this.#taker.point?.index !== point.index) return;
+    this.#taker.ended();
+    this.#onFailed(text, now);
+  }
+
+  #onFailed(text: string, now: number): void {
+    this.failures += 1;
+    this.#policy.failed(now);
+    this.#refuse(ErrorNumber.snapshot, text);
+    if (text === this.#told) return;
+    this.#told = text;
+    const warning = `no snapshot was taken, which is told once: ${text}`;
+    this.#parts.completions.event({ kind: 'snapshotWarning', text: warning });
+  }
+
+  #keep(stored: StoredSnapshot): void {
+    this.#previous = this.#newest;
+    this.#newest = stored;
+    this.#parts.raft.withdrawIdleOffers();
+    const pinned = this.#parts.raft.snapshotsBeingSent;
+    this.#parts.port.retain(Math.max(1, this.#parts.options.retain), pinned);
+  }
+
+  /** Forgets what of the log nobody needs any more. */
+  #compact(): void {
+    const { raft, applier, options } = this.#parts;
+    const newest = this.#newest?.point.index;
+    if (newest === undefined) return;
+    const isPressed = this.#isPressed;
+    this.#isPressed = false;
+    const previous = this.#previous?.point.index ?? null;
+    const wanted = this.#policy.compactTo(newest, previous, isPressed);
+    const floor = this.#transferFloor(isPressed ? options.transferLogBytesMax : Infinity);
+    const to = Math.min(wanted, floor, raft.durableIndex, applier.applied) as LogIndex;
+    if (to <= raft.compactedIndex) return;
+    raft.compact(to);
+    this.#parts.logCompacted(to);
+  }
+
+  /** What followers that are being sent a snapshot need behind it, up to a bound of bytes. */
+  #transferFloor(bytesMax: number): number {
+    const { raft } = this.#parts;
+    const floor = raft.snapshotFloor;
+    if (floor >= raft.lastIndex) return floor;
+    const first = (floor + 1) as LogIndex;
+    return raft.state.log.bytesBetween(first, raft.lastIndex) > bytesMax ? Infinity : floor;
+  }
+
+  /** A snapshot from the leader is complete and synced here. */
+  #onFetched(stored: StoredSnapshot): void {
+    if (this.#fetcher.point?.index !== stored.point.index) return;
+    this.#fetcher.ended();
+    this.#fetched = stored;
+  }
+
+  /** The peer does not have it any more, or what it sent was refused: it will offer another. */
+  #onRefused(point: SnapshotPoint, text: string): void {
+    if (this.#fetcher.point?.index !== point.index) return;
+    this.#fetcher.abandon();
+    this.#parts.completions.event({ kind: 'snapshotWarning', text });
+  }
+
+  /** Replaces log and state, as soon as the machine is between two slabs. */
+  #install(now: number): void {
+    const fetched = this.#fetched;
+    const { raft, applier } = this.#parts;
+    if (fetched === null || this.isRestoring || applier.isLending) return;
+    this.#fetched = null;
+    const { index, bytes } = fetched.configuration;
+    const configuration = decodeConfiguration(Buffer.from(bytes));
+    const before = raft.state.log.generation;
+    const entry = { index: index as LogIndex, configuration };
+    if (!raft.install(fetched.point, entry, now)) return;
+    this.#taker.abandon();
+    if (raft.state.log.generation !== before) this.#parts.logReset(fetched.point);
+    else this.#parts.logCompacted(raft.compactedIndex);
+    this.#keep(fetched);
+    this.#restore(fetched);
+  }
+
+  #restore({ point, timeMs }: StoredSnapshot): void {
+    this.#parts.applier.restoring(point);
+    this.#restorer.begin(point, timeMs);
+  }
+
+  /** A file that was whole a moment ago cannot be read: the machine has half a state. */
+  #onUnreadable(point: SnapshotPoint, text: string): void {
+    if (this.#restorer.point?.index !== point.index) return;
+    this.#parts.fail(ErrorNumber.storage, text);
+  }
+
+  onChunkTaken(): void {
+    this.#restorer.onTaken();
+  }
+
+  onRestored(): void {
+    this.#restorer.onRestored();
+  }
+
+  /** The group ends. */
+  end(code: ErrorNumber): void {
+    this.#taker.abandon();
+    this.#fetcher.abandon();
+    this.#refuse(code, '');
+  }
+}
+
+function stranded({ compactedIndex }: Raft, newest: StoredSnapshot | null): string {
+  const has = newest === null ? 'there is no snapshot' : `the newest covers ${newest.point.index}`;
+  return (
+    `the log begins after entry ${compactedIndex} and ${has}: the state before it is gone, and ` +
+    'this cluster has no other member to fetch it from. Put the snapshot back from a copy'
+  );
+}

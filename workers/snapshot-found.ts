@@ -1,0 +1,59 @@
+/**
+ * What a start finds of snapshots: for each group the newest that is whole, byte for byte, and the
+ * one before it.
+ *
+ * A damaged one is set aside by the store and named here; the one before it takes its place. This
+ * file must never decide whether the group can go on with what is left.
+ */
+
+import { logIndex, term } from '../engine/raft/types.js';
+import type { StoredSnapshot } from '../engine/runtime/snapshot-port.js';
+import { DiskError } from '../io/disk/disk.js';
+import { SnapshotError } from '../io/snapshots/snapshot-errors.js';
+import type { SnapshotReader } from '../io/snapshots/snapshot-reader.js';
+import type { SnapshotStore } from '../io/snapshots/snapshot-store.js';
+
+export interface FoundSnapshots {
+  readonly group: number;
+  /** Newest first, two at most. */
+  readonly snapshots: readonly StoredSnapshot[];
+  /** Files that were passed over, with the reason and where they are now. */
+  readonly warnings: readonly string[];
+}
+
+export function findSnapshots(store: SnapshotStore, group: number): FoundSnapshots {
+  const { reader, passedOver } = store.newestValid(group, { deep: true });
+  const warnings = passedOver.map(({ reason, setAsideAs }) => {
+    const where = setAsideAs === null ? '' : ` It is kept as ${setAsideAs}.`;
+    return `a snapshot is passed over: ${reason.message}${where}`;
+  });
+  if (reader === null) return { group, snapshots: [], warnings };
+  const newest = storedOf(reader);
+  reader.close();
+  const before = store.list(group).find(({ point }) => point.index < newest.point.index);
+  const snapshots = [newest];
+  try {
+    if (before !== undefined) {
+      const previous = store.read(before);
+      snapshots.push(storedOf(previous));
+      previous.close();
+    }
+  } catch (cause) {
+    // It is needed only if the newest is damaged later: then it is looked at again.
+    if (!(cause instanceof SnapshotError) && !(cause instanceof DiskError)) throw cause;
+    warnings.push(`an older snapshot cannot be read: ${cause.message}`);
+  }
+  return { group, snapshots, warnings };
+}
+
+function storedOf({ header, footer }: SnapshotReader): StoredSnapshot {
+  const { index, term: ofTerm } = header.point;
+  return {
+    point: { index: logIndex(index), term: term(ofTerm) },
+    timeMs: header.timeMs,
+    configuration: { index: header.configuration.index, bytes: header.configuration.bytes.slice() },
+    chunks: footer.chunks,
+    imageBytes: footer.rawBytes,
+    fileBytes: footer.fileBytes,
+  };
+}

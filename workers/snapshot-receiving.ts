@@ -1,0 +1,121 @@
+/**
+ * A snapshot that one group fetches from a peer: chunks are checked before anything is made of
+ * them, written in order, and the file counts only when it is whole.
+ *
+ * What a peer sends is not trusted: sizes are bounded before memory is taken. A chunk that comes
+ * twice, or too early, is dropped; the fetcher asks again for what is missing.
+ */
+
+import type { SnapshotChunkHead } from '../codec/frames/snapshot-frames.js';
+import { ChunkDamage, type ChunkFlag, checkStored } from '../codec/lz4-chunk.js';
+import type { NodeId, SnapshotPoint } from '../engine/raft/types.js';
+import { DiskError } from '../io/disk/disk.js';
+import { SnapshotSection } from '../io/snapshots/chunk-format.js';
+import { SnapshotError } from '../io/snapshots/snapshot-errors.js';
+import { decodeSnapshotHeader } from '../io/snapshots/snapshot-format.js';
+import type { SnapshotWriter } from '../io/snapshots/snapshot-writer.js';
+import type { ServedGroup, SnapshotSurroundings } from './snapshot-server.js';
+
+interface Receiving {
+  readonly point: SnapshotPoint;
+  /** Null until the first chunk has come. */
+  writer: SnapshotWriter | null;
+  next: number;
+}
+
+export class SnapshotReceiving {
+  readonly #around: SnapshotSurroundings;
+  readonly #group: ServedGroup;
+  #receiving: Receiving | null = null;
+
+  constructor(around: SnapshotSurroundings, group: ServedGroup) {
+    this.#around = around;
+    this.#group = group;
+  }
+
+  fetch(peer: NodeId, point: SnapshotPoint, from: number, count: number): void {
+    const { group } = this.#group;
+    if (this.#receiving?.point.index !== point.index || this.#receiving.point.term !== point.term) {
+      this.abandon();
+      this.#receiving = { point, writer: null, next: 0 };
+    }
+    this.#around.toTransport({ kind: 'fetch', peer, asked: { group, point, from, count } });
+  }
+
+  abandon(): void {
+    this.#receiving?.writer?.abandon();
+    this.#receiving = null;
+  }
+
+  /** A chunk lies in the slot's packed part; the slot goes back. */
+  chunk(slot: number, sent: SnapshotChunkHead): void {
+    const receiving = this.#receiving;
+    try {
+      if (receiving !== null && isOf(receiving, sent)) this.#take(receiving, slot, sent);
+    } catch (cause) {
+      const isExpected =
+        cause instanceof DiskError ||
+        cause instanceof SnapshotError ||
+        cause instanceof ChunkDamage;
+      if (!isExpected) throw cause;
+      this.refused(sent.point as SnapshotPoint, cause.message);
+    } finally {
+      this.#around.slab.give(slot);
+    }
+  }
+
+  #take(receiving: Receiving, slot: number, sent: SnapshotChunkHead): void {
+    const { slab, toGroup } = this.#around;
+    const { chunk, crc, ...packed } = sent.packed;
+    const stored = slab.packed(slot, packed.storedBytes);
+    const body = { ...packed, flags: packed.flags as ChunkFlag, storedCrc: crc };
+    receiving.writer ??= this.#begin(receiving, sent);
+    const { writer, point } = receiving;
+    checkStored(body, stored, writer.header.chunkBytesMax);
+    writer.append({ ...body, number: chunk, section: SnapshotSection.machine }, stored);
+    receiving.next += 1;
+    if (receiving.next < sent.totals.chunks) {
+      const { next } = receiving;
+      toGroup(this.#group.group, { kind: 'fetching', point, next, bytes: writer.storedBytes });
+    } else this.#finish(receiving, writer, sent);
+  }
+
+  #begin({ point }: Receiving, sent: SnapshotChunkHead): SnapshotWriter {
+    const { slab, store } = this.#around;
+    const header = decodeSnapshotHeader(sent.head, `the snapshot from the leader`);
+    const { group, nameHash } = this.#group;
+    const isMeant =
+      header.group === group &&
+      header.nameHash === nameHash &&
+      header.point.index === point.index &&
+      header.point.term === point.term;
+    if (!isMeant) throw new ChunkDamage('begins another snapshot than the one that was asked for');
+    if (header.chunkBytesMax > slab.chunkBytes) {
+      const sizes = `${header.chunkBytesMax} bytes, this node takes ${slab.chunkBytes}`;
+      throw new ChunkDamage(`is of a snapshot in chunks of ${sizes}: set snapshot.chunkSize alike`);
+    }
+    return store.create(sent.head);
+  }
+
+  #finish(receiving: Receiving, writer: SnapshotWriter, sent: SnapshotChunkHead): void {
+    const { point } = receiving;
+    const footer = writer.finish(sent.totals);
+    this.#receiving = null;
+    const { configuration, timeMs } = writer.header;
+    const { chunks, rawBytes: imageBytes, fileBytes } = footer;
+    const stored = { point, timeMs, configuration, chunks, imageBytes, fileBytes };
+    this.#around.toGroup(this.#group.group, { kind: 'fetched', stored });
+  }
+
+  /** The peer does not have it, or what it sent is no good. */
+  refused(point: SnapshotPoint, text: string): void {
+    if (this.#receiving?.point.index !== point.index) return;
+    this.abandon();
+    this.#around.toGroup(this.#group.group, { kind: 'refused', point, text });
+  }
+}
+
+function isOf({ point, next }: Receiving, sent: SnapshotChunkHead): boolean {
+  const { index, term } = sent.point;
+  return index === point.index && term === point.term && sent.packed.chunk === next;
+}
