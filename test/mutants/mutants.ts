@@ -46,8 +46,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'acknowledge-before-sync',
     what: 'the log acknowledges what it has written and not synced',
     file: 'io/wal/wal.ts',
-    find: 'if (this.#schedule.written(sequence, staged.strict, nowMs)) this.#sync();',
-    replace: 'this.#schedule.written(sequence, staged.strict, nowMs);',
+    find: 'if (writer.schedule.written(plan.sequence, staged.strict, nowMs)) writer.sync();',
+    replace: 'writer.schedule.written(plan.sequence, staged.strict, nowMs);',
     inTests: true,
   },
   {
@@ -124,6 +124,27 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'engine/raft/state.ts',
     find: '&& recordedIncarnation(this.configuration, id) === proved;',
     replace: '&& this.configuration.voters.includes(id);',
+  },
+  {
+    name: 'readmitted-in-one-step',
+    what: 'the new life of a wiped replica is recorded before its former one is erased',
+    file: 'engine/raft/readmission.ts',
+    find: 'const next = recorded === NO_INCARNATION ? incarnation : NO_INCARNATION;',
+    replace: 'const next = recorded > 0 ? incarnation : NO_INCARNATION;',
+  },
+  {
+    name: 'readmitted-too-early',
+    what: 'the new life of a wiped replica is recorded before the erasure is committed',
+    file: 'engine/raft/readmission.ts',
+    find: 'const isSettled = state.membership.entry.index <= state.log.committed;',
+    replace: 'const isSettled = state.membership.entry.index <= state.log.last;',
+  },
+  {
+    name: 'never-readmitted',
+    what: 'a replica that lost its data stays aside for ever',
+    file: 'engine/raft/readmission.ts',
+    find: 'if (!mayChangeRecord(state)) return;',
+    replace: 'if (state.term > 0) return;',
   },
   {
     name: 'read-overtakes-write',

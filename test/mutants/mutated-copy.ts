@@ -12,7 +12,8 @@ import type { Mutant } from './mutants.js';
 export const ROOT = resolve(import.meta.dirname, '../..');
 const COPIES = join(ROOT, 'node_modules/.cache/ringraft-mutants');
 /** What the simulator imports; package.json makes the copy an ESM package. */
-const COPIED = ['package.json', 'tsconfig.json', 'engine', 'codec', 'io', 'tools', 'test/mutants'];
+const SOURCES = ['engine', 'codec', 'io', 'workers', 'tools', 'test/mutants'];
+const COPIED = ['package.json', 'tsconfig.json', ...SOURCES];
 
 /** How often the mutant's pattern occurs in its file. */
 export function occurrences(mutant: Mutant): number {

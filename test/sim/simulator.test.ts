@@ -10,6 +10,7 @@ import { ExitCode } from '../../tools/cli/exit-codes.js';
 import { main } from '../../tools/cli/main.js';
 import { parseCommandLine } from '../../tools/cli/parse.js';
 import { addCounts, missingKinds, noCounts } from '../../tools/sim/counts.js';
+import { FAULT_FAMILIES } from '../../tools/sim/fault-families.js';
 import { drawPlan } from '../../tools/sim/plan.js';
 import { type RunResult, runSeed } from '../../tools/sim/run.js';
 import { nodesOf, nodesRange } from '../../tools/sim/sim-options.js';
@@ -103,6 +104,7 @@ test('a failure is printed with its last events and the command that replays it'
     nodes: 5,
     failure: 'two leaders\nin one term',
     counts: noCounts(),
+    families: FAULT_FAMILIES,
     faultKinds: 6,
     virtualMs: 2222,
     digest: '',
@@ -124,6 +126,7 @@ test('a failure is printed with its last events and the command that replays it'
 function tallyOf(parts: Partial<Tally>): Tally {
   return {
     ...{ runs: 300, failures: 0, elapsedMs: 1, virtualMs: 1, counts: noCounts() },
+    families: FAULT_FAMILIES,
     ...{ operationsMin: 200, faultKindsMin: 5, thin: [] },
     ...parts,
   };
@@ -148,7 +151,7 @@ test('a kind of event that never happened is named in the report', () => {
 test('a run with too few operations or kinds of faults fails the command, by its seed', () => {
   const counts = { ...noCounts(), operations: 200 };
   const result: RunResult = {
-    ...{ seed: 9, nodes: 3, failure: null, counts, faultKinds: 5 },
+    ...{ seed: 9, nodes: 3, families: FAULT_FAMILIES, failure: null, counts, faultKinds: 5 },
     ...{ virtualMs: 1, digest: '', lines: [] },
   };
   assert.equal(thinRun(result), null);

@@ -6,11 +6,21 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { bootstrapConfiguration } from '../../engine/raft/membership.js';
+import { snapshotOf } from '../../engine/raft/invariants.js';
+import { bootstrapConfiguration, withRecord } from '../../engine/raft/membership.js';
 import { type Message, MessageKind, VoteGrant } from '../../engine/raft/message.js';
 import { Raft } from '../../engine/raft/raft.js';
 import type { Recovered } from '../../engine/raft/state.js';
-import { incarnation, type LogIndex, logIndex, nodeId, term } from '../../engine/raft/types.js';
+import {
+  type Configuration,
+  incarnation,
+  type LogIndex,
+  logIndex,
+  NO_INDEX,
+  NO_TERM,
+  nodeId,
+  term,
+} from '../../engine/raft/types.js';
 import { DurableRecord } from '../../tools/sim/durable-record.js';
 import { SimFailure } from '../../tools/sim/sim-failure.js';
 import { GroupWitness } from '../../tools/sim/witness.js';
@@ -24,19 +34,22 @@ function recoveredLog(last: number, vote = 2): Recovered {
     log: {
       last: logIndex(last),
       generation: 0,
+      compacted: NO_INDEX,
+      compactedTerm: NO_TERM,
       termRuns: last === 0 ? [] : [{ first: logIndex(1), term: term(2) }],
       extents: last === 0 ? [] : [{ last: logIndex(last), bytes: last * 24 }],
     },
     bootstrap: bootstrapConfiguration(MEMBERS),
     configurations: [],
+    snapshot: null,
     inDoubt: false,
   };
 }
 
-function raftOf(id: number, recovered: Recovered): Raft {
+function raftOf(id: number, recovered: Recovered, life = id): Raft {
   const options = {
     id: nodeId(id),
-    incarnation: incarnation(id),
+    incarnation: incarnation(life),
     seed: 1,
     electionTimeoutMin: 150,
     electionTimeoutMax: 300,
@@ -112,6 +125,64 @@ test('a committed entry that only a minority holds is reported', () => {
   state.log.committed = 6 as LogIndex;
   witness.invariants.observe(state);
   assert.throws(() => begin(witness, 1, recoveredLog(6)), reports(/2\/6 is committed, 1 intact/));
+});
+
+/** Appends a configuration that records `life` for replica 3, and shows it to the witness. */
+function record(witness: GroupWitness, { state }: Raft, life: number): void {
+  const before = snapshotOf(state);
+  const index = state.append(1, state.term, 1);
+  const now = withRecord(state.configuration, nodeId(3), incarnation(life));
+  state.membership.append({ index, configuration: now });
+  state.log.durable = index;
+  witness.step(state.id, before, state);
+}
+
+/** Replica 1 of three, all on record; replica 3 was wiped and lives life 33. */
+function wipedCluster(readmitted: number[]) {
+  const witness = new GroupWitness(0, 3, (node) => readmitted.push(node));
+  const found = { ...recoveredLog(5), bootstrap: recordedBootstrap() };
+  const [raft, second, third] = [raftOf(1, found), raftOf(2, found), raftOf(3, found)];
+  for (const { id, state } of [raft, second, third]) witness.begin(id, state, found);
+  witness.end(3);
+  witness.wipe(3);
+  const empty = { ...recoveredLog(0), bootstrap: found.bootstrap };
+  witness.begin(3, raftOf(3, empty, 33).state, empty);
+  return { witness, raft, second };
+}
+
+function recordedBootstrap(): Configuration {
+  const plain = bootstrapConfiguration(MEMBERS);
+  const members = plain.members.map((each) => ({ ...each, incarnation: incarnation(each.id) }));
+  return { ...plain, members };
+}
+
+test('a wiped replica counts again once its new life is recorded', () => {
+  const readmitted: number[] = [];
+  const { witness, raft, second } = wipedCluster(readmitted);
+  for (const each of [raft, second]) record(witness, each, 0);
+  raft.state.log.committed = raft.state.log.last;
+  assert.ok(witness.isWiped(3));
+  record(witness, raft, 33);
+  assert.deepEqual([witness.isWiped(3), readmitted], [false, [3]]);
+});
+
+test('a wiped replica that counts before its former life was erased for good is reported', () => {
+  const { witness, raft } = wipedCluster([]);
+  record(witness, raft, 0);
+  assert.throws(() => record(witness, raft, 33), reports(/Readmission: a life is recorded only/));
+  const other = wipedCluster([]);
+  other.witness.wipe(3);
+  const { state } = raftOf(3, { ...recoveredLog(0), bootstrap: recordedBootstrap() });
+  const found = { ...recoveredLog(0), bootstrap: recordedBootstrap() };
+  assert.throws(() => other.witness.begin(3, state, found), reports(/counts wiped node 3/));
+});
+
+test('a wiped replica that seeks votes is reported', () => {
+  const { witness } = wipedCluster([]);
+  const { state } = raftOf(3, { ...recoveredLog(5), bootstrap: recordedBootstrap() }, 33);
+  const before = snapshotOf(state);
+  state.role = 'preCandidate';
+  assert.throws(() => witness.step(3, before, state), reports(/Only a voter that lives|aside/));
 });
 
 test('commands are applied in order, once, the same ones everywhere, and committed', () => {

@@ -3,8 +3,10 @@
  * (`FaultSubjects`), and the question whether they have come to rest.
  */
 
+import { recordedIncarnation } from '../../engine/raft/membership.js';
 import { MessageKind } from '../../engine/raft/message.js';
-import { type NodeId, Role } from '../../engine/raft/types.js';
+import { Standing } from '../../engine/raft/state.js';
+import { NO_INCARNATION, type NodeId, Role } from '../../engine/raft/types.js';
 import type { Reply, Service } from './clients.js';
 import type { SimGroup } from './group.js';
 import type { Aftermath, FaultSubjects } from './inject.js';
@@ -13,6 +15,8 @@ import type { Operation } from './operation.js';
 import { SimFailure } from './sim-failure.js';
 import type { World } from './world.js';
 
+/** What a replica that lost its data is until it is readmitted. */
+const LACKING: readonly Standing[] = [Standing.fresh, Standing.aside, Standing.recovering];
 /** How long a write takes on the disk of an isolated leader. */
 const SLOW_SYNC_US = 100_000;
 
@@ -148,6 +152,39 @@ export class SimCluster implements Service, FaultSubjects {
     this.#member(node).restart();
   }
 
+  /**
+   * Nodes whose present life some group does not count, or not for sure; null where that cannot be
+   * told, as a group has no leader or no record yet.
+   */
+  lackingData(): Set<number> | null {
+    const lacking = new Set<number>();
+    for (let group = 0; group < this.#world.plan.groups; group += 1) {
+      const state = this.leaderOf(group)?.life?.groups[group]?.runtime.raft.state;
+      if (state === undefined || state.log.committed < state.termStart) return null;
+      const { configuration } = state.membership.at(state.log.committed);
+      for (const { id, identity } of this.members) {
+        const recorded = recordedIncarnation(configuration, id as NodeId);
+        const isSure = recorded === recordedIncarnation(state.configuration, id as NodeId);
+        const isHere = recorded === identity.incarnation && recorded !== NO_INCARNATION;
+        if (!isHere || !isSure) lacking.add(id);
+      }
+      for (const member of this.members) {
+        const isInDoubt = member.life?.groups[group]?.runtime.raft.state.inDoubt === true;
+        if (member.isDamaged || isInDoubt) lacking.add(member.id);
+      }
+    }
+    return lacking;
+  }
+
+  /**
+   * Whether a majority of intact replicas is left when this one loses its data; and it must be told
+   * from its former life, so the groups must have recorded whose data may vote.
+   */
+  mayLose(node: number): boolean {
+    const lacking = this.lackingData();
+    return lacking !== null && lacking.add(node).size <= Math.floor((this.nodes - 1) / 2);
+  }
+
   /** The leader of a group tells a peer to take over, as an operator's transfer would. */
   transfer(group: number, to: number): void {
     const leader = this.leaderOf(group);
@@ -176,6 +213,8 @@ export class SimCluster implements Service, FaultSubjects {
     if (raft.commitIndex < raft.state.termStart) return `leader ${leader.id} has not committed`;
     for (const { id, life } of this.members) {
       const { runtime } = life!.groups[group]!;
+      const { standing } = runtime.raft;
+      if (LACKING.includes(standing)) return `node ${id} is ${standing}`;
       if (runtime.raft.term !== raft.term) return `node ${id} is in another term`;
       if (runtime.raft.lastIndex !== raft.lastIndex) return `the log of node ${id} differs`;
       if (runtime.raft.durableIndex !== raft.lastIndex) return `the disk of node ${id} lags`;

@@ -9,7 +9,7 @@
 import { RaftLog } from '../../engine/raft/log.js';
 import { type Message, MessageKind, VoteGrant } from '../../engine/raft/message.js';
 import type { CoreState, Recovered } from '../../engine/raft/state.js';
-import type { LogIndex, NodeId, Term } from '../../engine/raft/types.js';
+import type { LogIndex, NodeId, SnapshotPoint, Term } from '../../engine/raft/types.js';
 import type { Submission } from '../../engine/runtime/ports.js';
 
 export class DurableRecord {
@@ -27,12 +27,21 @@ export class DurableRecord {
 
   /** The submission was acknowledged by the log. */
   persisted(submission: Submission): void {
-    const { seq, truncateAfter, runs } = submission;
+    const { seq, reset, truncateAfter, runs, compact } = submission;
     if (seq > this.#promisedSeq) this.#keepHardState(submission);
+    if (reset) this.#log.reset(reset as SnapshotPoint);
     if (truncateAfter !== null && truncateAfter < this.#log.last) {
       this.#log.truncateAfter(truncateAfter as LogIndex);
     }
     for (const { count, term } of runs) this.#log.append(count, term as Term, 0);
+    if (compact) this.#forget(compact.index as LogIndex);
+  }
+
+  #forget(index: LogIndex): void {
+    this.#log.committed = index;
+    this.#log.applied = index;
+    this.#log.durable = this.#log.last;
+    this.#log.compact(index);
   }
 
   /** Term and vote of the submission were acknowledged, and nothing else of it. */
@@ -78,6 +87,8 @@ export class DurableRecord {
   }
 
   #owesEntry(index: LogIndex, messageTerm: Term, state: CoreState): string | null {
+    // What a snapshot covers is durable in its file.
+    if (index <= state.log.compacted) return this.#owesTerm(messageTerm);
     const term = state.log.termAt(index);
     // A message of an earlier term of this turn may speak of entries that are gone since.
     const isHeld = this.#log.termAt(index) === term || messageTerm < state.term;

@@ -31,7 +31,8 @@ import type {
   Submission,
 } from '../../engine/runtime/ports.js';
 import { Consistency } from '../../engine/runtime/reads.js';
-import type { PersistAck } from '../../io/wal/wal-types.js';
+import type { SnapshotNews, SnapshotPort } from '../../engine/runtime/snapshot-port.js';
+import type { MovedEntries, PersistAck } from '../../io/wal/wal-types.js';
 import { Answers, type Waiter } from './answers.js';
 import { DurableRecord } from './durable-record.js';
 import { encodeGet, encodeWrite } from './kv-wire.js';
@@ -57,8 +58,11 @@ export interface GroupParts {
   readonly process: SimProcess;
   readonly network: NetworkPort;
   readonly oldLog: LogReaderPort;
+  readonly snapshots: SnapshotPort;
   readonly wallOffsetMs: number;
   readonly log: LogDevice;
+  /** Of the group's machine, as it is now. */
+  digest(): string;
 }
 
 export class SimGroup {
@@ -97,6 +101,7 @@ export class SimGroup {
       },
       network: { ...parts.network, send: (message: Message) => this.#send(message) },
       oldLog: parts.oldLog,
+      snapshots: parts.snapshots,
       completions: this.#completions(),
       wallClock: () => Math.floor(parts.process.localUs / US_PER_MS) + parts.wallOffsetMs,
       // Grows by the look, not by time: a turn applies a few slices and goes on in the next one.
@@ -128,6 +133,8 @@ export class SimGroup {
 
   #submit(submission: Submission): void {
     if (submission.truncateAfter !== null) this.#parts.world.counts.truncations += 1;
+    if (submission.compact) this.#parts.world.counts.compactions += 1;
+    if (submission.reset) this.#parts.world.counts.snapshotsInstalled += 1;
     if (submission.clearsDoubt) this.#parts.world.counts.doubtsCleared += 1;
     this.#parts.log.submit(this.group, submission);
   }
@@ -166,8 +173,10 @@ export class SimGroup {
       world.event(node, `g${group} ${event.role}${of} in term ${event.term}`);
     } else if (event.kind === 'configuration') {
       if (event.index > 0) world.counts.configurations += 1;
-    } else if (!this.#parts.process.isAlive) {
+    } else if (!this.#parts.process.isAlive || event.kind === 'snapshot') {
       return;
+    } else if (event.kind === 'snapshotWarning' || event.kind === 'snapshotRefused') {
+      world.event(node, `g${group} ${event.text}`);
     } else if (event.kind === 'unreadable') {
       throw new SimFailure(`group ${group} on node ${node}: ${event.text}`);
     } else {
@@ -187,6 +196,37 @@ export class SimGroup {
   promised({ seq }: PersistAck, submission: Submission): void {
     this.#record.promised(submission);
     this.#put(this.#stored, 0, (now) => this.runtime.onPromised(seq, now));
+  }
+
+  mustSnapshot(): void {
+    this.#parts.world.counts.snapshotsForced += 1;
+    this.#put(this.#stored, 0, () => this.runtime.onMustSnapshot());
+  }
+
+  /** The device's word about a snapshot; `done` gives back what it lent. */
+  snapshotNews(news: SnapshotNews, done: () => void): void {
+    this.#put(this.#loaded, 0, (now) => {
+      this.#countNews(news);
+      this.runtime.onSnapshotNews(news, now);
+      done();
+    });
+  }
+
+  #countNews(news: SnapshotNews): void {
+    const { counts, node, group } = { ...this.#parts, ...this.#parts.world };
+    const at = 'stored' in news ? news.stored.point : news.point;
+    if (news.kind === 'written') counts.snapshotsTaken += 1;
+    else if (news.kind === 'failed') counts.snapshotsFailed += 1;
+    else if (news.kind === 'fetched') counts.snapshotsFetched += 1;
+    else if (news.kind === 'refused') counts.snapshotFetchesRefused += 1;
+    else if (news.kind === 'unreadable') {
+      throw new SimFailure(`node ${node} group ${group}: ${news.text}`);
+    } else return;
+    this.#note(() => `snapshot ${news.kind} ${at.term}/${at.index}`);
+  }
+
+  moved(moved: MovedEntries): void {
+    this.#put(this.#stored, 0, () => this.runtime.onMoved(moved));
   }
 
   loaded(entries: LoadedEntries): void {
@@ -374,7 +414,8 @@ export class SimGroup {
     }
     this.#timer = process.at(dueLocalUs, () => {
       this.#timer = null;
-      if (this.#nowMs >= this.runtime.deadline) this.wake();
+      // A deadline may lie behind its microsecond by what a sum of fractions is off.
+      if (this.#nowMs + 1 / US_PER_MS >= this.runtime.deadline) this.wake();
       else this.#arm();
     });
   }

@@ -10,13 +10,15 @@ import { bootstrapConfiguration } from '../../engine/raft/membership.js';
 import type { Message } from '../../engine/raft/message.js';
 import { Prng } from '../../engine/raft/prng.js';
 import type { Recovered } from '../../engine/raft/state.js';
-import { incarnation, type LogIndex, logIndex, nodeId, term } from '../../engine/raft/types.js';
+import { incarnation, logIndex, nodeId } from '../../engine/raft/types.js';
+import { recoveredFrom } from '../../engine/recovered.js';
 import { ARENA_POISON, createArena } from '../../engine/runtime/arena.js';
 import { InWorkerHost, type MachineHost } from '../../engine/runtime/machine-host.js';
 import type { NetworkPort as PeerPort } from '../../engine/runtime/ports.js';
+import type { StoredSnapshot } from '../../engine/runtime/snapshot-port.js';
 import { isInDoubt } from '../../io/wal/recovery.js';
 import type { OpenedWal, WalCounters } from '../../io/wal/wal.js';
-import type { RecoveredGroup } from '../../io/wal/wal-types.js';
+import type { SnapshotAnswer } from '../../workers/records/snapshot.js';
 import type { FusedDisk } from './fused-disk.js';
 import { SimGroup } from './group.js';
 import { LogDevice } from './log-device.js';
@@ -26,6 +28,8 @@ import type { SimProcess } from './process.js';
 import { Router } from './router.js';
 import { SimFailure } from './sim-failure.js';
 import { DeferredHost, SimMachine, type Watch } from './sim-machine.js';
+import { SnapshotDevice } from './snapshot-device.js';
+import { SnapshotFaults } from './snapshot-faults.js';
 import { Transport } from './transport.js';
 import type { World } from './world.js';
 
@@ -48,6 +52,8 @@ export interface LifeParts {
   readonly disk: FusedDisk;
   readonly opened: OpenedWal;
   readonly walDirectory: string;
+  readonly snapshotDirectory: string;
+  readonly clusterId: number;
   identityOf(peer: number): PeerIdentity;
   failed(cause: unknown): void;
 }
@@ -55,6 +61,7 @@ export interface LifeParts {
 export class NodeLife implements NetworkPort {
   readonly groups: readonly SimGroup[];
   readonly device: LogDevice;
+  readonly snapshots: SnapshotDevice;
   readonly router: Router;
   readonly #parts: LifeParts;
   readonly #transport: Transport;
@@ -78,9 +85,31 @@ export class NodeLife implements NetworkPort {
       partBytesMax: world.plan.partBytesMax,
       counts: world.counts,
       message: (group, peer, message) => this.#onMessage(group, peer, message),
+      snapshot: (peer, kind, body) => this.snapshots.frame(peer, kind, body),
       frame: (group, peer, kind, body) => {
         this.#group(group, peer).frame(peer, kind, body, this.#provedBy(peer));
       },
+    });
+    this.snapshots = new SnapshotDevice({
+      process,
+      prng: new Prng(lifeSeed * 4 + 1),
+      disk: parts.disk,
+      directory: parts.snapshotDirectory,
+      clusterId: parts.clusterId,
+      groups: world.plan.groups,
+      chunkBytes: world.plan.snapshotChunkBytes,
+      compress: world.plan.compressChunks,
+      faults: new SnapshotFaults(
+        world.plan.snapshotFaults,
+        new Prng(streamSeed(world.plan.seed, Stream.nodeSnapshots + node) * 64 + parts.number),
+        world.counts,
+        () => world.scheduler.nowUs >= world.plan.faultsEndUs,
+      ),
+      cut: (peer) => world.network.cut(node, peer),
+      began: (group, { point }) =>
+        world.witnessOf(group).takes(node, point.index, this.digest(group)),
+      answer: (group, answer) => this.#onSnapshot(group, answer),
+      send: (record) => this.#transport.sendBulk(record, this.snapshots),
     });
     const roomPrng = new Prng(lifeSeed * 4 + 3);
     const isScarce = world.plan.scarceRoom && !world.plan.deferredMachine;
@@ -96,6 +125,8 @@ export class NodeLife implements NetworkPort {
       region: (group, position, bytes) => this.#region(group, position, bytes),
       stored: (ack, submission) => this.groups[ack.group]!.stored(ack, submission),
       promised: (ack, submission) => this.groups[ack.group]!.promised(ack, submission),
+      moved: (moved) => this.groups[moved.group]!.moved(moved),
+      mustSnapshot: (group) => this.groups[group]!.mustSnapshot(),
       loaded: (group, entries) => this.groups[group]!.loaded(entries),
       failed: (cause) => parts.failed(cause),
     });
@@ -126,12 +157,13 @@ export class NodeLife implements NetworkPort {
   #makeGroup(group: number, seed: number): SimGroup {
     const { world, node, process, opened, identity } = this.#parts;
     const { plan } = world;
-    const recovered = recoveredOf(opened, group, plan.nodes);
+    const found = this.snapshots.found[group]?.snapshots ?? [];
+    const recovered = recoveredOf(opened, group, { nodes: plan.nodes, node }, found[0]);
     const memory = createArena(plan.arenaBytes);
     Buffer.from(memory).fill(ARENA_POISON);
     const watch: Watch = (index, _, timeMs, command) =>
       world.witnessOf(group).applies(node, index, timeMs, command);
-    const machine = new SimMachine(watch, plan.shippedMachine);
+    const machine = new SimMachine(watch, plan.shippedMachine, () => this.#onRestored(group));
     this.#machines.push(machine);
     const door = this.#transport.portOf(group, (position, bytes) =>
       this.#region(group, position, bytes),
@@ -145,8 +177,10 @@ export class NodeLife implements NetworkPort {
         process,
         network: door,
         oldLog: { load: (request) => this.device.load(group, request) },
+        snapshots: this.snapshots.portOf(group),
         wallOffsetMs: 1_700_000_000_000 + node * 1000,
         log: this.device,
+        digest: () => this.digest(group),
       },
       {
         raft: {
@@ -161,11 +195,20 @@ export class NodeLife implements NetworkPort {
         arena: { firstPosition: plan.arenaFirst, poison: true },
         entryBytesMax: plan.entryBytesMax,
         host: this.#hostOf(machine, group),
+        snapshots: plan.snapshots,
+        foundSnapshots: found,
       },
     );
     world.witnessOf(group).begin(node, made.runtime.raft.state, recovered);
     if (recovered.inDoubt) world.counts.inDoubt += 1;
     return made;
+  }
+
+  #onRestored(group: number): void {
+    const { world, node } = this.#parts;
+    const point = this.groups[group]!.runtime.snapshots.restoring;
+    world.counts.snapshotsRestored += 1;
+    world.witnessOf(group).restored(node, point?.index ?? 0, this.digest(group));
   }
 
   #hostOf(machine: SimMachine, group: number): MachineHost {
@@ -199,6 +242,17 @@ export class NodeLife implements NetworkPort {
     return found;
   }
 
+  #onSnapshot(group: number, answer: SnapshotAnswer): void {
+    const { slab } = this.snapshots;
+    if (answer.kind !== 'read') {
+      this.groups[group]!.snapshotNews(answer, () => {});
+      return;
+    }
+    const { slot, bytes, ...read } = answer;
+    const news = { ...read, bytes: slab.raw(slot, bytes) };
+    this.groups[group]!.snapshotNews(news, () => slab.give(slot));
+  }
+
   #provedBy(peer: number) {
     return incarnation(this.#proved.get(peer) ?? 0);
   }
@@ -228,6 +282,7 @@ export class NodeLife implements NetworkPort {
   reset(peer: number): void {
     this.process.run(() => {
       this.#transport.reset(peer);
+      this.snapshots.down(peer);
       for (const group of this.groups) group.peerDown(peer);
     });
   }
@@ -249,31 +304,26 @@ export class NodeLife implements NetworkPort {
 }
 
 /** What a restart found for one group, in the core's words. */
-export function recoveredOf(opened: OpenedWal, group: number, nodes: number): Recovered {
-  const members = Array.from({ length: nodes }, (_, at) => {
+export function recoveredOf(
+  opened: OpenedWal,
+  group: number,
+  plan: { readonly nodes: number; readonly node: number },
+  snapshot: StoredSnapshot | undefined,
+): Recovered {
+  const members = Array.from({ length: plan.nodes }, (_, at) => {
     return { id: nodeId(at + 1), address: `node-${at + 1}` };
   });
   const found = opened.groups.find((candidate) => candidate.group === group);
-  return {
-    hardState: { term: term(found?.term ?? 0), vote: nodeId(found?.vote ?? 0) },
-    log: {
-      last: logIndex(found?.last ?? 0),
-      generation: found?.generation ?? 0,
-      termRuns: found === undefined ? [] : found.termRuns.map(coreRun),
-      extents: found === undefined ? [] : found.extents.map(coreExtent),
+  return recoveredFrom(found, {
+    membership: {
+      bootstrap: bootstrapConfiguration(members),
+      configurations: (found?.configurations ?? []).map(({ index, bytes }) => {
+        return { index: logIndex(index), configuration: decodeConfiguration(bytes) };
+      }),
     },
-    bootstrap: bootstrapConfiguration(members),
-    configurations: (found?.configurations ?? []).map(({ index, bytes }) => {
-      return { index: logIndex(index), configuration: decodeConfiguration(bytes) };
-    }),
+    snapshot,
     inDoubt: isInDoubt(opened, group),
-  };
-}
-
-function coreRun(run: RecoveredGroup['termRuns'][number]) {
-  return { first: logIndex(run.first), term: term(run.term) };
-}
-
-function coreExtent(extent: RecoveredGroup['extents'][number]): { last: LogIndex; bytes: number } {
-  return { last: logIndex(extent.last), bytes: extent.bytes };
+    termFloor: opened.report.termFloor,
+    self: plan.node,
+  });
 }

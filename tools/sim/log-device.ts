@@ -12,7 +12,7 @@ import type { LoadedEntries, LoadRequest, Submission } from '../../engine/runtim
 import { LogReader } from '../../io/wal/log-reader.js';
 import { RequestLane } from '../../io/wal/request-lane.js';
 import type { Wal } from '../../io/wal/wal.js';
-import type { PersistAck, PersistRequest } from '../../io/wal/wal-types.js';
+import type { MovedEntries, PersistAck, PersistRequest } from '../../io/wal/wal-types.js';
 import type { FusedDisk } from './fused-disk.js';
 import type { SimProcess } from './process.js';
 
@@ -35,6 +35,10 @@ export interface LogDeviceParts {
   stored(ack: PersistAck, submission: Submission): void;
   /** It has made the term and vote of the submission durable, and nothing else of it. */
   promised(ack: PersistAck, submission: Submission): void;
+  /** Entries were written once more: where they lie now. */
+  moved(moved: MovedEntries): void;
+  /** Entries of the group keep the log from becoming shorter. */
+  mustSnapshot(group: number): void;
   loaded(group: number, entries: LoadedEntries): void;
   failed(cause: unknown): void;
 }
@@ -143,13 +147,15 @@ export class LogDevice {
   }
 
   #requestOf(group: number, submission: Submission): PersistRequest {
-    const { hardState, truncateAfter, configuration, runs, ...rest } = submission;
+    const { hardState, truncateAfter, configuration, reset, compact, runs, ...rest } = submission;
     return {
       ...rest,
       group,
       ...(hardState === null ? {} : { hardState }),
       ...(truncateAfter === null ? {} : { truncateAfter }),
       ...(configuration === null ? {} : { configuration }),
+      ...(reset ? { reset } : {}),
+      ...(compact ? { compact } : {}),
       runs: runs.map(({ term, first, count, position, bytes }) => {
         return { term, first, count, bytes: this.#parts.region(group, position, bytes) };
       }),
@@ -174,12 +180,22 @@ export class LogDevice {
       return;
     }
     for (const ack of wal.commit(this.#nowMs)) this.#acknowledge(ack);
+    this.#reclaim();
     this.#isBusy = false;
     if (wal.nextSyncAt !== Number.POSITIVE_INFINITY) {
       process.at(Math.ceil(wal.nextSyncAt * US_PER_MS), () => this.#guarded(() => this.#sync()));
     }
     if (this.#hasWork) this.#wake();
     else this.#sealLater();
+  }
+
+  /** Gives back what the log needs no more; whoever reads old entries hears of it first. */
+  #reclaim(): void {
+    const { wal } = this.#parts;
+    while (wal.reclaim());
+    for (const moved of wal.takeMoved()) this.#parts.moved(moved);
+    for (const group of wal.takePinning()) this.#parts.mustSnapshot(group);
+    wal.recycleFreed();
   }
 
   #acknowledge(ack: PersistAck): void {

@@ -17,7 +17,7 @@ import {
 } from '../../engine/machines/kv/commands.js';
 import { QUERY_HEADER_BYTES, QueryType } from '../../engine/machines/kv/queries.js';
 import { RESULT_HEADER_BYTES, ResultStatus } from '../../engine/machines/kv/results.js';
-import type { ApplyBatch } from '../../engine/state-machine.js';
+import type { ApplyBatch, Restoration } from '../../engine/state-machine.js';
 
 const OK = Buffer.from([ResultStatus.ok]);
 const NIL = Buffer.from([ResultStatus.nil]);
@@ -28,10 +28,13 @@ export interface InnerMachine {
   apply(batch: ApplyBatch): void;
   query(query: Buffer): Uint8Array;
   digest(): string;
+  snapshot(): Iterable<Uint8Array>;
+  restore(): Restoration;
+  imageBacklogBytes?(): number;
 }
 
 export class MapMachine implements InnerMachine {
-  readonly #values = new Map<string, Buffer>();
+  #values = new Map<string, Buffer>();
 
   apply(batch: ApplyBatch): void {
     while (batch.next()) {
@@ -84,6 +87,23 @@ export class MapMachine implements InnerMachine {
     return value === undefined ? NIL : Buffer.concat([Buffer.from([ResultStatus.value]), value]);
   }
 
+  /** A header with the number of records, then one record a chunk: many slices for few keys. */
+  snapshot(): Iterable<Uint8Array> {
+    // Values are replaced and never changed, so a copy of the map is the state as it is now.
+    return imageOf(new Map(this.#values));
+  }
+
+  restore(): Restoration {
+    this.#values = new Map();
+    const parts: Buffer[] = [];
+    return {
+      chunk: (bytes) => parts.push(Buffer.from(bytes)),
+      finish: () => {
+        this.#values = valuesOf(Buffer.concat(parts));
+      },
+    };
+  }
+
   digest(): string {
     const hash = createHash('sha256');
     for (const key of [...this.#values.keys()].sort()) {
@@ -97,4 +117,32 @@ function integer(value: number | bigint): Buffer {
   const bytes = Buffer.alloc(RESULT_HEADER_BYTES + INT64_BYTES, ResultStatus.integer);
   writeInt64(bytes, RESULT_HEADER_BYTES, value);
   return bytes;
+}
+
+const COUNT_BYTES = 4;
+const LENGTHS_BYTES = 8;
+
+function* imageOf(values: ReadonlyMap<string, Buffer>): Generator<Uint8Array> {
+  const count = Buffer.alloc(COUNT_BYTES);
+  count.writeUInt32LE(values.size);
+  yield count;
+  for (const [key, value] of values) {
+    const lengths = Buffer.alloc(LENGTHS_BYTES);
+    lengths.writeUInt32LE(key.length, 0);
+    lengths.writeUInt32LE(value.length, 4);
+    yield Buffer.concat([lengths, Buffer.from(key, 'latin1'), value]);
+  }
+}
+
+function valuesOf(image: Buffer): Map<string, Buffer> {
+  const values = new Map<string, Buffer>();
+  let at = COUNT_BYTES;
+  for (let left = image.readUInt32LE(0); left > 0; left -= 1) {
+    const keyAt = at + LENGTHS_BYTES;
+    const valueAt = keyAt + image.readUInt32LE(at);
+    at = valueAt + image.readUInt32LE(at + 4);
+    values.set(image.toString('latin1', keyAt, valueAt), Buffer.from(image.subarray(valueAt, at)));
+  }
+  if (at !== image.length) throw new Error(`an image of ${image.length} bytes ends at ${at}`);
+  return values;
 }

@@ -15,9 +15,11 @@ import {
 import { SimulatedDisk } from '../../io/disk/simulated-disk.js';
 import { InlineSegmentSupply, type SegmentSupply } from '../../io/wal/segment-supply.js';
 import { type OpenedWal, Wal } from '../../io/wal/wal.js';
+import type { DamagedPart } from './damage-plan.js';
 import { FusedDisk } from './fused-disk.js';
 import type { Aftermath } from './inject.js';
 import { NodeLife, type PeerIdentity } from './life.js';
+import { type LossState, NodeDamage } from './node-damage.js';
 import { Stream, streamSeed } from './plan.js';
 import { SimProcess } from './process.js';
 import { SimFailure } from './sim-failure.js';
@@ -32,6 +34,14 @@ const LAST_CHANGES = [0, 1, 1, 1, 2, 2, 3, 4, 6] as const;
 /** A node that is to die while it writes dies by then at the latest. */
 const TORN_WITHIN_US = 60_000;
 const RETRY_US = 100_000;
+
+/** A refusal names the file, what is wrong with it, and what to do. */
+const REFUSAL = /\/data\/\S+( at byte \d+)?: .+\. .*(Restore|Put|move) .*(a copy|back|aside|away)/;
+
+function isRefusal(cause: unknown): boolean {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : null;
+  return code === 'walDamage' || code === 'walMissing' || code === 'ERR_DATA_DIRECTORY';
+}
 
 /** What a node asks of, and tells, the cluster around it. */
 export interface NodePeers {
@@ -51,6 +61,7 @@ export class SimNode {
   #syncUs: number | null = null;
   #isStarting = false;
   #supply: SlowSupply | null = null;
+  readonly #damage: NodeDamage;
   /** Figures of disks and logs that are gone. */
   readonly #former = {
     lostSectors: 0,
@@ -66,6 +77,8 @@ export class SimNode {
     this.#peers = peers;
     this.#prng = new Prng(streamSeed(world.plan.seed, Stream.disk + id));
     this.disk = this.#newDisk();
+    const { seed } = world.plan;
+    this.#damage = new NodeDamage(new Prng(streamSeed(seed, Stream.nodeDamage + id)), world.counts);
   }
 
   #newDisk(): SimulatedDisk {
@@ -78,6 +91,40 @@ export class SimNode {
 
   get isUp(): boolean {
     return this.life !== null;
+  }
+
+  /** Its disk is damaged, or about to be, and no start has shown yet what that means. */
+  get isDamaged(): boolean {
+    return this.#damage.isArmed || this.#damage.isPending;
+  }
+
+  get hasLossToCome(): boolean {
+    return this.#damage.isArmed;
+  }
+
+  get lossState(): LossState {
+    return this.life === null ? 'waits' : this.#damage.look(this.disk, this.life.wal);
+  }
+
+  /** The process ends, and bits of a file flip before the next one reads it. */
+  flipAtRest(part: DamagedPart): boolean {
+    this.crash('kept');
+    const path = this.#damage.flip(this.disk, part);
+    if (path === null) {
+      this.restart();
+      return false;
+    }
+    this.#world.event(this.id, `bits of ${path} flip`);
+    return true;
+  }
+
+  /** The next write to such a file will not be where it belongs. */
+  loseNextWrite(kind: 'lostWrite' | 'misdirectedWrite', part: DamagedPart): void {
+    this.#damage.arm(this.disk, kind, part);
+  }
+
+  keepWrites(): void {
+    if (this.life !== null) this.#damage.disarm(this.disk, this.life.wal);
   }
 
   /** Begins a start that takes a while; a node that is up or on its way is left alone. */
@@ -97,6 +144,10 @@ export class SimNode {
   /** Recovers and begins a life, unless the power ends on the way. */
   start(): void {
     const world = this.#world;
+    if (this.#damage.isForgotten) {
+      world.counts.unprovenLosses += 1;
+      this.wipe();
+    }
     const process = new SimProcess(world.scheduler, this.#prng.below(1_000_000_000));
     const fuse = new FusedDisk(this.disk);
     const isFused = this.#prng.chance(world.plan.crashInRecovery);
@@ -136,6 +187,7 @@ export class SimNode {
       mustExist,
       segmentBytes,
       sync: { mode: plan.sync, intervalMs: 10 },
+      maxLogBytes: plan.segmentBytes * plan.logSegmentsMax,
       supply: this.#supply,
       ...identity,
     });
@@ -145,6 +197,10 @@ export class SimNode {
   #onFailedStart(cause: unknown, isBlown: boolean, syncFailed: boolean): void {
     const world = this.#world;
     const text = cause instanceof Error ? cause.message : String(cause);
+    if (this.#damage.isPending && isRefusal(cause)) {
+      this.#onRefused(text);
+      return;
+    }
     if (!isBlown && !syncFailed && !text.includes('ENOSPC')) {
       throw new SimFailure(`node ${this.id} refuses to start: ${text}`);
     }
@@ -153,6 +209,16 @@ export class SimNode {
     if (syncFailed) world.counts.failStops += 1;
     if (!isBlown || world.plan.sync !== 'always') this.disk.kill();
     else this.disk.crash();
+    this.#startAfter(this.#prng.between(10_000, RETRY_US));
+  }
+
+  /** What an operator does with a node that says what is damaged: it becomes a new replica. */
+  #onRefused(text: string): void {
+    const { counts } = this.#world;
+    counts.refusedStarts += 1;
+    this.#world.event(this.id, `refuses to start: ${text}`);
+    if (!REFUSAL.test(text)) throw new SimFailure(`node ${this.id} refuses without help: ${text}`);
+    this.wipe();
     this.#startAfter(this.#prng.between(10_000, RETRY_US));
   }
 
@@ -165,6 +231,7 @@ export class SimNode {
     if (report.cut !== null) world.counts.cuts += 1;
     if (report.rewrittenBytes > 0) world.counts.rewrites += 1;
     this.#identity = { incarnation: data.meta.incarnation, bootId: this.#randomU48() };
+    if (this.#damage.isPending) for (const witness of world.witnesses) witness.damaged(this.id);
     this.life = new NodeLife({
       world,
       node: this.id,
@@ -174,9 +241,16 @@ export class SimNode {
       disk: fuse,
       opened,
       walDirectory: data.paths.wal,
+      snapshotDirectory: data.paths.snapshots,
+      clusterId: CLUSTER_ID,
       identityOf: (peer) => this.#peers.identityOf(peer),
       failed: (cause) => this.#failStop(cause),
     });
+    if (this.#damage.isPending) {
+      world.counts.damagedSnapshots += this.life.snapshots.damaged;
+      if (report.cut !== null) world.counts.damageCuts += 1;
+      this.#damage.ended();
+    }
     const cut = report.cut === null ? '' : `, cut ${report.cut.clearedBytes} bytes`;
     world.event(this.id, `up, life ${this.#lives}, ${report.blocks} blocks${cut}`);
     this.life.device.setSyncTime(this.#syncUs);
@@ -233,6 +307,7 @@ export class SimNode {
   #end(life: NodeLife): void {
     const { network, witnesses } = this.#world;
     life.process.kill();
+    this.#damage.surface(this.disk, life.wal);
     this.life = null;
     network.detach(this.id);
     for (const witness of witnesses) witness.end(this.id);
@@ -249,6 +324,8 @@ export class SimNode {
     counts.rollOvers += life.wal.rollOvers;
     counts.diskFull += life.wal.refusals;
     counts.promises += life.wal.promises;
+    counts.segmentsFreed += life.wal.freed;
+    counts.leftoversCopied += life.wal.copies;
     counts.fullRefusals += life.fullRefusals;
   }
 
@@ -259,6 +336,8 @@ export class SimNode {
     this.#world.event(this.id, 'loses all its data');
     this.#keepFigures();
     this.disk = this.#newDisk();
+    this.#damage.ended();
+    this.#identity = { incarnation: 0, bootId: 0 };
     for (const witness of this.#world.witnesses) witness.wipe(this.id);
   }
 
@@ -314,6 +393,10 @@ class SlowSupply implements SegmentSupply {
     if (this.#isOrdered || this.#supply.ready > 0) return;
     this.#isOrdered = true;
     this.#process.after(this.#prng.between(1_000, 40_000), () => this.finish());
+  }
+
+  recycle(segment: number): void {
+    this.#supply.recycle(segment);
   }
 
   /** Prepares what was ordered. */

@@ -8,7 +8,16 @@
 
 import { Prng } from '../../engine/raft/prng.js';
 import type { RaftOptions } from '../../engine/raft/state.js';
+import type { SnapshotOptions } from '../../engine/runtime/snapshot-policy.js';
 import type { SyncMode } from '../../io/wal/group-commit.js';
+import {
+  type Damage,
+  drawDamages,
+  drawSnapshotFaults,
+  NO_SNAPSHOT_FAULTS,
+  type SnapshotFaultShares,
+} from './damage-plan.js';
+import { FAMILY_OF, FAULT_FAMILIES, type FaultFamily, isEveryFamily } from './fault-families.js';
 import { BREAKING_KINDS, type BreakingKind, type Fault, planFaults } from './faults.js';
 import type { Latency } from './network.js';
 
@@ -23,9 +32,13 @@ export const Stream = {
   pipelines: 3,
   identities: 4,
   faults: 5,
+  damage: 6,
+  snapshotFaults: 7,
   /** Plus the node number. */
   disk: 100,
   life: 200,
+  nodeDamage: 300,
+  nodeSnapshots: 400,
 } as const;
 
 export function streamSeed(seed: number, stream: number): number {
@@ -71,14 +84,38 @@ export interface RunPlan {
   readonly operationsMin: number;
   /** Share of restarts that lose power again half-way. */
   readonly crashInRecovery: number;
+  /** How often a replica loses everything; as many at a time as a majority outlives. */
   readonly wipes: number;
   /** How many disks fill up, each until the faults end. */
   readonly fullDisks: number;
   readonly transfers: number;
   /** How often the leader is cut off with a slow clock: it learns late that it is deposed. */
   readonly isolations: number;
+  /** How long the log may become, in segments. */
+  readonly logSegmentsMax: number;
+  readonly snapshots: SnapshotOptions;
+  /** Bytes of an image in one chunk of its file. */
+  readonly snapshotChunkBytes: number;
+  readonly compressChunks: boolean;
   readonly faults: readonly Fault[];
   readonly faultsEndUs: number;
+  /** What happens to the disk of one node at a time. */
+  readonly damages: readonly Damage[];
+  readonly snapshotFaults: SnapshotFaultShares;
+}
+
+/** Most runs take many small snapshots, some none by themselves. */
+function drawSnapshots(prng: Prng): SnapshotOptions {
+  return {
+    threshold: prng.pick([8, 20, 60, 200, Number.MAX_SAFE_INTEGER]),
+    logBytes: prng.pick([16 * KIB, Number.MAX_SAFE_INTEGER]),
+    intervalMs: prng.pick([0, 0, 400]),
+    minIntervalMs: prng.pick([0, 50, 300]),
+    retain: prng.pick([1, 2, 2, 3]),
+    trailingEntries: prng.pick([0, 3, 30]),
+    transferLogBytesMax: prng.pick([64 * KIB, 1024 * KIB]),
+    bytesMax: 0,
+  };
 }
 
 function drawRaft(prng: Prng): RunPlan['raft'] {
@@ -100,30 +137,64 @@ function drawRaft(prng: Prng): RunPlan['raft'] {
 /** Kinds that leave torn or lost bytes behind. */
 const DATA_LOSS: readonly BreakingKind[] = ['powerLoss', 'tornWrite', 'syncError'];
 
-function kindsFor(sync: SyncMode, wipes: number): readonly BreakingKind[] {
+function kindsFor(
+  families: readonly FaultFamily[],
+  sync: SyncMode,
+  losesReplicas: boolean,
+): readonly BreakingKind[] {
+  const kinds = BREAKING_KINDS.filter((kind) => families.includes(FAMILY_OF[kind]));
   // Relaxed modes promise to outlive the process, not the power. And beside a wiped replica, which
-  // never votes, one in doubt, whose vote needs everybody's, may rightly end the group.
-  if (sync === 'always' && wipes === 0) return BREAKING_KINDS;
-  return BREAKING_KINDS.filter((kind) => !DATA_LOSS.includes(kind));
+  // does not vote, one in doubt, whose vote needs everybody's, may rightly end the group.
+  if (sync === 'always' && !losesReplicas) return kinds;
+  return kinds.filter((kind) => !DATA_LOSS.includes(kind));
 }
 
-export function drawPlan(seed: number, nodes: number): RunPlan {
+/** Damage may cost a replica its data, so it comes where wipes do; always where it is asked for. */
+function damagesFor(
+  seed: number,
+  families: readonly FaultFamily[],
+  run: { nodes: number; sync: SyncMode; wipes: number; startUs: number; endUs: number },
+): readonly Damage[] {
+  const prng = new Prng(streamSeed(seed, Stream.damage));
+  const { nodes, sync, wipes, startUs, endUs } = run;
+  if (nodes < 3 || sync !== 'always' || !families.includes('disk')) return [];
+  if (isEveryFamily(families) ? wipes === 0 : prng.chance(0.2)) return [];
+  return drawDamages(prng, { nodes, fromUs: startUs + (endUs - startUs) / 4, endUs });
+}
+
+function snapshotFaultsFor(seed: number, families: readonly FaultFamily[]): SnapshotFaultShares {
+  const prng = new Prng(streamSeed(seed, Stream.snapshotFaults));
+  if (!families.includes('snapshot') || prng.chance(0.5)) return NO_SNAPSHOT_FAULTS;
+  return drawSnapshotFaults(prng);
+}
+
+export function drawPlan(
+  seed: number,
+  nodes: number,
+  families: readonly FaultFamily[] = FAULT_FAMILIES,
+): RunPlan {
   const prng = new Prng(streamSeed(seed, Stream.plan));
   const groups = prng.pick([1, 1, 1, 2, 2, 4]);
   const sync = prng.pick<SyncMode>(['always', 'always', 'always', 'always', 'batch']);
-  const wipes = nodes >= 3 && prng.chance(0.12) ? prng.between(1, Math.floor((nodes - 1) / 2)) : 0;
-  const fullDisks = prng.pick([0, 0, 0, 0, 1, 1, 1, 2]);
+  const has = (family: FaultFamily): boolean => families.includes(family);
+  const drawnWipes = nodes >= 3 && prng.chance(0.3) ? prng.between(1, 4) : 0;
+  const wipes = has('wipe') ? drawnWipes : 0;
+  const drawnFull = prng.pick([0, 0, 0, 0, 1, 1, 1, 2]);
+  const fullDisks = has('disk') ? drawnFull : 0;
   // A full disk is noticed only where segments end.
   const isBig = fullDisks > 0 || prng.chance(0.25);
   const startUs = prng.chance(0.8) ? 700_000 : 10_000;
   const faultsEndUs = startUs + prng.between(16, 28) * 100_000;
+  const damages = damagesFor(seed, families, { nodes, sync, wipes, startUs, endUs: faultsEndUs });
+  const kinds = kindsFor(families, sync, wipes > 0 || damages.length > 0);
+  const faultsDrawn = prng.between(9, 18);
   const faults = planFaults(new Prng(streamSeed(seed, Stream.faults)), {
     nodes,
     startUs,
     endUs: faultsEndUs,
-    faults: prng.between(9, 18),
-    kindsMin: 8,
-    kinds: kindsFor(sync, wipes),
+    faults: kinds.length === 0 ? 0 : faultsDrawn,
+    kindsMin: Math.min(8, kinds.length),
+    kinds,
   });
   return {
     seed,
@@ -153,15 +224,21 @@ export function drawPlan(seed: number, nodes: number): RunPlan {
     timeoutUs: prng.pick([300_000, 800_000, 1_500_000]),
     paddingBytes: isBig ? prng.pick([1_000, 3_000]) : prng.pick([0, 40, 300, 600]),
     operationsMin: 220,
-    crashInRecovery: prng.pick([0, 0.1, 0.3]),
+    crashInRecovery: prng.pick([0, 0.1, 0.3]) * (has('process') ? 1 : 0),
     wipes,
     fullDisks,
-    transfers: prng.pick([0, 0, 1, 3]),
-    isolations: prng.pick([0, 1, 3]),
+    transfers: prng.pick([0, 0, 1, 3]) * (has('process') ? 1 : 0),
+    isolations: prng.pick([0, 1, 3]) * (has('network') ? 1 : 0),
     faults,
     faultsEndUs,
     // A part that is lost ends its connection, so whole frames meet more of the other faults.
     partBytesMax: prng.pick([1, 4, 64, 64]) * KIB,
     scarceRoom: prng.chance(0.25),
+    logSegmentsMax: prng.pick([4, 4, 6, 1_000]),
+    snapshots: drawSnapshots(prng),
+    snapshotChunkBytes: prng.pick([48, 200, 2_000]),
+    compressChunks: prng.chance(0.7),
+    damages,
+    snapshotFaults: snapshotFaultsFor(seed, families),
   };
 }

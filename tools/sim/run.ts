@@ -12,6 +12,8 @@ import { checkHistory } from '../check/linearizability.js';
 import { SimClients } from './clients.js';
 import { SimCluster } from './cluster.js';
 import { addCounts, type Counts, noCounts } from './counts.js';
+import { Damages } from './damages.js';
+import { FAULT_FAMILIES, type FaultFamily } from './fault-families.js';
 import { History } from './history.js';
 import { FaultInjector } from './inject.js';
 import type { Operation } from './operation.js';
@@ -25,6 +27,7 @@ import { World } from './world.js';
 export interface RunResult {
   readonly seed: number;
   readonly nodes: number;
+  readonly families: readonly FaultFamily[];
   /** Null: nothing was wrong. */
   readonly failure: string | null;
   readonly counts: Counts;
@@ -37,6 +40,8 @@ export interface RunResult {
 export interface RunOptions {
   /** Every message is traced. */
   readonly isDetailed?: boolean;
+  /** Which faults the run may draw; all by default. */
+  readonly families?: readonly FaultFamily[];
   readonly trace?: TraceOptions;
 }
 
@@ -49,10 +54,13 @@ const LOOK_US = 10_000;
 const FIRST_VISITOR = 5_000;
 const FIRST_LAST_READER = 10_000;
 const VISITS_OF_DEPOSED = 30;
+/** When a replica that may not be wiped yet is thought of again. */
+const WIPE_AGAIN_US = 150_000;
 const LAST_READS_MAX_US = 10 * SECOND_US;
 
 export function runSeed(seed: number, nodes: number, options: RunOptions = {}): RunResult {
-  const plan = drawPlan(seed, nodes);
+  const families = options.families ?? FAULT_FAMILIES;
+  const plan = drawPlan(seed, nodes, families);
   const trace = new Trace(options.trace);
   const world = new World(plan, trace, options.isDetailed ?? false);
   const run = new Run(world);
@@ -66,6 +74,7 @@ export function runSeed(seed: number, nodes: number, options: RunOptions = {}): 
   return {
     seed,
     nodes,
+    families,
     failure,
     counts: run.counts(),
     faultKinds: run.faultKinds,
@@ -93,6 +102,7 @@ class Run {
   readonly #clients: SimClients;
   readonly #pipelines: Pipelines;
   readonly #injector: FaultInjector;
+  readonly #damages: Damages;
   readonly #keys: readonly string[];
   #visitors = 0;
 
@@ -127,6 +137,7 @@ class Run {
       timeoutUs,
       thinkUs,
     });
+    this.#damages = new Damages(world, this.#cluster);
     this.#injector = new FaultInjector(scheduler, world.network, this.#cluster, world.trace);
   }
 
@@ -135,6 +146,7 @@ class Run {
     this.#clients.start();
     this.#pipelines.start(this.#plan.pipelines);
     this.#injector.schedule(this.#plan.faults);
+    this.#damages.schedule(this.#plan.damages);
     this.#scheduleExtras();
     this.#stayBusy();
     this.#comeToRest();
@@ -153,7 +165,7 @@ class Run {
     const at = (act: () => void): void => {
       scheduler.at(prng.between(faultsEndUs / 4, faultsEndUs - 1), act);
     };
-    for (let node = 1; node <= wipes; node += 1) at(() => this.#wipe(node));
+    for (let each = 0; each < wipes; each += 1) at(() => this.#wipe(prng.between(1, nodes)));
     for (let each = 0; each < transfers; each += 1) {
       at(() => this.#cluster.transfer(prng.below(groups), prng.between(1, nodes)));
     }
@@ -193,10 +205,16 @@ class Run {
     }
   }
 
-  /** A replica is told from its former life once the group has recorded whose data may vote. */
+  /**
+   * A replica is told from its former life once the group has recorded whose data may vote, and a
+   * majority of intact ones must be left: else it waits.
+   */
   #wipe(node: number): void {
-    const isRecorded = this.#world.witnesses.every(({ invariants }) => invariants.committed > 0);
-    if (isRecorded) this.#cluster.wipe(node);
+    const { scheduler } = this.#world;
+    if (this.#cluster.mayLose(node)) this.#cluster.wipe(node);
+    else if (scheduler.nowUs < this.#plan.faultsEndUs) {
+      scheduler.after(WIPE_AGAIN_US, () => this.#wipe(node));
+    }
   }
 
   #stayBusy(): void {
@@ -269,7 +287,8 @@ class Run {
 
   get faultKinds(): number {
     const { counts } = this.#injector;
-    return Object.values(counts).filter((count) => count > 0).length;
+    const drawn = Object.values(counts).filter((count) => count > 0).length;
+    return drawn + this.#damages.kinds.size;
   }
 
   /** Everything that was counted anywhere. */

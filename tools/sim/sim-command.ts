@@ -10,10 +10,13 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Invocation, Output } from '../cli/command.js';
 import { ExitCode } from '../cli/exit-codes.js';
 import { addCounts, noCounts } from './counts.js';
+import type { FaultFamily } from './fault-families.js';
 import { type RunResult, runSeed } from './run.js';
 import { nodesOf, type simOptions } from './sim-options.js';
 import { describeFailure, describeProgress, describeTally } from './sim-report.js';
 import { exitCodeOfTally, type Tally, type ThinRun, thinRun } from './verdict.js';
+
+type Families = readonly FaultFamily[];
 
 const ERASE_LINE = '\r\u001b[K';
 const PROGRESS_EVERY_MS = 1_000;
@@ -24,15 +27,18 @@ const FAILURE_LINES = 60;
 export async function run(invocation: Invocation<typeof simOptions>): Promise<ExitCode> {
   const { options, stdout, stderr, signal } = invocation;
   const progress = new Progress(stderr, options.quiet, options.runs);
-  const book = new Book();
+  const book = new Book(options.faults);
   for (let at = 0; at < options.runs && book.failures < options.failures; at += 1) {
     const seed = options.seed + at;
     const nodes = nodesOf(seed, options.nodes);
-    const result = options.trace ? runTraced(seed, nodes, stdout) : runSeed(seed, nodes);
+    const { faults: families } = options;
+    const result = options.trace
+      ? runTraced(seed, nodes, families, stdout)
+      : runSeed(seed, nodes, { families });
     book.add(result);
     if (result.failure !== null) {
       progress.clear();
-      const lines = options.trace ? [] : lastLines(seed, nodes);
+      const lines = options.trace ? [] : lastLines(seed, nodes, families);
       stdout.write(describeFailure(result, lines));
     }
     progress.show(book.tally());
@@ -45,17 +51,17 @@ export async function run(invocation: Invocation<typeof simOptions>): Promise<Ex
   return signal.aborted ? ExitCode.interrupted : exitCodeOfTally(tally);
 }
 
-function runTraced(seed: number, nodes: number, stdout: Output): RunResult {
+function runTraced(seed: number, nodes: number, families: Families, stdout: Output): RunResult {
   const sink = (line: string): void => {
     stdout.write(`${line}\n`);
   };
-  return runSeed(seed, nodes, { isDetailed: true, trace: { sink, keptLinesMax: 0 } });
+  return runSeed(seed, nodes, { isDetailed: true, families, trace: { sink, keptLinesMax: 0 } });
 }
 
 /** The same run once more, for its events. */
-function lastLines(seed: number, nodes: number): readonly string[] {
+function lastLines(seed: number, nodes: number, families: Families): readonly string[] {
   const trace = { keptLinesMax: FAILURE_LINES };
-  return runSeed(seed, nodes, { isDetailed: true, trace }).lines;
+  return runSeed(seed, nodes, { isDetailed: true, families, trace }).lines;
 }
 
 /** Adds up what the runs met. */
@@ -67,7 +73,12 @@ class Book {
   #virtualMs = 0;
   #operationsMin = Number.POSITIVE_INFINITY;
   #faultKindsMin = Number.POSITIVE_INFINITY;
+  readonly #families: Families;
   failures = 0;
+
+  constructor(families: Families) {
+    this.#families = families;
+  }
 
   add(result: RunResult): void {
     addCounts(this.#counts, result.counts);
@@ -82,6 +93,7 @@ class Book {
 
   tally(): Tally {
     return {
+      families: this.#families,
       runs: this.#runs,
       failures: this.failures,
       elapsedMs: performance.now() - this.#begunMs,

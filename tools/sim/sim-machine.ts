@@ -20,9 +20,12 @@ import type { EntrySlab } from '../../engine/runtime/apply-cursor.js';
 import type { HostEvents, MachineHost } from '../../engine/runtime/machine-host.js';
 import type { ReadBatch } from '../../engine/runtime/pending-reads.js';
 import type { BatchPart } from '../../engine/runtime/pending-writes.js';
-import type { ApplyBatch, StateMachine } from '../../engine/state-machine.js';
+import type { ApplyBatch, Restoration, StateMachine } from '../../engine/state-machine.js';
 import { COMPARE_AND_SET, casAnswer, decodeCas } from './kv-wire.js';
 import { type InnerMachine, MapMachine } from './map-machine.js';
+
+/** Small, so that images of few keys have several chunks. */
+const SNAPSHOT_CHUNK_BYTES = 512;
 
 /** Sees each command: its place, the time it carries and its bytes, lent for the call. */
 export type Watch = (index: number, term: number, timeMs: number, command: Buffer) => void;
@@ -77,9 +80,14 @@ export class SimMachine implements StateMachine {
   readonly #inner: InnerMachine;
   readonly #watch: Watch;
   readonly #single = new SingleCommand();
+  readonly #restored: () => void;
 
-  constructor(watch: Watch, isShipped: boolean) {
-    this.#inner = isShipped ? new KvMachine(kvOptions(undefined)) : new MapMachine();
+  /** `restored`: called when an image was taken over, before anything else is applied. */
+  constructor(watch: Watch, isShipped: boolean, restored: () => void = () => {}) {
+    this.#restored = restored;
+    this.#inner = isShipped
+      ? new KvMachine(kvOptions({ snapshotChunkBytes: SNAPSHOT_CHUNK_BYTES }))
+      : new MapMachine();
     this.#watch = watch;
   }
 
@@ -111,13 +119,23 @@ export class SimMachine implements StateMachine {
     return this.#inner.query(Buffer.from(query.buffer, query.byteOffset, query.length));
   }
 
-  /** Snapshots are not simulated yet. */
   snapshot(): Iterable<Uint8Array> {
-    throw new Error('the simulator takes no snapshots');
+    return this.#inner.snapshot();
   }
 
-  restore(): void {
-    throw new Error('the simulator restores no snapshots');
+  restore(): Restoration {
+    const inner = this.#inner.restore();
+    return {
+      chunk: (bytes) => inner.chunk(bytes),
+      finish: () => {
+        inner.finish();
+        this.#restored();
+      },
+    };
+  }
+
+  imageBacklogBytes(): number {
+    return this.#inner.imageBacklogBytes?.() ?? 0;
   }
 
   digest(): string {
@@ -129,6 +147,8 @@ export class SimMachine implements StateMachine {
 export class DeferredHost implements MachineHost {
   readonly #host: MachineHost;
   readonly #later: (action: () => void) => void;
+  /** Changes with each image that begins or ends: a pull of one that is over is never answered. */
+  #image = 0;
 
   constructor(host: MachineHost, later: (action: () => void) => void) {
     this.#host = host;
@@ -145,5 +165,39 @@ export class DeferredHost implements MachineHost {
 
   query(batch: ReadBatch): void {
     this.#later(() => this.#host.query(batch));
+  }
+
+  get timeMs(): number {
+    return this.#host.timeMs;
+  }
+
+  beginImage(): void {
+    this.#image += 1;
+    this.#later(() => this.#host.beginImage());
+  }
+
+  pullImage(): void {
+    const image = this.#image;
+    this.#later(() => {
+      if (image === this.#image) this.#host.pullImage();
+    });
+  }
+
+  endImage(): void {
+    this.#image += 1;
+    this.#later(() => this.#host.endImage());
+  }
+
+  beginRestore(): void {
+    this.#image += 1;
+    this.#later(() => this.#host.beginRestore());
+  }
+
+  restoreChunk(bytes: Uint8Array): void {
+    this.#later(() => this.#host.restoreChunk(bytes));
+  }
+
+  finishRestore(last: number, timeMs: number): void {
+    this.#later(() => this.#host.finishRestore(last, timeMs));
   }
 }

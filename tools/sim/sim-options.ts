@@ -6,6 +6,7 @@
 
 import { flag, type OptionValues, value } from '../cli/command.js';
 import { integer, type ValueRule } from '../cli/value-rules.js';
+import { FAULT_FAMILIES, type FaultFamily } from './fault-families.js';
 
 export const NODES_MIN = 1;
 export const NODES_MAX = 9;
@@ -31,6 +32,19 @@ export const nodesRange: ValueRule<NodesRange> = {
   print: ({ low, high }) => (low === high ? String(low) : `${low}..${high}`),
 };
 
+/** `disk,snapshot`: from which families of faults a run draws. */
+export const faultFamilies: ValueRule<readonly FaultFamily[]> = {
+  placeholder: 'LIST',
+  expects: `families of faults, separated by commas, of ${FAULT_FAMILIES.join(', ')}`,
+  example: 'disk,snapshot,wipe',
+  parse: (given) => {
+    const names = given.split(',');
+    const found = FAULT_FAMILIES.filter((family) => names.includes(family));
+    return found.length === names.length ? found : undefined;
+  },
+  print: (families) => families.join(','),
+};
+
 export const simOptions = {
   seed: value(integer(0, SEED_MAX, 1), 1, 'the first seed; each run takes the next one'),
   runs: value(integer(1, RUNS_MAX, 300), 300, 'how many seeds to run'),
@@ -39,6 +53,7 @@ export const simOptions = {
     { low: 3, high: 7 },
     'nodes in the cluster; half of a range are of its least',
   ),
+  faults: value(faultFamilies, FAULT_FAMILIES, 'families of faults that runs draw from'),
   failures: value(integer(1, 1000, 1), 1, 'end after this many failing runs'),
   trace: flag('print every event of every run'),
   quiet: flag('no progress lines'),

@@ -4,12 +4,18 @@
  */
 
 import { COUNT_NAMES, COUNT_SPECS, missingKinds } from './counts.js';
+import { isEveryFamily } from './fault-families.js';
 import type { RunResult } from './run.js';
 import { alignColumns } from './trace.js';
 import { describeLacks, type Tally } from './verdict.js';
 
-export function replayCommand({ seed, nodes }: Pick<RunResult, 'seed' | 'nodes'>): string {
-  return `ringraft sim --seed ${seed} --runs 1 --nodes ${nodes} --trace`;
+export function replayCommand(
+  result: Pick<RunResult, 'seed' | 'nodes'> & Partial<Pick<RunResult, 'families'>>,
+): string {
+  const { seed, nodes, families } = result;
+  const isAll = families === undefined || isEveryFamily(families);
+  const faults = isAll ? '' : ` --faults ${families.join(',')}`;
+  return `ringraft sim --seed ${seed} --runs 1 --nodes ${nodes}${faults} --trace`;
 }
 
 export function describeProgress(tally: Tally, runs: number): string {

@@ -37,6 +37,12 @@ import {
   messageGroup,
   messageHeaderBytes,
 } from '../../codec/frames/message-codec.js';
+import {
+  encodeChunkHead,
+  encodeFetch,
+  encodeRefused,
+  isSnapshotKind,
+} from '../../codec/frames/snapshot-frames.js';
 import { ErrorNumber } from '../../engine/errors.js';
 import { type AppendRequest, type Message, MessageKind } from '../../engine/raft/message.js';
 import type { Prng } from '../../engine/raft/prng.js';
@@ -48,6 +54,7 @@ import type { Counts } from './counts.js';
 import type { SimNetwork } from './network.js';
 import type { SimProcess } from './process.js';
 import { SimFailure } from './sim-failure.js';
+import type { BulkRecord, SnapshotDevice } from './snapshot-device.js';
 
 /** A message on its way out: the body without its slab, and where the slab is. */
 interface Outgoing {
@@ -78,6 +85,8 @@ export interface TransportParts {
   readonly counts: Counts;
   /** A message that arrived without a slab. */
   message(group: number, peer: number, message: Message): void;
+  /** A frame about snapshots; false when it is not what it says. */
+  snapshot(peer: number, kind: number, body: Buffer): boolean;
   /** A frame of one group, for it to decode. */
   frame(group: number, peer: number, kind: FrameKind, body: Buffer): void;
 }
@@ -141,6 +150,24 @@ export class Transport {
       mark: () => lane.queued,
       isConsumed: (mark) => lane.taken >= mark,
     };
+  }
+
+  /** What goes to a peer of snapshots; on connections of their own in production. */
+  sendBulk(record: BulkRecord, { slab }: SnapshotDevice): void {
+    const to = record.peer;
+    switch (record.kind) {
+      case 'fetch':
+        this.#send(to, Kinds.snapshotFetch, encodeFetch(record.asked), []);
+        return;
+      case 'refuse':
+        this.#send(to, Kinds.snapshotRefused, encodeRefused(record), []);
+        return;
+      case 'chunk': {
+        const stored = slab.packed(record.slot, record.sent.packed.storedBytes);
+        this.#send(to, Kinds.snapshotChunk, encodeChunkHead(record.sent), [stored]);
+        slab.give(record.slot);
+      }
+    }
   }
 
   #wake(): void {
@@ -269,6 +296,11 @@ export class Transport {
     if (kind === Kinds.part) {
       this.#onPart(bytes, view, offset, length);
       return;
+    }
+    if (isSnapshotKind(kind)) {
+      const body = Buffer.from(bytes.slice(offset, offset + length));
+      if (this.#parts.snapshot(peer, kind, body)) return;
+      throw new SimFailure(`a frame of kind ${kind} from node ${peer} is malformed`);
     }
     if (this.#assemblies.get(peer)?.admits(kind) === false) {
       this.#endConnection(peer);

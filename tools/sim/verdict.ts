@@ -7,6 +7,7 @@
 
 import { ExitCode } from '../cli/exit-codes.js';
 import { COUNT_SPECS, type CountName, type Counts, missingKinds } from './counts.js';
+import { type FaultFamily, isEveryFamily } from './fault-families.js';
 import type { RunResult } from './run.js';
 
 /** Every run must have at least this many operations of clients. */
@@ -27,6 +28,7 @@ export interface ThinRun {
 }
 
 export interface Tally {
+  readonly families: readonly FaultFamily[];
   readonly runs: number;
   readonly failures: number;
   readonly elapsedMs: number;
@@ -39,21 +41,23 @@ export interface Tally {
 }
 
 /** A node alone has no network to break: of it no number of kinds is demanded. */
-function faultKindsDemanded(nodes: number): number {
-  return nodes === 1 ? 0 : FAULT_KINDS_MIN;
+function faultKindsDemanded(nodes: number, families: readonly FaultFamily[]): number {
+  return nodes === 1 || !isEveryFamily(families) ? 0 : FAULT_KINDS_MIN;
 }
 
 /** What the run contained when that is too little, else null. A failed run ended early. */
-export function thinRun({ seed, nodes, failure, counts, faultKinds }: RunResult): ThinRun | null {
+export function thinRun(result: RunResult): ThinRun | null {
+  const { seed, nodes, families, failure, counts, faultKinds } = result;
   if (failure !== null) return null;
   const { operations } = counts;
-  const enough = operations >= OPERATIONS_MIN && faultKinds >= faultKindsDemanded(nodes);
+  const enough = operations >= OPERATIONS_MIN && faultKinds >= faultKindsDemanded(nodes, families);
   return enough ? null : { seed, nodes, operations, faultKinds };
 }
 
 /** Required kinds that enough runs should have met, and did not. */
-export function kindsLacking({ runs, counts }: Tally): readonly CountName[] {
-  return runs >= RUNS_FOR_KINDS ? missingKinds(counts) : [];
+export function kindsLacking({ runs, counts, families }: Tally): readonly CountName[] {
+  // Of runs with only some families of faults, nobody says what they must meet.
+  return runs >= RUNS_FOR_KINDS && isEveryFamily(families) ? missingKinds(counts) : [];
 }
 
 export function exitCodeOfTally(tally: Tally): ExitCode {
@@ -64,7 +68,7 @@ export function exitCodeOfTally(tally: Tally): ExitCode {
 /** Lines that say why the tally fails although no run did; none when it does not. */
 export function describeLacks(tally: Tally): readonly string[] {
   const lines = tally.thin.slice(0, THIN_SHOWN).map(({ seed, nodes, operations, faultKinds }) => {
-    const kinds = faultKindsDemanded(nodes);
+    const kinds = faultKindsDemanded(nodes, tally.families);
     return (
       `seed ${seed} with ${nodes} nodes tested too little: ${operations} operations and ` +
       `${faultKinds} kinds of faults, a run must have ${OPERATIONS_MIN} and ${kinds}`

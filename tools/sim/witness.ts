@@ -14,9 +14,16 @@ import {
   type Snapshot,
 } from '../../engine/raft/invariants.js';
 import { RaftLog } from '../../engine/raft/log.js';
+import { isErased, recordedIncarnation } from '../../engine/raft/membership.js';
 import { majority } from '../../engine/raft/quorum.js';
 import type { CoreState, Recovered } from '../../engine/raft/state.js';
-import { type LogIndex, NOBODY, type NodeId, type Term } from '../../engine/raft/types.js';
+import {
+  type Configuration,
+  type LogIndex,
+  NOBODY,
+  type NodeId,
+  type Term,
+} from '../../engine/raft/types.js';
 import { SimFailure } from './sim-failure.js';
 
 /** What a replica is known to have made durable; it outlives the replica's process. */
@@ -35,30 +42,50 @@ export class GroupWitness {
   readonly #durable = new Map<number, Durable>();
   /** Wiped replicas, and the last index that each may have vouched for before. */
   readonly #wiped = new Map<number, LogIndex>();
+  /** Replicas whose disk was damaged since their last start. */
+  readonly #damaged = new Set<number>();
+  /** Replicas that lost what nobody can prove, and say so: the last index that each had. */
+  readonly #excused = new Map<number, LogIndex>();
+  readonly #incarnations = new Map<number, number>();
+  /** The configuration that each replica was last seen with. */
+  readonly #configurations = new Map<number, Configuration>();
+  /** Told of each replica that counts again. */
+  readonly #readmitted: (node: number) => void;
   /** By index: the checksum over every command up to there. */
   readonly #chain: number[] = [];
+  /** By index: the digest of the state that an image was taken of. */
+  readonly #images = new Map<number, string>();
   readonly #appliedUpTo = new Map<number, { index: number; chain: number }>();
   #lastCommitted: LogIndex = 0 as LogIndex;
 
-  constructor(group: number, nodes: number) {
+  constructor(group: number, nodes: number, readmitted: (node: number) => void = () => {}) {
     this.group = group;
     this.#nodes = nodes;
+    this.#readmitted = readmitted;
   }
 
   /** A replica begins a life with what recovery found. */
   begin(node: number, state: CoreState, recovered: Recovered): void {
     const before = this.#durable.get(node);
-    if (before !== undefined) this.#checkRecovered(node, before, recovered);
+    if (before !== undefined && this.#damaged.has(node) && recovered.inDoubt) {
+      this.#excuse(node, before, recovered);
+    } else if (before !== undefined) this.#checkRecovered(node, before, recovered);
+    this.#damaged.delete(node);
     this.#live.set(node, state);
+    this.#incarnations.set(node, state.options.incarnation);
     this.#appliedUpTo.set(node, { index: 0, chain: 0 });
     this.#remember(node, state);
+    this.#checkRecords(node, state);
     this.#checkHeld();
   }
 
-  #checkRecovered(node: number, before: Durable, { log, hardState }: Recovered): void {
+  #checkRecovered(node: number, before: Durable, { log, hardState, snapshot }: Recovered): void {
     const found = new RaftLog(log);
     const { last, term, vote } = before;
-    if (found.last < last || found.termAt(last) !== before.log.termAt(last)) {
+    // What its snapshot covers is not forgotten, whatever its log holds.
+    const isCovered = (snapshot?.point.index ?? 0) >= last;
+    const isHeld = found.last >= last && found.termAt(last) === before.log.termAt(last);
+    if (!isCovered && !isHeld) {
       const was = `${before.log.termAt(last)}/${last}`;
       this.#fail(
         `node ${node} forgot: ${was} was durable, it recovered ${found.lastTerm}/${found.last}`,
@@ -70,6 +97,18 @@ export class GroupWitness {
     }
   }
 
+  /** The next start of this replica is from a damaged disk. */
+  damaged(node: number): void {
+    this.#damaged.add(node);
+  }
+
+  /** Its end may be gone, and promises with it; it must know up to which term. */
+  #excuse(node: number, before: Durable, { hardState }: Recovered): void {
+    this.#excused.set(node, before.last);
+    if (hardState.term >= before.term) return;
+    this.#fail(`node ${node} in doubt forgot term ${before.term}: it recovered ${hardState.term}`);
+  }
+
   /** The process of a replica is gone; what was durable stays. */
   end(node: number): void {
     const state = this.#live.get(node);
@@ -79,6 +118,8 @@ export class GroupWitness {
     durable.log = new RaftLog({
       last: state.log.last,
       generation: 0,
+      compacted: state.log.compacted,
+      compactedTerm: state.log.compactedTerm,
       termRuns: state.log.termRuns.map((run) => ({ ...run })),
       extents: [],
     });
@@ -87,10 +128,15 @@ export class GroupWitness {
     this.#checkHeld();
   }
 
-  /** The replica lost its data: it never counts again. */
+  /** The replica lost its data: it counts no more, until it is readmitted. */
   wipe(node: number): void {
-    this.#wiped.set(node, this.#durable.get(node)?.last ?? (0 as LogIndex));
+    const last = this.#durable.get(node)?.last ?? (0 as LogIndex);
+    // One that was not readmitted since it was wiped before has vouched for nothing since.
+    if (!this.#wiped.has(node)) this.#wiped.set(node, last);
     this.#durable.delete(node);
+    this.#excused.delete(node);
+    this.#damaged.delete(node);
+    this.#incarnations.delete(node);
   }
 
   isWiped(node: number): boolean {
@@ -106,11 +152,32 @@ export class GroupWitness {
     ];
     if (broken.length > 0) this.#fail(`node ${node}: ${broken.join(' ')}`);
     this.#remember(node, state);
+    this.#checkRecords(node, state);
     if (this.invariants.committed !== this.#lastCommitted) this.#checkHeld();
     else if (state.log.durable < before.durable) this.#checkHeld();
     if (this.#wiped.has(node) && state.role !== 'follower') {
       const { standing } = state;
       if (standing !== 'fresh') this.#fail(`wiped node ${node} is ${state.role} (${standing})`);
+    }
+  }
+
+  /**
+   * A wiped replica counts from the first configuration that records its new life; by then one that
+   * records none of its lives must be committed.
+   */
+  #checkRecords(node: number, state: CoreState): void {
+    const { configuration } = state;
+    if (this.#configurations.get(node) === configuration) return;
+    this.#configurations.set(node, configuration);
+    for (const wiped of this.#wiped.keys()) {
+      const recorded = recordedIncarnation(configuration, wiped as NodeId);
+      if (recorded === 0 || recorded !== this.#incarnations.get(wiped)) continue;
+      const before = state.membership.at(state.log.committed);
+      if (!isErased(before.configuration, wiped as NodeId)) {
+        this.#fail(`node ${node} counts wiped node ${wiped}, whose former life may still count`);
+      }
+      this.#wiped.delete(wiped);
+      this.#readmitted(wiped);
     }
   }
 
@@ -135,10 +202,14 @@ export class GroupWitness {
     if (index === 0) return;
     const term = this.invariants.committedTermAt(index);
     let holders = 0;
-    for (const [node, { log, last }] of this.#durable) {
-      if (!this.#wiped.has(node) && last >= index && log.termAt(index) === term) holders += 1;
-    }
     let lost = 0;
+    for (const [node, { log, last }] of this.#durable) {
+      const isCovered = log.compacted > index || (log.compacted === index && index > 0);
+      const isHeld = isCovered || (last >= index && log.termAt(index) === term);
+      if (this.#wiped.has(node)) continue;
+      if (isHeld) holders += 1;
+      else if ((this.#excused.get(node) ?? 0) >= index) lost += 1;
+    }
     for (const last of this.#wiped.values()) if (last >= index) lost += 1;
     const needed = majority(this.#nodes) - lost;
     if (holders >= needed) return;
@@ -159,6 +230,22 @@ export class GroupWitness {
     }
     before.index = index;
     before.chain = chain;
+  }
+
+  /** A replica takes an image of what it has applied: all of an index are of one state. */
+  takes(node: number, index: number, digest: string): void {
+    const known = this.#images.get(index) ?? digest;
+    this.#images.set(index, known);
+    if (known !== digest) this.#fail(`node ${node} has another state at ${index} than another had`);
+  }
+
+  /** A replica's machine was given an image: it is the state that was taken. */
+  restored(node: number, index: number, digest: string): void {
+    const taken = this.#images.get(index);
+    if (taken !== digest) this.#fail(`node ${node} restored another state at ${index} than taken`);
+    let at = index;
+    while (at > 0 && this.#chain[at] === undefined) at -= 1;
+    this.#appliedUpTo.set(node, { index, chain: this.#chain[at] ?? 0 });
   }
 
   #fail(text: string): never {

@@ -33,8 +33,13 @@ export class World {
     this.network = new SimNetwork(this.scheduler, networkSeed, { latency: plan.latency });
     this.#witnesses = Array.from(
       { length: plan.groups },
-      (_, group) => new GroupWitness(group, plan.nodes),
+      (_, group) => new GroupWitness(group, plan.nodes, (node) => this.#onReadmitted(group, node)),
     );
+  }
+
+  #onReadmitted(group: number, node: number): void {
+    this.counts.readmissions += 1;
+    this.event(node, `g${group} counts again`);
   }
 
   get witnesses(): readonly GroupWitness[] {

@@ -1,0 +1,55 @@
+/**
+ * What a run does to disks beyond what a crash does, and to snapshots on their way, drawn from its
+ * seed: bits that flip at rest, writes that are lost or land elsewhere, chunks that get lost.
+ *
+ * Drawn from generators of its own, so that everything else of a seed stays what it was.
+ */
+
+import type { Prng } from '../../engine/raft/prng.js';
+
+export const DAMAGE_KINDS = ['bitFlip', 'lostWrite', 'misdirectedWrite'] as const;
+export type DamageKind = (typeof DAMAGE_KINDS)[number];
+/** In which files: a part of their paths. */
+export type DamagedPart = '.wal' | '.snapshot';
+
+export interface Damage {
+  readonly kind: DamageKind;
+  readonly part: DamagedPart;
+  readonly node: number;
+  readonly timeUs: number;
+}
+
+/** How often each of these happens, of the times it could. */
+export interface SnapshotFaultShares {
+  /** The codec pool fails a job. */
+  readonly pack: number;
+  /** A chunk that came from a peer is lost. */
+  readonly lose: number;
+  /** The connection breaks as a chunk arrives. */
+  readonly cut: number;
+  /** A peer says that the snapshot is gone. */
+  readonly gone: number;
+}
+
+export const NO_SNAPSHOT_FAULTS: SnapshotFaultShares = { pack: 0, lose: 0, cut: 0, gone: 0 };
+
+export function drawDamages(
+  prng: Prng,
+  { nodes, fromUs, endUs }: { nodes: number; fromUs: number; endUs: number },
+): Damage[] {
+  const damages = Array.from({ length: prng.between(1, 4) }, (): Damage => {
+    const kind = prng.pick(DAMAGE_KINDS);
+    const part = prng.pick<DamagedPart>(['.wal', '.wal', '.snapshot']);
+    return { kind, part, node: prng.between(1, nodes), timeUs: prng.between(fromUs, endUs - 1) };
+  });
+  return damages.sort((a, b) => a.timeUs - b.timeUs);
+}
+
+export function drawSnapshotFaults(prng: Prng): SnapshotFaultShares {
+  return {
+    pack: prng.pick([0, 0.02, 0.1]),
+    lose: prng.pick([0, 0.05, 0.2]),
+    cut: prng.pick([0, 0.02, 0.1]),
+    gone: prng.pick([0, 0.05, 0.2]),
+  };
+}

@@ -1,0 +1,76 @@
+/**
+ * Carries out the damages of a run: each on one node, and only while a majority of the others is
+ * whole. A node is whole again once it has started with everything, or was readmitted.
+ */
+
+import type { SimCluster } from './cluster.js';
+import type { Damage } from './damage-plan.js';
+import type { World } from './world.js';
+
+const AGAIN_US = 150_000;
+const LOOK_US = 10_000;
+/** How long a write is waited for that could be lost. */
+const WAIT_MAX_US = 1_000_000;
+/** How long the node goes on with a loss that it does not know. */
+const UNAWARE_MAX_US = 200_000;
+
+export class Damages {
+  readonly #world: World;
+  readonly #cluster: SimCluster;
+  /** Kinds that struck. */
+  readonly kinds = new Set<string>();
+
+  constructor(world: World, cluster: SimCluster) {
+    this.#world = world;
+    this.#cluster = cluster;
+  }
+
+  schedule(damages: readonly Damage[]): void {
+    for (const damage of damages) {
+      this.#world.scheduler.at(damage.timeUs, () => this.#strike(damage));
+    }
+  }
+
+  #strike(damage: Damage): void {
+    const { scheduler, plan } = this.#world;
+    if (scheduler.nowUs >= plan.faultsEndUs) return;
+    const { kind, part, node } = damage;
+    const member = this.#cluster.members[node - 1]!;
+    if (!this.#cluster.mayLose(node) || !member.isUp) {
+      scheduler.after(AGAIN_US, () => this.#strike(damage));
+      return;
+    }
+    if (kind === 'bitFlip') {
+      if (!member.flipAtRest(part)) return;
+      this.kinds.add(kind);
+      member.restart();
+      return;
+    }
+    member.loseNextWrite(kind, part);
+    this.#world.event(node, `${kind} in ${part} is to come`);
+    this.#watch(damage, scheduler.nowUs + WAIT_MAX_US);
+  }
+
+  /** Lets the node go on until what it lost can be noticed, then ends its process. */
+  #watch(damage: Damage, untilUs: number): void {
+    const { scheduler } = this.#world;
+    const member = this.#cluster.members[damage.node - 1]!;
+    // Its process died by itself: the next start shows what is left.
+    if (!member.hasLossToCome) {
+      this.kinds.add(damage.kind);
+      return;
+    }
+    if (member.lossState === 'proven') {
+      this.kinds.add(damage.kind);
+      const life = member.life;
+      scheduler.after(this.#world.plan.seed % UNAWARE_MAX_US, () => {
+        if (member.life !== life) return;
+        member.crash('kept');
+        member.restart();
+      });
+      return;
+    }
+    if (scheduler.nowUs >= untilUs) member.keepWrites();
+    if (member.hasLossToCome) scheduler.after(LOOK_US, () => this.#watch(damage, untilUs));
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * Families of faults, from which a run may draw: `ringraft sim --faults disk,snapshot,wipe`.
+ *
+ * Names and grouping only, so that the command table can read it: it must import no code of the
+ * simulator.
+ */
+
+import type { BreakingKind } from './faults.js';
+
+export const FAULT_FAMILIES = ['process', 'network', 'disk', 'snapshot', 'wipe'] as const;
+export type FaultFamily = (typeof FAULT_FAMILIES)[number];
+
+/** Which family a kind of the schedule belongs to. */
+export const FAMILY_OF: Readonly<Record<BreakingKind, FaultFamily>> = {
+  kill: 'process',
+  powerLoss: 'process',
+  tornWrite: 'process',
+  pause: 'process',
+  clockSkew: 'process',
+  partition: 'network',
+  oneWay: 'network',
+  cut: 'network',
+  flap: 'network',
+  loss: 'network',
+  duplication: 'network',
+  reordering: 'network',
+  delay: 'network',
+  slowDisk: 'disk',
+  shortWrite: 'disk',
+  syncError: 'disk',
+};
+
+export function isEveryFamily(families: readonly FaultFamily[]): boolean {
+  return FAULT_FAMILIES.every((family) => families.includes(family));
+}

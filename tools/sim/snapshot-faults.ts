@@ -1,0 +1,40 @@
+/**
+ * Decides, by chance and until the run calms down, what goes wrong with snapshots on one node: a
+ * job of the codec pool, a chunk on its way, a connection in the middle of a transfer.
+ *
+ * It only decides and counts; the device does it.
+ */
+
+import type { Prng } from '../../engine/raft/prng.js';
+import type { Counts } from './counts.js';
+import type { SnapshotFaultShares } from './damage-plan.js';
+
+type Name = keyof SnapshotFaultShares;
+
+const COUNTED = {
+  pack: 'packFailures',
+  lose: 'lostChunks',
+  cut: 'brokenTransfers',
+  gone: 'goneSnapshots',
+} as const satisfies Record<Name, keyof Counts>;
+
+export class SnapshotFaults {
+  readonly #shares: SnapshotFaultShares;
+  readonly #prng: Prng;
+  readonly #counts: Counts;
+  readonly #isOver: () => boolean;
+
+  constructor(shares: SnapshotFaultShares, prng: Prng, counts: Counts, isOver: () => boolean) {
+    this.#shares = shares;
+    this.#prng = prng;
+    this.#counts = counts;
+    this.#isOver = isOver;
+  }
+
+  strikes(name: Name): boolean {
+    if (this.#shares[name] === 0 || this.#isOver()) return false;
+    if (!this.#prng.chance(this.#shares[name])) return false;
+    this.#counts[COUNTED[name]] += 1;
+    return true;
+  }
+}
