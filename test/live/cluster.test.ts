@@ -10,7 +10,7 @@ import { readFileSync } from 'node:fs';
 import test, { type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Cluster } from '../../tools/cluster/cluster.js';
-import { freeBasePort } from '../../tools/crash/free-ports.js';
+import { freeBasePort } from '../../tools/cluster/free-ports.js';
 import { Run, temporaryDirectory } from './processes.js';
 import { array, bulk, exchange } from './raw-client.js';
 

@@ -10,7 +10,7 @@ import test from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Cluster, DEFAULT_BASE_PORT } from '../../tools/cluster/cluster.js';
 import { newState } from '../../tools/cluster/cluster-state.js';
-import { freeBasePort } from '../../tools/crash/free-ports.js';
+import { freeBasePort } from '../../tools/cluster/free-ports.js';
 import { ROOT } from '../../tools/house/tracked-files.js';
 import { type Ended, Run, temporaryDirectory } from './processes.js';
 import { array, bulk, exchange } from './raw-client.js';

@@ -10,12 +10,14 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePorts } from '../../tools/cluster/free-ports.js';
 import { ROOT } from '../../tools/house/tracked-files.js';
 import { exchange } from './raw-client.js';
+
+export { freePorts };
 
 export const RINGRAFT = join(ROOT, 'dist', 'tools', 'ringraft.js');
 
@@ -26,19 +28,6 @@ const POLL_MS = 25;
 /** Anything with `after`: a test, or the file. */
 export interface Owner {
   after(end: () => Promise<void>): void;
-}
-
-/** Ports that were free a moment ago, all different. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => {
-    const bound = server.address();
-    assert(bound !== null && typeof bound === 'object');
-    return bound.port;
-  });
-  await Promise.all(servers.map((server) => once(server.close(), 'close')));
-  return ports;
 }
 
 /**

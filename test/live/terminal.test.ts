@@ -92,11 +92,18 @@ test('the demo session: plain answers, STATUS in sections, QUIT', { skip: missin
   assert.match(status, / {2}Term: {10}\d+\n {2}Leader ID: {5}1\n {2}Commit Index: {2}\d+\n/);
   assert.match(status, / {2}Last Applied: {2}\d+\n\n=== Key-Value Store ===\n/);
   assert.match(status, / {2}Total Keys: {4}1\n {2}Total Ops: {5}9\n/);
-  assert.match(status, /=== Snapshots ===\n {2}Created: {7}0\n {2}Restored: {6}0\n\n=== Log ===\n/);
   assert.match(
     status,
-    /\n {2}Durability: {4}always: an acknowledged [^\n]+\n {2}Growth: {8}grows with every write /,
+    /=== Snapshots ===\n {2}Created: {7}0\n {2}Restored: {6}0\n {2}Last Index: {4}0\n\n=== Log/,
   );
+  assert.match(
+    status,
+    /\n {2}Durability: {4}always: an acknowledged [^\n]+\n {2}Limit: {9}1073741824 bytes; /,
+  );
+  assert.match(status, /\n {2}Compacted: {5}nothing yet$/);
+  assert.match(await terminal.ask('SNAPSHOT'), /^size:\d+\nlast_index:\d+\nlast_term:\d+$/);
+  const after = await terminal.ask('STATUS');
+  assert.match(after, / {2}Created: {7}1\n {2}Restored: {6}0\n {2}Last Index: {4}[1-9]\d*\n/);
   terminal.type('QUIT\n');
   await terminal.until(/Shutting down\.\.\.\n\[NODE\] Node stopped\n/);
   assert.equal((await terminal.exited)[0], 0);
@@ -125,7 +132,6 @@ test('mistakes are told, HELP lists commands, Ctrl-D ends', { skip: missing }, a
   await terminal.ask('SET word x');
   const overflow = await terminal.ask('INCR word');
   assert.equal(overflow, '(error) ERR value is not an integer or out of range');
-  assert.match(await terminal.ask('SNAPSHOT'), /not available yet in this version/);
   assert.match(await terminal.ask('TRANSFER 2'), /not available yet in this version/);
   assert.match(await terminal.ask('HELP'), /^SET key value .*\n[\s\S]*\nINCR key/m);
   terminal.type('\u0004');

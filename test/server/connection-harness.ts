@@ -7,6 +7,7 @@ import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import type { BatchOptions, CompletionSink } from '../../engine/channel.js';
 import type { ErrorNumber } from '../../engine/errors.js';
+import type { SnapshotTaken } from '../../engine/snapshot-calls.js';
 import { BatchTerms } from '../../tools/server/batch-terms.js';
 import { ByteBudget } from '../../tools/server/byte-budget.js';
 import { ClientConnection, type ConnectionHost } from '../../tools/server/client-connection.js';
@@ -128,6 +129,7 @@ const LOG = {
   bytesWritten: 0,
   syncs: 0,
   logBytes: 0,
+  bytesMax: 0,
   segments: 0,
   commitP50Us: 0,
   commitP99Us: 0,
@@ -148,7 +150,10 @@ const VIEW: ServerView = {
     lastApplied: 1,
     kvKeys: 0,
     kvMemoryBytes: 0,
+    standing: 'full',
     log: LOG,
+    snapshots: { index: 0, taken: 0, failed: 0, restored: 0, fetchedBytes: null },
+    compactedIndex: 0,
   }),
   sessions: () => [],
   connectionsAccepted: 0,
@@ -170,6 +175,11 @@ export class Harness implements ConnectionHost {
   readonly statusReplies = new StatusReplies(VIEW as NodeView);
   readonly entryBytesMax = 1024 * 1024;
   readonly budget: ByteBudget;
+  /** Snapshots that were asked for and are not answered. */
+  readonly snapshots: {
+    readonly resolve: (taken: SnapshotTaken) => void;
+    readonly reject: (cause: Error) => void;
+  }[] = [];
   overdraws = 0;
   now = 1000;
   commands = 0;
@@ -190,6 +200,12 @@ export class Harness implements ConnectionHost {
 
   overdrawn(): void {
     this.overdraws += 1;
+  }
+
+  takeSnapshot(): Promise<SnapshotTaken> {
+    return new Promise((resolve, reject) => {
+      this.snapshots.push({ resolve, reject });
+    });
   }
 
   forwards(inline: boolean): boolean {

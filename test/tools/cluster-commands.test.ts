@@ -18,8 +18,8 @@ import { ExitCode } from '../../tools/cli/exit-codes.js';
 import { main } from '../../tools/cli/main.js';
 import { Cluster } from '../../tools/cluster/cluster.js';
 import { readState, statePath, withNode, writeState } from '../../tools/cluster/cluster-state.js';
+import { freeBasePort } from '../../tools/cluster/free-ports.js';
 import { identify } from '../../tools/cluster/process-state.js';
-import { freeBasePort } from '../../tools/crash/free-ports.js';
 
 process.env.RINGRAFT_BINARY = fileURLToPath(new URL('stub-node.mjs', import.meta.url));
 

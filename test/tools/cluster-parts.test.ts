@@ -25,6 +25,7 @@ import {
   withNode,
   writeState,
 } from '../../tools/cluster/cluster-state.js';
+import { freeBasePort, freePorts, listeningRange } from '../../tools/cluster/free-ports.js';
 import { nodeArguments } from '../../tools/cluster/launch.js';
 import { followLog, lastLines } from '../../tools/cluster/node-log.js';
 import type { NodeState, NodeView } from '../../tools/cluster/node-view.js';
@@ -146,6 +147,27 @@ test('a process that merely has the recorded number is never signalled', async (
   assert.equal(processState(record), 'running');
 });
 
+test('ports for nodes are never those that the system gives to outgoing connections', () => {
+  const usual = { first: 10_000, end: 32_768 };
+  assert.deepEqual(listeningRange('32768\t60999\n'), usual);
+  assert.deepEqual(listeningRange(null), usual);
+  assert.deepEqual(listeningRange('nonsense'), usual);
+  assert.deepEqual(listeningRange('49152 65535'), usual);
+  assert.deepEqual(listeningRange('15000 65000'), { first: 10_000, end: 15_000 });
+  assert.deepEqual(listeningRange('1024 60000'), { first: 60_001, end: 65_536 });
+  assert.deepEqual(listeningRange('1024 65535'), usual, 'none is outside of it');
+});
+
+test('free ports are all different, and a base port has room for both ports of each node', async () => {
+  const ports = await freePorts(6);
+  assert.equal(new Set(ports).size, 6);
+  const base = await freeBasePort(3, ports[0] as number);
+  const taken = createServer().listen(base, '127.0.0.1');
+  await once(taken, 'listening');
+  assert.notEqual(await freeBasePort(3, ports[0] as number), base);
+  taken.close();
+});
+
 test('a port that is taken is named with its purpose and its owner', async (t) => {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -237,7 +259,13 @@ function view(id: number, state: NodeState, role?: 'leader' | 'follower', term =
       ? null
       : {
           ...{ address: { host: '127.0.0.1', port: 6100 + id }, nodeId: id, role, term },
-          ...{ leaderId: 1, commitIndex: 12, lastApplied: 11, syncMode: 'always' },
+          ...{
+            leaderId: 1,
+            commitIndex: 12,
+            lastApplied: 11,
+            syncMode: 'always',
+            standing: 'full',
+          },
         };
   const up = ['serving', 'no leader', 'starting', 'silent', 'paused'].includes(state);
   const addresses = { client: `127.0.0.1:${6100 + id}`, peer: `127.0.0.1:${6000 + id}` };

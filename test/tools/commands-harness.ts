@@ -13,7 +13,10 @@ import { renderRejection, renderResult } from '../../tools/server/commands/rende
 import type { ServerView } from '../../tools/server/commands/server-view.js';
 import { openSession, type Session } from '../../tools/server/commands/session.js';
 import { planRequest } from '../../tools/server/commands/table.js';
+import { writeSnapshot } from '../../tools/server/snapshot-replies.js';
 
+/** What every SNAPSHOT is answered by here. */
+const TAKEN = { index: 42, term: 3, imageBytes: 100, fileBytes: 1234 };
 const STARTED_AT_MS = 1_700_000_000_000;
 
 /** A leader that looks the same at every look. */
@@ -42,16 +45,20 @@ export function serverView(sessions: readonly Session[], machine: KvMachine): Se
       lastApplied: 42,
       kvKeys: machine.stats().keys,
       kvMemoryBytes: machine.stats().memoryBytes,
+      standing: 'full',
       log: {
         blocks: 11,
         requests: 12,
         bytesWritten: 13,
         syncs: 14,
         logBytes: 15,
+        bytesMax: 16,
         segments: 1,
         commitP50Us: 47,
         commitP99Us: 77,
       },
+      snapshots: { index: 30, taken: 2, failed: 1, restored: 3, fetchedBytes: null },
+      compactedIndex: 20,
     }),
   };
 }
@@ -145,6 +152,10 @@ export class Connection {
     this.closes = plan.closes;
     if (plan.action === Action.local || plan.action === Action.refused) {
       plan.answer(this.#reply);
+      return;
+    }
+    if (plan.action === Action.snapshot) {
+      writeSnapshot(this.#reply, TAKEN);
       return;
     }
     // The payload lies at an odd place, between bytes that must not change.

@@ -25,13 +25,15 @@ test('netcat works: bare line feeds, several lines at once', () => {
   assert.equal(client.send('set a "x y"\nget a\n'), '+OK\r\n$3\r\nx y\r\n');
 });
 
-test('STATUS has the ten fields of the seed in their order, then the durability, and INFO is its alias', () => {
+test('STATUS has the ten fields of the seed in their order, then ours, and INFO is its alias', () => {
   const client = new Connection();
   client.inline('SET k v');
   const status =
     'node_id:1\ncluster_id:1\nrole:leader\nterm:3\nleader_id:1\ncommit_index:42\n' +
     'last_applied:42\nis_leader:1\nkv_keys:1\nkv_memory:16\n' +
-    'durability:always: an acknowledged entry is on disks';
+    'durability:always: an acknowledged entry is on disks\nsnapshots_taken:2\n' +
+    'snapshots_failed:1\nsnapshots_restored:3\nsnapshot_index:30\ncompacted_index:20\n' +
+    'standing:full';
   assert.equal(client.send('STATUS\r\n'), `$${status.length}\r\n${status}\r\n`);
   assert.equal(client.send('INFO\r\n'), `$${status.length}\r\n${status}\r\n`);
 });
@@ -81,13 +83,23 @@ test('a lock is taken by SET NX and given back by DEL', () => {
 
 test('commands of later versions say so', () => {
   const client = new Connection();
-  for (const line of ['SNAPSHOT', 'TRANSFER 2', 'ADD 4 127.0.0.1:5004', 'REMOVE 4']) {
+  for (const line of ['TRANSFER 2', 'ADD 4 127.0.0.1:5004', 'REMOVE 4']) {
     const [name] = line.split(' ');
     assert.equal(client.inline(line), `-ERR ${name} is not available yet in this version`);
     assert.equal(client.action, Action.refused);
   }
   const wrong = "-ERR wrong number of arguments for 'transfer' command";
   assert.equal(client.inline('TRANSFER'), wrong);
+});
+
+test('SNAPSHOT answers the three fields of the seed, and takes no argument', () => {
+  const client = new Connection();
+  const text = 'size:1234\nlast_index:42\nlast_term:3';
+  const reply = `$${text.length}\r\n${text}`;
+  assert.equal(client.inline('SNAPSHOT'), reply);
+  assert.equal(client.resp('snapshot'), `${reply}\r\n`);
+  const wrong = "-ERR wrong number of arguments for 'snapshot' command";
+  assert.equal(client.inline('SNAPSHOT now'), wrong);
 });
 
 test('inline commands are answered in RESP2 even after HELLO 3', () => {

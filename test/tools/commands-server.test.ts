@@ -99,7 +99,10 @@ test('INFO over RESP carries the fields of the seed among those that tools look 
     ['wal_requests', '12'],
     ['wal_bytes', '13'],
     ['wal_syncs', '14'],
-    ['log_grows_until_snapshots', '1'],
+    ['wal_bytes_max', '16'],
+    ['snapshots_taken', '2'],
+    ['snapshot_index', '30'],
+    ['compacted_index', '20'],
     ['db0', 'keys=1,expires=0,avg_ttl=0'],
   ] as const) {
     assert.equal(fields.get(name), value, name);

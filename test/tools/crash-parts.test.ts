@@ -6,6 +6,9 @@
  */
 
 import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import test from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Prng } from '../../engine/raft/prng.js';
@@ -18,10 +21,13 @@ import {
 } from '../../tools/crash/commands.js';
 import {
   type CrashReport,
+  damageTotals,
   describeCrashRun,
   type TrialReport,
   trialLine,
 } from '../../tools/crash/crash-report.js';
+import { damageFiles } from '../../tools/crash/damage-files.js';
+import { namesDamage } from '../../tools/crash/damaged-node.js';
 import { CounterLedger, Ledger, Outcome, WriterLedger } from '../../tools/crash/ledger.js';
 import { Load } from '../../tools/crash/load.js';
 import { type Reply, ReplyStream } from '../../tools/crash/reply-stream.js';
@@ -254,16 +260,71 @@ test('reads go on over refusals and ended connections until every key is answere
   assert.deepEqual(problems, []);
 });
 
+test('damage is planned in some trials, where it is asked for, and changes nothing else', () => {
+  const damaging = planTrials(new Prng(7), 40, 3, true);
+  const damages = damaging.filter((plan) => plan.damages).length;
+  assert.ok(damages > 10 && damages < 30, `${damages}`);
+  assert.ok(planTrials(new Prng(7), 40, 3).every((plan) => !plan.damages));
+});
+
+test('one file of a node is damaged, of its log or its snapshots, and what was done is said', (t) => {
+  const done = new Set<string>();
+  for (let seed = 0; seed < 60; seed += 1) {
+    const data = mkdtempSync(join(tmpdir(), 'ringraft-damage-'));
+    t.after(() => rmSync(data, { recursive: true }));
+    const paths = ['wal/1.wal', 'snapshots/a.snapshot'].map((name) => join(data, name));
+    for (const path of paths) mkdirSync(dirname(path));
+    const whole = Buffer.from('written\0\0\0');
+    for (const path of paths) writeFileSync(path, whole);
+    writeFileSync(join(data, 'meta'), 'whose');
+    const what = damageFiles(data, new Prng(seed)) ?? '';
+    const changed = paths.filter((path) => !existsSync(path) || !readFileSync(path).equals(whole));
+    assert.equal(changed.length, 1);
+    assert.ok(what.startsWith(`${changed[0]} `), `${what}`);
+    done.add(`${paths.indexOf(changed[0]!)} ${/flipped|cut|removed/.exec(what)}`);
+    assert.equal(readFileSync(join(data, 'meta'), 'utf8'), 'whose');
+    const flip = /byte (\d+) flipped/.exec(what);
+    assert.ok(flip === null || Number(flip[1]) < 7, 'where something was written');
+  }
+  const kinds = ['cut', 'flipped', 'removed'];
+  assert.deepEqual(
+    [...done].sort(),
+    ['0', '1'].flatMap((file) => kinds.map((k) => `${file} ${k}`)),
+  );
+});
+
+test('a refusal must name the damage, and where', () => {
+  const data = '/d/2';
+  assert.ok(namesDamage('the log is damaged: /d/2/wal/1.wal at byte 5: zeros', data));
+  assert.ok(namesDamage('a part of the log is missing: /d/2/wal/3.wal: segment 2 ends', data));
+  assert.ok(!namesDamage('the log is damaged: /d/1/wal/1.wal at byte 5: zeros', data));
+  assert.ok(!namesDamage('TypeError: cannot read /d/2/wal/1.wal', data));
+});
+
+test('a report counts damaged, refusing and repaired nodes', () => {
+  const trial: TrialReport = {
+    ...{ trial: 1, kind: 'leader', killed: [2], acked: 9, refused: 1, unknown: 1 },
+    ...{ failoverMs: 2, recoveryMs: 6, checked: 7, problems: [] },
+    damage: { node: 2, what: 'x', refusal: 'the log is damaged', remedy: 'repaired' },
+  };
+  const started = { ...trial, damage: { ...trial.damage!, refusal: null, remedy: null } };
+  assert.match(trialLine(trial), /ok, node 2 damaged, refused, repaired$/);
+  assert.match(trialLine(started), /ok, node 2 damaged, started$/);
+  const totals = damageTotals([trial, started, { ...trial, damage: null }]);
+  assert.deepEqual(totals, { damaged: 2, refused: 1, repaired: 1 });
+});
+
 test('a report says what was lost, and how long it took otherwise', () => {
   const trial: TrialReport = {
     ...{ trial: 1, kind: 'leader', killed: [2], acked: 900, refused: 1, unknown: 16 },
-    ...{ failoverMs: 211.4, recoveryMs: 640, checked: 700, problems: [] },
+    ...{ failoverMs: 211.4, recoveryMs: 640, checked: 700, damage: null, problems: [] },
   };
   assert.match(trialLine(trial), /1 leader 2 .* 900 .* 16 .* 211 ms +640 ms +700 {2}ok$/);
   const report: CrashReport = {
     ...{ seed: 7, nodes: 3, flags: [], data: '/d', kept: false, startedAt: '', seconds: 9 },
     ...{ trials: [trial, { ...trial, failoverMs: 311 }], acked: 900, refused: 1, unknown: 16 },
     ...{ finalCheck: { checked: 5, problems: [] }, failure: null, passed: true },
+    damage: damageTotals([trial]),
   };
   assert.match(describeCrashRun(report), /failover median 261 ms, worst 311 ms/);
   assert.match(describeCrashRun(report), /No acknowledged write was lost/);

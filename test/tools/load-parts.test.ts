@@ -10,6 +10,7 @@ import test from 'node:test';
 import { errorKindOf } from '../../tools/load/error-kinds.js';
 import { chooseLeader } from '../../tools/load/leader-finder.js';
 import { type NodeStatus, parseStatus } from '../../tools/load/node-status.js';
+import { Pace } from '../../tools/load/pace.js';
 import { ReplyScanner } from '../../tools/load/reply-scanner.js';
 import { keyName, RequestRing, type RequestShape } from '../../tools/load/request-ring.js';
 import { Tally } from '../../tools/load/tally.js';
@@ -171,7 +172,7 @@ test('error replies fall into the kind that says whether the command ran', () =>
 });
 
 function node(port: number, role: string, term: number, leaderId = 0): NodeStatus {
-  const indexes = { commitIndex: 0, lastApplied: 0, syncMode: '' };
+  const indexes = { commitIndex: 0, lastApplied: 0, syncMode: '', standing: 'full' };
   return { address: { host: 'h', port }, nodeId: port, role, term, leaderId, ...indexes };
 }
 
@@ -188,12 +189,37 @@ test('INFO of a node and of a plain Redis are both understood', () => {
   const indexes = 'commit_index:41\r\nlast_applied:40\r\ndurability:batch: within 10 ms\r\n';
   const expected = {
     ...{ address, nodeId: 3, role: 'follower', term: 7, leaderId: 2 },
-    ...{ commitIndex: 41, lastApplied: 40, syncMode: 'batch' },
+    ...{ commitIndex: 41, lastApplied: 40, syncMode: 'batch', standing: '' },
   };
   assert.deepEqual(parseStatus(address, info + indexes), expected);
   const redis = parseStatus(address, '# Replication\r\nrole:master\r\nconnected_slaves:0\r\n');
   assert.equal(redis.role, 'leader');
   assert.equal(parseStatus(address, '-ERR unknown command').role, 'unknown');
+});
+
+test('a pace makes commands due at their times, and gives each the time it was due', () => {
+  const pace = new Pace(2000, 100);
+  assert.equal(pace.batchMax, 2);
+  assert.equal(pace.due(100), 0);
+  assert.equal(pace.due(100.5), 1);
+  assert.equal(pace.due(110), 20);
+  assert.equal(pace.take(2), 100.5);
+  assert.equal(pace.take(2), 101.5);
+  assert.equal(pace.due(110), 16);
+});
+
+test('a pace that was held up neither skips commands nor shifts their times', () => {
+  const pace = new Pace(1000, 0);
+  assert.equal(pace.take(10), 1);
+  // Nobody asked for ten seconds: all of them are still due, at their own times.
+  assert.equal(pace.due(10_000), 9990);
+  assert.equal(pace.take(1), 11);
+  assert.equal(pace.due(10_000), 9989);
+});
+
+test('a pace below one command a millisecond sends them one by one', () => {
+  const pace = new Pace(4, 0);
+  assert.deepEqual([pace.batchMax, pace.due(249), pace.due(250), pace.take(1)], [1, 0, 1, 250]);
 });
 
 test('a tally reports percentiles to three digits, writes apart from reads', () => {

@@ -67,6 +67,27 @@ test('every write that was answered is counted once', async () => {
   assert.match(describeReport(report), /commands\/s.*\nload {8}64 in flight on 2 connections/);
 });
 
+test('with a rate no more is sent than is due, and the report says what it was', async () => {
+  await using stub = await StubRespServer.start();
+  const rate = 2000;
+  const began = performance.now();
+  const report = await driveUntil(() => stub.counts.set > 100, [stub], { rate });
+  const dueMax = ((performance.now() - began) / 1000) * rate;
+  assert.ok(stub.counts.set <= dueMax, `${stub.counts.set} of ${dueMax} due`);
+  assert.equal(report.config.rate, rate);
+  assert.match(describeReport(report), /rate {8}2,000 commands\/s, kept/);
+});
+
+test('with a rate what could not be sent in time counts from when it was due', async () => {
+  await using stub = await StubRespServer.start();
+  // One in flight at a thousand a millisecond: almost everything waits here, and longer and longer.
+  const report = await drive([stub], { connections: 1, inFlight: 1, rate: 1_000_000 });
+  assert.ok(report.behind > 100_000, `${report.behind} behind`);
+  const { p50 = 0 } = report.latencyMs.writes ?? {};
+  assert.ok(p50 > SHORT_MS / 10, `p50 is ${p50} ms`);
+  assert.match(describeReport(report), /not kept: \S+ were due and not sent at the end/);
+});
+
 test('reads and writes keep the ratio, and a filled key space has no misses', async () => {
   await using stub = await StubRespServer.start();
   const report = await drive([stub], { readShare: 0.75, fill: true });

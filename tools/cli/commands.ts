@@ -8,10 +8,12 @@
 
 import { clusterCommands } from '../cluster/cluster-commands.js';
 import { crashOptions } from '../crash/crash-options.js';
-import { inspectWalOptions } from '../inspect/inspect-options.js';
+import { inspectSnapshotOptions, inspectWalOptions } from '../inspect/inspect-options.js';
 import { loadOptions } from '../load/load-options.js';
+import { repairOptions } from '../repair/repair-options.js';
 import { serverOptions } from '../server/server-options.js';
 import { simOptions } from '../sim/sim-options.js';
+import { snapshotOptions } from '../snapshot/snapshot-options.js';
 import { type Command, command, commandGroup } from './command.js';
 
 const COMMANDS: readonly Command[] = [
@@ -46,6 +48,7 @@ const COMMANDS: readonly Command[] = [
     options: crashOptions,
     examples: [
       'ringraft crash --trials 20',
+      'ringraft crash --trials 30 --damage',
       'ringraft crash --trials 5 --nodes 5 --seed 7 --json crash.json',
     ],
     load: () => import('../crash/crash-command.js'),
@@ -84,9 +87,40 @@ const COMMANDS: readonly Command[] = [
         examples: ['ringraft inspect wal ./data/1/wal', 'ringraft inspect wal ./data/1 --limit 50'],
         load: () => import('../inspect/inspect-wal.js'),
       }),
+      command({
+        name: 'snapshot',
+        summary: 'Print snapshots: header, chunks, footer, and where they are damaged',
+        details: [
+          'PATH is a snapshot, a directory of snapshots or a data directory; of a directory each ' +
+            'file is a line. Every byte is read and verified, nothing is changed, and a damaged ' +
+            'file ends in exit code 1. What an image holds is not printed.',
+        ],
+        options: inspectSnapshotOptions,
+        positionals: { usage: 'PATH…', min: 1, max: 1000 },
+        examples: [
+          'ringraft inspect snapshot ./data/1',
+          'ringraft inspect snapshot ./data/1/snapshots/*.snapshot --chunks',
+        ],
+        load: () => import('../inspect/inspect-snapshot.js'),
+      }),
     ],
-    ['ringraft inspect wal ./data/1'],
+    ['ringraft inspect wal ./data/1', 'ringraft inspect snapshot ./data/1'],
   ),
+  command({
+    name: 'repair',
+    summary: 'Set a damaged log or meta of a stopped node aside, so that the node rejoins',
+    details: [
+      'DATA is a node’s data directory. What is damaged is moved to DATA/damaged-TIME, never ' +
+        'deleted, and a new incarnation with an empty log takes its place, which keeps the ' +
+        'highest term that was found and votes for nobody in it. Started by its usual command ' +
+        'the node catches up and counts again once a majority of the others has readmitted it. ' +
+        'An undamaged directory is left alone, and so is the only copy.',
+    ],
+    options: repairOptions,
+    positionals: { usage: 'DATA', min: 1, max: 1 },
+    examples: ['ringraft repair ./data/1 --dry-run', 'ringraft repair ./data/1'],
+    load: () => import('../repair/repair-command.js'),
+  }),
   command({
     name: 'load',
     summary: 'Drive a running cluster and measure it',
@@ -102,6 +136,20 @@ const COMMANDS: readonly Command[] = [
       'ringraft load --targets 127.0.0.1:5101 --ratio 9:1 --fill --json - --quiet',
     ],
     load: () => import('../load/load-command.js'),
+  }),
+  command({
+    name: 'snapshot',
+    summary: 'Have nodes of a running cluster take a snapshot now',
+    details: [
+      'TARGET is the client port of a node, HOST:PORT or a port of this machine. Without one the ' +
+        'running nodes of the cluster in --data are asked, and where there is none ' +
+        '127.0.0.1:5101, 5102 and 5103. Nodes are asked one after the other; exit code 1 when ' +
+        'one has no snapshot in the end.',
+    ],
+    options: snapshotOptions,
+    positionals: { usage: 'TARGET…', min: 0, max: 1000 },
+    examples: ['ringraft snapshot', 'ringraft snapshot 127.0.0.1:5101 --timeout 10m'],
+    load: () => import('../snapshot/snapshot-command.js'),
   }),
 ];
 

@@ -20,6 +20,7 @@ export const crashOptions = {
     integer(0, SEED_MAX, 7),
     'decides who is killed and when; printed, so that a run can be tried again',
   ),
+  damage: flag('in half of the trials, damage files of one dead node: it starts whole or refuses'),
   connections: value(integer(1, CONNECTIONS_MAX, 6), 6, 'writers, spread over the nodes'),
   'in-flight': value(
     integer(1, IN_FLIGHT_MAX, 96),

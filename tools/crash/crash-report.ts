@@ -4,6 +4,7 @@
  * Text only: it must never soften a finding.
  */
 
+import type { DamageReport } from './damaged-node.js';
 import type { VictimKind } from './victims.js';
 
 export interface TrialReport {
@@ -21,6 +22,8 @@ export interface TrialReport {
   readonly recoveryMs: number;
   /** Keys and counters read back. */
   readonly checked: number;
+  /** What was done to the files of a dead node, and what came of it; null: nothing. */
+  readonly damage: DamageReport | null;
   readonly problems: readonly string[];
 }
 
@@ -34,6 +37,7 @@ export interface CrashReport {
   readonly startedAt: string;
   readonly seconds: number;
   readonly trials: readonly TrialReport[];
+  readonly damage: ReturnType<typeof damageTotals>;
   /** The last look, after a clean stop and start: every key and counter, on every node. */
   readonly finalCheck: { readonly checked: number; readonly problems: readonly string[] } | null;
   readonly acked: number;
@@ -85,7 +89,34 @@ export function trialLine(report: TrialReport): string {
     String(report.checked),
   ];
   const verdict = problems.length === 0 ? '  ok' : `  ${problems.length} PROBLEMS`;
-  return `${line(cells)}${verdict}`;
+  return `${line(cells)}${verdict}${damageWords(report.damage)}`;
+}
+
+/** `, node 2 damaged, refused, repaired`. */
+function damageWords(damage: DamageReport | null): string {
+  if (damage === null) return '';
+  const end = damage.refusal === null ? 'started' : `refused, ${damage.remedy}`;
+  return `, node ${damage.node} damaged, ${end}`;
+}
+
+/** How many nodes were damaged, refused to start for it, and were made new replicas. */
+export function damageTotals(trials: readonly TrialReport[]): {
+  readonly damaged: number;
+  readonly refused: number;
+  readonly repaired: number;
+} {
+  const damages = trials.flatMap(({ damage }) => (damage === null ? [] : [damage]));
+  return {
+    damaged: damages.length,
+    refused: damages.filter(({ refusal }) => refusal !== null).length,
+    repaired: damages.filter(({ remedy }) => remedy !== null).length,
+  };
+}
+
+function damageRow(trials: readonly TrialReport[]): string {
+  const { damaged, refused, repaired } = damageTotals(trials);
+  if (damaged === 0) return '';
+  return `  damage       ${damaged} nodes damaged, ${refused} refused, ${repaired} repaired`;
 }
 
 export function problemLines(problems: readonly string[]): string[] {
@@ -132,6 +163,7 @@ export function describeCrashRun(report: CrashReport): string {
     ...kinds.map((kind) => kindRow(kind, trials)).filter((row) => row !== ''),
     `  writes       ${report.acked} acknowledged, ${report.unknown} unknown, ` +
       `${report.refused} refused`,
+    ...[damageRow(trials)].filter((row) => row !== ''),
     `  final check  ${final}`,
     ...verdict(report),
   ];

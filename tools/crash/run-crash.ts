@@ -14,16 +14,17 @@ import { Prng } from '../../engine/raft/prng.js';
 import { CommandError, ExitCode } from '../cli/exit-codes.js';
 import { Cluster, STOP_PATIENCE_MS } from '../cluster/cluster.js';
 import { HOST } from '../cluster/cluster-state.js';
+import { freeBasePort } from '../cluster/free-ports.js';
 import { waitServing } from '../cluster/readiness.js';
 import type { CrashOptions } from './crash-options.js';
-import type { CrashReport, TrialReport } from './crash-report.js';
-import { freeBasePort } from './free-ports.js';
+import { type CrashReport, damageTotals, type TrialReport } from './crash-report.js';
 import { Ledger } from './ledger.js';
 import { type CrashContext, runTrial } from './trial.js';
 import { verifyCounters, verifyKeys } from './verify.js';
 import { planTrials } from './victims.js';
 
 const START_TIMEOUT_MS = 120_000;
+const DAMAGE_NODES_MIN = 3;
 const SEED_END = 0x1_0000_0000;
 
 export interface CrashHooks {
@@ -34,6 +35,10 @@ export interface CrashHooks {
 
 /** Runs the proof; resolves to what it found. Rejects only when it is aborted or cannot begin. */
 export async function runCrash(options: CrashOptions, hooks: CrashHooks): Promise<CrashReport> {
+  if (options.damage && options.nodes < DAMAGE_NODES_MIN) {
+    const why = `--damage takes a node's data, and ${options.nodes} have no majority without it`;
+    throw new CommandError(ExitCode.usage, `${why}: give --nodes ${DAMAGE_NODES_MIN} or more`);
+  }
   const seed = options.seed ?? randomInt(SEED_END);
   const cluster = new Cluster(emptyDirectory(options.data));
   const onExit = (): void => cluster.abandon('SIGKILL');
@@ -83,7 +88,8 @@ async function runTrials(
   let failure: string | null = null;
   try {
     const context = await prepare(cluster, options, flags, ledger, prng, hooks.signal);
-    for (const [at, plan] of planTrials(prng, options.trials, options.nodes).entries()) {
+    const plans = planTrials(prng, options.trials, options.nodes, options.damage);
+    for (const [at, plan] of plans.entries()) {
       const trial = await runTrial(context, at + 1, plan);
       trials.push(trial);
       hooks.onTrial?.(trial);
@@ -102,7 +108,7 @@ async function runTrials(
   const { acked, refused, unknown } = ledger;
   return {
     ...{ seed, nodes: options.nodes, flags, data: cluster.dataDir, startedAt, trials, finalCheck },
-    ...{ acked, refused, unknown, failure, passed },
+    ...{ acked, refused, unknown, failure, passed, damage: damageTotals(trials) },
     kept: options.keep || !passed,
     seconds: (performance.now() - began) / 1000,
   };

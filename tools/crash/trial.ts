@@ -7,9 +7,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Prng } from '../../engine/raft/prng.js';
 import { CommandError, ExitCode } from '../cli/exit-codes.js';
 import type { Cluster } from '../cluster/cluster.js';
+import { nodeDataPath } from '../cluster/cluster-state.js';
 import { leaderOf } from '../cluster/node-view.js';
 import { waitServing } from '../cluster/readiness.js';
 import type { TrialReport } from './crash-report.js';
+import { damageFiles } from './damage-files.js';
+import { bringBack, type Return } from './damaged-node.js';
 import type { Ledger } from './ledger.js';
 import { Load } from './load.js';
 import { type KeyRange, type Target, verifyCounters, verifyKeys } from './verify.js';
@@ -49,13 +52,16 @@ export async function runTrial(
     const killedAt = performance.now();
     await Promise.all(killed.map((id) => cluster.kill(id)));
     const failoverMs = await surviveWithout(context, load, killed, killedAt, plan);
-    const recoveryMs = await restart(context, killed, plan);
+    const damaged = damageOne(context, killed, plan);
+    const { recoveryMs, returned } = await restart(context, killed, plan, damaged);
     await sleep(plan.loadAfterMs, undefined, { signal });
     await load.stop();
     const verdict = await check(context, trial, fresh);
     const now = totals(ledger);
     return {
       ...{ trial, kind: plan.kind, killed, failoverMs, recoveryMs, ...verdict },
+      damage: returned?.report ?? null,
+      problems: [...(returned?.problems ?? []), ...verdict.problems],
       acked: now.acked - before.acked,
       refused: now.refused - before.refused,
       unknown: now.unknown - before.unknown,
@@ -101,21 +107,48 @@ async function surviveWithout(
   return failoverMs;
 }
 
+interface Damaged {
+  readonly node: number;
+  readonly what: string;
+}
+
+/** Damages one of the dead; everybody else is whole, as every trial ends with all of them so. */
+function damageOne(
+  { cluster, prng }: CrashContext,
+  killed: readonly number[],
+  plan: TrialPlan,
+): Damaged | null {
+  if (!plan.damages) return null;
+  const node = prng.pick(killed);
+  const what = damageFiles(nodeDataPath(cluster.dataDir, node), prng);
+  return what === null ? null : { node, what };
+}
+
+/** The others go on first: what is damaged must not be needed. */
 async function restart(
   { cluster, targets, signal }: CrashContext,
   killed: readonly number[],
   plan: TrialPlan,
-): Promise<number> {
+  damaged: Damaged | null,
+): Promise<{ recoveryMs: number; returned: Return | null }> {
+  const whole = killed.filter((id) => id !== damaged?.node);
   if (plan.kind === 'all, twice') {
-    await cluster.start(killed);
+    await cluster.start(whole);
     await sleep(plan.againAfterMs, undefined, { signal });
-    await Promise.all(killed.map((id) => cluster.kill(id)));
+    await Promise.all(whole.map((id) => cluster.kill(id)));
   }
-  const restartedAt = performance.now();
-  await cluster.start(killed);
+  const patience = { timeoutMs: SERVE_TIMEOUT_MS, signal };
   const all = targets.map(({ id }) => id);
-  await waitServing(cluster, all, { timeoutMs: SERVE_TIMEOUT_MS, signal });
-  return performance.now() - restartedAt;
+  const restartedAt = performance.now();
+  if (whole.length > 0) await cluster.start(whole);
+  let returned: Return | null = null;
+  if (damaged !== null) {
+    const others = all.filter((id) => id !== damaged.node);
+    await waitServing(cluster, others, patience);
+    returned = await bringBack(cluster, damaged, patience);
+  }
+  await waitServing(cluster, all, patience);
+  return { recoveryMs: performance.now() - restartedAt, returned };
 }
 
 /** Everything of this trial, a sample of what is older, and all counters. */

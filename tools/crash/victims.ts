@@ -17,12 +17,22 @@ export interface TrialPlan {
   readonly againAfterMs: number;
   /** From the moment that all serve to the end of the load. */
   readonly loadAfterMs: number;
+  /** While it is dead, files of one of the killed nodes are damaged. */
+  readonly damages: boolean;
 }
+
+/** Of the trials of a run with damage. */
+const DAMAGE_SHARE = 0.5;
 
 const KINDS: readonly VictimKind[] = ['leader', 'follower', 'all', 'leader', 'all', 'all, twice'];
 
 /** Every kind comes up in each round of six, in an order of its own. */
-export function planTrials(prng: Prng, trials: number, nodes: number): TrialPlan[] {
+export function planTrials(
+  prng: Prng,
+  trials: number,
+  nodes: number,
+  withDamage = false,
+): TrialPlan[] {
   const plans: TrialPlan[] = [];
   let round: VictimKind[] = [];
   while (plans.length < trials) {
@@ -33,6 +43,7 @@ export function planTrials(prng: Prng, trials: number, nodes: number): TrialPlan
       downMs: prng.between(0, 700),
       againAfterMs: prng.between(20, 900),
       loadAfterMs: prng.between(50, 400),
+      damages: withDamage && prng.chance(DAMAGE_SHARE),
     });
   }
   return plans;

@@ -23,7 +23,18 @@ const THREADS = ['net', 'tls', 'worker_threads', 'child_process'];
 const FREE = { not: [] } as const;
 
 const CORE = ['vocabulary', 'core'];
-const BELOW_WORKERS = [...CORE, 'codec', 'ring', 'io', 'net', 'base', 'machines', 'runtime'];
+const BELOW_WORKERS = [
+  ...CORE,
+  'codec',
+  'ring',
+  'disk',
+  'snapshots',
+  'io',
+  'net',
+  'base',
+  'machines',
+  'runtime',
+];
 const BELOW_FACE = [...BELOW_WORKERS, 'workers'];
 const BELOW_TOOLS = [...BELOW_FACE, 'face'];
 
@@ -50,10 +61,29 @@ export const LAYERS: readonly Layer[] = [
     mayImport: ['vocabulary', 'codec'],
     outside: { not: ['worker_threads'] },
   },
-  { name: 'io', files: /^io\//, mayImport: ['codec'], outside: { not: ['worker_threads'] } },
+  {
+    name: 'disk',
+    files: /^io\/disk\//,
+    mayImport: ['codec'],
+    outside: { not: ['worker_threads'] },
+  },
+  {
+    // Snapshot files: they know a disk and chunks, and nothing of the log or of groups.
+    name: 'snapshots',
+    files: /^io\/snapshots\//,
+    mayImport: ['codec', 'disk'],
+    outside: { not: WORLD },
+  },
+  {
+    name: 'io',
+    files: /^io\//,
+    mayImport: ['codec', 'disk'],
+    outside: { not: ['worker_threads'] },
+  },
   {
     name: 'base',
-    files: /^engine\/(?:errors|limits|config|(?:state|hosted)-machine|status)(?:[.-][^/]*)?\.ts$/,
+    files:
+      /^engine\/(?:errors|limits|config|\w+-machine|snapshot-settings|status)(?:[.-][^/]*)?\.ts$/,
     mayImport: [...CORE, 'codec'],
     outside: { not: WORLD },
   },

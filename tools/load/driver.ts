@@ -13,12 +13,14 @@ import { askAll, chooseLeader, findLeader } from './leader-finder.js';
 import { LoadConnection } from './load-connection.js';
 import type { LoadOptions } from './load-options.js';
 import type { NodeStatus } from './node-status.js';
+import { Pace } from './pace.js';
 import { type RequestOrder, RequestRing } from './request-ring.js';
 import type { Tally } from './tally.js';
 
 const WATCH_MS = 1000;
 const STALL_CHECK_MS = 100;
 const RETRY_MS = 25;
+const PACE_MS = 1;
 /** A ring repeats its reads and writes; one this long has any ratio to a percent. */
 const RING_SLOTS_MIN = 100;
 
@@ -30,7 +32,7 @@ export interface LeaderSighting {
 
 export type DriverOptions = Pick<
   LoadOptions,
-  'targets' | 'connections' | 'inFlight' | 'valueSize' | 'keys' | 'readShare' | 'timeoutMs'
+  'targets' | 'connections' | 'inFlight' | 'rate' | 'valueSize' | 'keys' | 'readShare' | 'timeoutMs'
 > & { readonly spread: boolean; readonly order: 'uniform' | 'fill' };
 
 export class Driver {
@@ -55,6 +57,11 @@ export class Driver {
     return this.#connections.reduce((sum, one) => sum + one.outstanding, 0);
   }
 
+  /** Commands whose time has come and that are not sent; 0 without a rate. */
+  behind(now: number): number {
+    return this.#connections.reduce((sum, one) => sum + one.behind(now), 0);
+  }
+
   /** Everything that was to be sent once has been sent and answered. */
   get finished(): boolean {
     return this.#connections.every((one) => one.finished);
@@ -65,6 +72,7 @@ export class Driver {
     const { targets, timeoutMs, spread } = this.#options;
     if (spread) await this.#requireAnswers();
     else this.#see(await findLeader(targets, timeoutMs, signal));
+    this.#keepPace();
     this.#connectAll();
     this.#timers.push(setInterval(() => this.#checkStalls(), STALL_CHECK_MS));
     if (!spread) this.#timers.push(setInterval(() => void this.#watch(), WATCH_MS));
@@ -82,6 +90,21 @@ export class Driver {
       await sleep(1);
     }
     for (const timer of this.#timers) clearInterval(timer);
+  }
+
+  /** Connections send by turns, so that all of them together keep an even pace. */
+  #keepPace(): void {
+    const { rate } = this.#options;
+    if (rate === 0) return;
+    const share = rate / this.#connections.length;
+    const now = performance.now();
+    this.#connections.forEach((connection, at) => {
+      connection.keepPace(new Pace(share, now + (1000 / rate) * at));
+    });
+    const goOn = (): void => {
+      for (const connection of this.#connections) connection.goOn();
+    };
+    this.#timers.push(setInterval(goOn, PACE_MS));
   }
 
   async #requireAnswers(): Promise<void> {

@@ -4,14 +4,16 @@
  *
  *   closed ─connect─▶ opening ─▶ open ─leave─▶ leaving ─(last reply)─▶ closed
  *
- * Nothing here is allocated per command: requests come from a ring, replies are counted by a
- * scanner, and a batch has one time stamp. It must never send a command again: what was lost is
+ * With a pace it sends a command when its time has come, and later only while too many are in
+ * flight. Nothing here is allocated per command: requests come from a ring, replies are counted by
+ * a scanner, and a batch has one time stamp. It must never send a command again: what was lost is
  * counted.
  */
 
 import { connect, type Socket } from 'node:net';
 import type { Address } from '../cli/value-rules.js';
 import { type ErrorKind, errorKindOf } from './error-kinds.js';
+import type { Pace } from './pace.js';
 import { ReplyScanner } from './reply-scanner.js';
 import type { RequestRing } from './request-ring.js';
 import type { Tally } from './tally.js';
@@ -35,9 +37,10 @@ export class LoadConnection {
   readonly #write = (bytes: Uint8Array): void => {
     this.#socket?.write(bytes);
   };
-  /** Per batch in flight: how many replies it still owes, and when it was sent. */
+  /** Per batch in flight: how many replies it still owes, when it was sent and was to be sent. */
   readonly #owed: Uint32Array;
   readonly #sentAt: Float64Array;
+  readonly #dueAt: Float64Array;
   readonly #batchMask: number;
   #batchHead = 0;
   #batchTail = 0;
@@ -48,6 +51,8 @@ export class LoadConnection {
   #refused = 0;
   #now = 0;
   #openedAt = 0;
+  /** Null: as much as may be in flight is. */
+  #pace: Pace | null = null;
   /** Why the connection was given up by this side; decides how what it owed is counted. */
   #endedBy: ErrorKind | undefined;
 
@@ -62,6 +67,7 @@ export class LoadConnection {
     const batches = 2 ** Math.ceil(Math.log2(window + 1));
     this.#owed = new Uint32Array(batches);
     this.#sentAt = new Float64Array(batches);
+    this.#dueAt = new Float64Array(batches);
     this.#batchMask = batches - 1;
   }
 
@@ -82,6 +88,21 @@ export class LoadConnection {
   get waitingSince(): number {
     if (this.#outstanding > 0) return this.#sentAt[this.#batchTail & this.#batchMask]!;
     return this.#state === 'opening' ? this.#openedAt : Number.POSITIVE_INFINITY;
+  }
+
+  /** From now on commands go by this timetable. */
+  keepPace(pace: Pace): void {
+    this.#pace = pace;
+  }
+
+  /** Commands whose time has come and that are not sent. */
+  behind(now: number): number {
+    return this.#pace?.due(now) ?? 0;
+  }
+
+  /** Sends what is due. */
+  goOn(): void {
+    this.#send();
   }
 
   connect({ host, port }: Address): void {
@@ -121,9 +142,24 @@ export class LoadConnection {
     const room = this.#window - this.#outstanding - this.#held;
     const count = Math.min(room, this.#ring.left);
     if (count <= 0) return;
+    const now = performance.now();
+    if (this.#pace === null) this.#sendBatch(count, now, now);
+    else this.#sendDue(this.#pace, Math.min(count, this.#pace.due(now)), now);
+  }
+
+  #sendDue(pace: Pace, count: number, now: number): void {
+    for (let left = count; left > 0; ) {
+      const batch = Math.min(left, pace.batchMax);
+      this.#sendBatch(batch, now, pace.take(batch));
+      left -= batch;
+    }
+  }
+
+  #sendBatch(count: number, now: number, dueAt: number): void {
     const slot = this.#batchHead & this.#batchMask;
     this.#owed[slot] = count;
-    this.#sentAt[slot] = performance.now();
+    this.#sentAt[slot] = now;
+    this.#dueAt[slot] = dueAt;
     this.#batchHead += 1;
     this.#outstanding += count;
     this.#ring.emit(count, this.#write);
@@ -160,7 +196,7 @@ export class LoadConnection {
       this.#owed[slot] = owed - taken;
       const reads = scanner.values + scanner.nulls;
       if (scanner.statuses + reads > 0) {
-        const latency = this.#now - this.#sentAt[slot]!;
+        const latency = this.#now - this.#dueAt[slot]!;
         this.#tally.succeed(this.#now, latency, scanner.statuses, reads, scanner.nulls);
         scanner.clearCounts();
       }

@@ -13,6 +13,7 @@ export const KEYS_MAX = 100_000_000;
 export const IN_FLIGHT_MAX = 1_000_000;
 const CONNECTIONS_MAX = 10_000;
 const VALUE_BYTES_MAX = 64 * 1024 * 1024;
+const RATE_MAX = 100_000_000;
 const TIME_MS_MAX = 24 * 3_600_000;
 
 /** The share of reads: `reads:writes` as in `9:1`, or a fraction as in `0.9`. */
@@ -43,6 +44,11 @@ export const loadOptions = {
     integer(1, IN_FLIGHT_MAX, 1024),
     1024,
     'commands awaiting a reply, over all connections together',
+  ),
+  rate: optional(
+    integer(1, RATE_MAX, 20_000),
+    'commands per second over all connections, at their times whatever the answers do: latencies ' +
+      'count from those times, and --in-flight is what may wait at most; default: as many as go',
   ),
   'value-size': value(bytes(0, VALUE_BYTES_MAX, '256'), 16, 'bytes of each value written'),
   keys: value(
@@ -75,6 +81,8 @@ export interface LoadOptions {
   readonly targets: CommandLine['targets'];
   readonly connections: number;
   readonly inFlight: number;
+  /** Commands per second over all connections; 0: as many as `inFlight` lets. */
+  readonly rate: number;
   readonly valueSize: number;
   readonly keys: number;
   /** The share of reads, 0 to 1. */
@@ -89,6 +97,7 @@ export interface LoadOptions {
 export const LOAD_DEFAULTS: Omit<LoadOptions, 'targets'> = {
   connections: loadOptions.connections.default,
   inFlight: loadOptions['in-flight'].default,
+  rate: 0,
   valueSize: loadOptions['value-size'].default,
   keys: loadOptions.keys.default,
   readShare: loadOptions.ratio.default,
@@ -104,6 +113,7 @@ export function fromCommandLine(given: CommandLine): LoadOptions {
     targets: given.targets,
     connections: given.connections,
     inFlight: given['in-flight'],
+    rate: given.rate ?? 0,
     valueSize: given['value-size'],
     keys: given.keys,
     readShare: given.ratio,

@@ -39,6 +39,8 @@ export interface LoadReport {
   readonly errorSamples: readonly string[];
   /** Keys that `--fill` could not write. */
   readonly fillErrors: number;
+  /** Commands of `--rate` whose time had come and that were not sent when measuring ended. */
+  readonly behind: number;
   /** The longest time in which no command succeeded. */
   readonly gapMsMax: number;
   readonly reconnects: number;
@@ -140,6 +142,13 @@ export function describeReport(report: LoadReport): string {
     `generator   ${cpu.microsecondsPerOperation.toFixed(2)} µs of CPU per command,` +
       ` ${Math.round(cpu.coreShare * 100)} % of a core`,
   ];
+  if (config.rate > 0) {
+    const kept = report.behind > config.rate / 10 ? 'not kept' : 'kept';
+    lines.push(
+      `rate        ${COUNT.format(config.rate)} commands/s, ${kept}:` +
+        ` ${COUNT.format(report.behind)} were due and not sent at the end`,
+    );
+  }
   if (report.misses > 0)
     lines.push(`misses      ${COUNT.format(report.misses)} reads found nothing`);
   if (report.fillErrors > 0) {

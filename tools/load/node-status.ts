@@ -21,6 +21,8 @@ export interface NodeStatus {
   readonly lastApplied: number;
   /** When the node syncs what it acknowledges: `always`, `in memory`, …; empty: it does not say. */
   readonly syncMode: string;
+  /** Whether the replica counts: `full`, `recovering`, …; empty: it does not say. */
+  readonly standing: string;
 }
 
 const INFO = '*1\r\n$4\r\nINFO\r\n';
@@ -43,6 +45,7 @@ export function parseStatus(address: Address, text: string): NodeStatus {
     leaderId: number('leader_id'),
     commitIndex: number('commit_index'),
     lastApplied: number('last_applied'),
+    standing: fields.get('standing') ?? '',
     syncMode: (fields.get('durability') ?? '').split(':')[0] as string,
   };
 }

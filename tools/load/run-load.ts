@@ -55,6 +55,7 @@ export async function runLoad(request: LoadRequest, hooks: LoadHooks = {}): Prom
   const cpuBefore = process.cpuUsage();
   await pass(options.durationMs, 'measure', tally, hooks);
   const measured = measure(tally, cpuBefore);
+  const behind = driver.behind(performance.now());
   await driver.stop();
   return {
     config: configOf(options),
@@ -65,6 +66,7 @@ export async function runLoad(request: LoadRequest, hooks: LoadHooks = {}): Prom
     errors: { ...tally.errors },
     errorSamples: [...tally.errorSamples],
     fillErrors,
+    behind,
     reconnects: driver.reconnects,
     leaders: driver.sightings.map((sighting) => leaderNote(sighting, begin)),
     interrupted: hooks.signal?.aborted === true,
@@ -84,7 +86,7 @@ function requireRoom({ inFlight, valueSize }: LoadOptions): void {
 /** Writes every key once; resolves to how many could not be written. */
 async function fill(options: LoadOptions, hooks: LoadHooks): Promise<number> {
   const tally = new Tally(performance.now());
-  const driver = new Driver({ ...options, readShare: 0, order: 'fill' }, tally);
+  const driver = new Driver({ ...options, rate: 0, readShare: 0, order: 'fill' }, tally);
   await driver.start(hooks.signal);
   let reportedAt = performance.now();
   while (!driver.finished && hooks.signal?.aborted !== true) {

@@ -2,14 +2,15 @@
  * Carries out the requests of one connection: plans each by the command table and sends it where it
  * belongs, to the log, to the state machine, or back.
  *
- * A request costs no promise, closure or object. One that cannot go now (no room in the engine, too
- * much expected, a write behind a read of its key) is kept by the parser and tried again: it must
- * never be overtaken, and never be sent twice.
+ * A request costs no promise, closure or object, but for SNAPSHOT. One that cannot go now (no room
+ * in the engine, too much expected, a write behind a read of its key) is kept by the parser and
+ * tried again: it must never be overtaken, and never be sent twice.
  */
 
 import type { RequestParser } from '../../codec/resp/request-parser.js';
 import { CHANNEL_BUSY, CHANNEL_TOO_LARGE, type Channel } from '../../engine/channel.js';
 import { ErrorNumber } from '../../engine/errors.js';
+import type { SnapshotTaken } from '../../engine/snapshot-calls.js';
 import type { BatchTerms } from './batch-terms.js';
 import type { ClientLimits } from './client-limits.js';
 import { Action, type Plan } from './commands/plan.js';
@@ -19,6 +20,7 @@ import { KeyWalk } from './key-walk.js';
 import type { OwedReplies } from './owed-replies.js';
 import { FENCE_NONE, FENCE_WIDE, type ReadFence } from './read-fence.js';
 import { tooLargeToSend, writeRefusal } from './refusals.js';
+import { snapshotRefusal, writeSnapshot } from './snapshot-replies.js';
 import type { StatusReplies } from './status-replies.js';
 
 /**
@@ -49,6 +51,7 @@ export interface RequestHost {
   readonly outputBytesMax: number;
   /** Whether a write that came inline, or as an array, is forwarded to the leader. */
   forwards(inline: boolean): boolean;
+  takeSnapshot(): Promise<SnapshotTaken>;
 }
 
 export const Outcome = {
@@ -95,6 +98,8 @@ export class ClientRequests {
       case Action.local:
         if (!this.#askFigures(plan)) this.#replies.answer(plan);
         return plan.closes ? Outcome.closes : Outcome.done;
+      case Action.snapshot:
+        return this.#snapshot();
       case Action.refused:
         if (this.#isGarbage()) return Outcome.garbage;
         this.#replies.answer(plan);
@@ -181,6 +186,21 @@ export class ClientRequests {
     query.copy(channel.readBuffer, at);
     this.#replies.bookRead(shape, FENCE_NONE, 1);
     return true;
+  }
+
+  /**
+   * It takes as long as it takes, and replies to what comes behind it wait; nothing else does.
+   * Writes in flight end first, so that the snapshot covers what this connection has written.
+   */
+  #snapshot(): Outcome {
+    const replies = this.#replies;
+    if (replies.hasWrites) return Outcome.mustWait;
+    const token = replies.bookOther();
+    this.#host.takeSnapshot().then(
+      (taken) => replies.answerOther(token, (reply) => writeSnapshot(reply, taken)),
+      (cause: unknown) => replies.answerOther(token, (reply) => snapshotRefusal(reply, cause)),
+    );
+    return Outcome.done;
   }
 
   #notClaimed(answer: number, plan: Plan): Outcome {

@@ -3,7 +3,8 @@
  * GET shows. Mistakes that only the options together reveal are refused here.
  */
 
-import type { EngineOptions } from '../../engine/config.js';
+import { type EngineOptions, MAX_LOG_BYTES_DEFAULT } from '../../engine/config.js';
+import { SNAPSHOT_RULES, type SnapshotSettings } from '../../engine/snapshot-settings.js';
 import type { OptionValues } from '../cli/command.js';
 import { CommandError, ExitCode } from '../cli/exit-codes.js';
 import { type Address, printAddress } from '../cli/value-rules.js';
@@ -22,6 +23,19 @@ export const GROUP_NAME = 'kv';
 const VALUE_BYTES_MAX = 2 * 1024 * 1024 - 4096;
 
 const MACHINE = `kv-machine.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`;
+
+/** As CONFIG GET shows them: times in milliseconds, sizes in bytes. */
+const SNAPSHOT_OPTIONS = [
+  'snapshot-threshold',
+  'snapshot-log-bytes',
+  'snapshot-interval',
+  'snapshot-min-interval',
+  'snapshot-retain',
+  'snapshot-trailing',
+  'snapshot-chunk',
+  'snapshot-compression',
+  'snapshot-rate',
+] as const;
 
 function usage(problem: string): CommandError {
   return new CommandError(ExitCode.usage, problem);
@@ -52,12 +66,35 @@ function membersOf({ listen, node, cluster, advertise }: CommandLine): readonly 
   return list.map((member) => (member.id === node ? { id: node, address: advertise } : member));
 }
 
+function snapshotSettings(options: CommandLine): SnapshotSettings {
+  const chunkSize = options['snapshot-chunk'];
+  const unit = SNAPSHOT_RULES.chunkSize.multipleOf ?? 1;
+  if (chunkSize % unit !== 0) {
+    const near = chunkSize - (chunkSize % unit);
+    throw usage(
+      `--snapshot-chunk is ${chunkSize}: it must be a multiple of ${unit}, as ${near} is`,
+    );
+  }
+  return {
+    threshold: options['snapshot-threshold'],
+    logBytes: options['snapshot-log-bytes'],
+    interval: options['snapshot-interval'],
+    minInterval: options['snapshot-min-interval'],
+    retain: options['snapshot-retain'],
+    trailingEntries: options['snapshot-trailing'],
+    chunkSize,
+    compression: options['snapshot-compression'] === 'on',
+    transferRate: options['snapshot-rate'],
+  };
+}
+
 export function engineOptions(options: CommandLine): EngineOptions {
   const members = membersOf(options);
   if (options['wal-dir'] !== undefined && options.data === undefined) {
     throw usage('--wal-dir needs --data: a node in memory has no log on disk');
   }
   const { heartbeat, 'election-min': electionMin, 'election-max': electionMax } = options;
+  const { 'max-log': maxLogBytes } = options;
   const { entryBytesMax, client } = serverLimits(options);
   const { answerBytesMax } = client;
   const machineOptions = { valueBytesMax: VALUE_BYTES_MAX, answerBytesMax };
@@ -72,6 +109,8 @@ export function engineOptions(options: CommandLine): EngineOptions {
     batchSyncInterval: options['sync-interval'],
     timing: options.timing,
     timeoutMs: options.timeout,
+    snapshot: snapshotSettings(options),
+    ...(maxLogBytes === undefined ? {} : { maxLogBytes }),
     ...(options.data === undefined ? {} : { dataDir: options.data }),
     ...(options['wal-dir'] === undefined ? {} : { walDir: options['wal-dir'] }),
     ...(heartbeat === undefined ? {} : { heartbeatInterval: heartbeat }),
@@ -103,5 +142,7 @@ export function settings(options: CommandLine): ReadonlyMap<string, string> {
     ['reads', options.reads],
     ['on-follower', options['on-follower']],
     ['timing', options.timing],
+    ['max-log', String(options['max-log'] ?? MAX_LOG_BYTES_DEFAULT)],
+    ...SNAPSHOT_OPTIONS.map((name) => [name, String(options[name])] as const),
   ]);
 }

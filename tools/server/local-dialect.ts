@@ -24,6 +24,7 @@ import { COMMANDS, planRequest } from './commands/table.js';
 import { KeyPages, PageOutcome } from './key-pages.js';
 import type { NodeView } from './node-view.js';
 import { readRefusalOf, writeRefusalOf } from './refusals.js';
+import { snapshotRefusal, writeSnapshot } from './snapshot-replies.js';
 import { idleRequest } from './status-replies.js';
 import { statusSections } from './status-sections.js';
 
@@ -98,6 +99,10 @@ export class LocalDialect {
       plan.answer(writer);
       return writer.take();
     }
+    if (plan.action === Action.snapshot) {
+      await this.#takeSnapshot(writer);
+      return writer.take();
+    }
     const { shape, action } = plan;
     const payload = Buffer.alloc(plan.payloadBytes);
     plan.encode(payload, 0);
@@ -113,6 +118,15 @@ export class LocalDialect {
       else writer.error(this.#refusal(action, error, payload.length));
     }
     return writer.take();
+  }
+
+  async #takeSnapshot(writer: ReplyWriter): Promise<void> {
+    try {
+      writeSnapshot(writer, await this.#group.snapshot());
+    } catch (error) {
+      if (!(error instanceof RingraftError)) throw error;
+      snapshotRefusal(writer, error);
+    }
   }
 
   async #walkKeys(pattern: Buffer): Promise<Buffer> {

@@ -1,6 +1,7 @@
 /**
  * What of the engine's life is worth a line of the log: role changes, peers that come to nothing, a
- * replica that stays aside, a group that stopped. Reads events, changes nothing.
+ * replica that stays aside, a snapshot that was not taken, a group that stopped. Reads events,
+ * changes nothing.
  */
 
 import type { Engine } from '../../engine/engine.js';
@@ -11,13 +12,19 @@ import type { NodeLog } from './node-log.js';
 const STANDING_POLL_MS = 1000;
 
 /** What an operator should look at. The others are what a healthy start goes through. */
-const WORRYING: readonly Standing[] = [Standing.inDoubt, Standing.aside, Standing.nonVoter];
+const WORRYING: readonly Standing[] = [
+  Standing.inDoubt,
+  Standing.aside,
+  Standing.recovering,
+  Standing.nonVoter,
+];
 
 /** Returns what ends the watching. */
 export function logEvents(engine: Engine, group: Group, log: NodeLog): () => void {
   const { nodeId } = engine.options;
-  const { membershipWarning } = engine.status();
+  const { membershipWarning, snapshotWarnings } = engine.status();
   if (membershipWarning !== null) log.always(`[NODE] WARNING: ${membershipWarning}`);
+  for (const warning of snapshotWarnings) log.always(`[NODE] WARNING: ${warning}`);
   let lastRole = '';
   const logRole = (role: string, term: number, leader: number): void => {
     const text = roleText(nodeId, role, term, leader);
@@ -32,6 +39,7 @@ export function logEvents(engine: Engine, group: Group, log: NodeLog): () => voi
   group.on('error', (error) => {
     log.always(`[NODE] ERROR: group ${group.name} stopped on this node: ${error.message}`);
   });
+  group.on('warning', ({ text }) => log.sometimes('warning', `[NODE] WARNING: ${text}`));
   group.on('unreadable', ({ text }) => log.always(`[RAFT] ERROR: ${text}`));
   engine.on('peer', ({ remote, peer, reason, detail }) => {
     const who = peer === 0 ? remote : `node ${peer} at ${remote}`;
@@ -42,7 +50,7 @@ export function logEvents(engine: Engine, group: Group, log: NodeLog): () => voi
     const { standing, standingText } = group.status();
     if (standing === last) return;
     const worrying = WORRYING.includes(standing);
-    if (worrying) log.always(`[NODE] WARNING: this replica ${standingText}`);
+    if (worrying) log.always(`[NODE] WARNING: this replica is ${standingText}`);
     else if (WORRYING.includes(last)) log.always(`[NODE] this replica is ${standingText}`);
     last = standing;
   }, STANDING_POLL_MS);
@@ -51,6 +59,7 @@ export function logEvents(engine: Engine, group: Group, log: NodeLog): () => voi
     engine.removeAllListeners('peer');
     group.removeAllListeners('role');
     group.removeAllListeners('unreadable');
+    group.removeAllListeners('warning');
   };
 }
 

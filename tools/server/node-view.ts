@@ -101,7 +101,8 @@ export class NodeView implements ServerView {
   }
 
   status(): StatusView {
-    const { role, term, leader, commitIndex, appliedIndex } = this.#group.status();
+    const status = this.#group.status();
+    const { role, term, leader, commitIndex, appliedIndex, snapshots, compactedIndex } = status;
     return {
       role: ROLE_NAMES[role],
       term,
@@ -110,7 +111,10 @@ export class NodeView implements ServerView {
       lastApplied: appliedIndex,
       kvKeys: this.#figures.keys,
       kvMemoryBytes: this.#figures.memoryBytes,
-      log: this.#engine.status().log,
+      standing: status.standing,
+      log: { ...this.#engine.status().log, bytesMax: this.#engine.options.maxLogBytes },
+      snapshots,
+      compactedIndex,
     };
   }
 

@@ -121,6 +121,20 @@ export class OwedReplies implements CompletionSink {
     else if (place !== FENCE_NONE) this.#fence.enter(place);
   }
 
+  /** A reply that comes neither from the log nor from the state machine; returns its token. */
+  bookOther(): number {
+    const token = this.#queue.nextToken;
+    this.#queue.push(0, 0, FENCE_NONE);
+    return token;
+  }
+
+  /** The reply that was booked by `bookOther`. */
+  answerOther(token: number, write: (reply: ReplyWriter) => void): void {
+    const isHead = this.#queue.isHead(token);
+    write(isHead ? this.out : this.#aside);
+    this.#written(token, isHead);
+  }
+
   /** Whether a read in flight might see a write at `place` that goes now. */
   mustWait(place: number): boolean {
     return this.#wideReads > 0 || place === FENCE_WIDE || this.#fence.isBusy(place);

@@ -42,8 +42,9 @@ export function memoryWarning(engine: Engine): string | null {
     ? ['WARNING: no --data: everything is kept in memory and lost when this process ends.']
     : [
         'WARNING: no --data: this node keeps its log and its vote in memory only.',
-        'A restarted node has forgotten its vote and its log: it stays aside and does not',
-        'count, and a cluster whose majority restarts has lost its data. Give --data PATH.',
+        'A restarted node has forgotten its vote and its log: it counts only once a majority',
+        'of the others has readmitted it, and a cluster whose majority restarts has lost its',
+        'data. Give --data PATH.',
       ];
   return ['', rule, ...lines, rule, ''].join('\n');
 }

@@ -3,6 +3,7 @@
  * them. Text only.
  */
 
+import type { SnapshotStatus } from '../../engine/status.js';
 import type { NodeView } from './node-view.js';
 
 type Row = readonly [name: string, value: string | number];
@@ -17,8 +18,20 @@ function roleTitle(role: string): string {
   return words.join('-');
 }
 
+function snapshotRows(snapshots: SnapshotStatus): readonly Row[] {
+  const { taken, failed, restored, index, fetchedBytes } = snapshots;
+  return [
+    ['Created', taken],
+    ['Restored', restored],
+    ...(failed === 0 ? [] : [['Failed', failed] as const]),
+    ['Last Index', index],
+    ...(fetchedBytes === null ? [] : [['Fetching', `${fetchedBytes} bytes so far`] as const]),
+  ];
+}
+
 export function statusSections(view: NodeView): string {
-  const { role, term, leaderId, commitIndex, lastApplied, log } = view.status();
+  const { role, term, leaderId, commitIndex, lastApplied, log, ...rest } = view.status();
+  const { standing, snapshots, compactedIndex } = rest;
   const { keys, memoryBytes, operations } = view.figures;
   return [
     section('Cluster Status', [
@@ -28,20 +41,19 @@ export function statusSections(view: NodeView): string {
       ['Leader ID', leaderId],
       ['Commit Index', commitIndex],
       ['Last Applied', lastApplied],
+      ['Standing', standing],
     ]),
     section('Key-Value Store', [
       ['Total Keys', keys],
       ['Total Ops', operations],
       ['Memory', `${memoryBytes} bytes`],
     ]),
-    section('Snapshots', [
-      ['Created', 0],
-      ['Restored', 0],
-    ]),
+    section('Snapshots', snapshotRows(snapshots)),
     section('Log', [
       ['Size', `${log.logBytes} bytes in ${log.segments} segments`],
       ['Durability', view.durability],
-      ['Growth', 'grows with every write until snapshots exist'],
+      ['Limit', `${log.bytesMax} bytes; from half of it on snapshots are asked for`],
+      ['Compacted', compactedIndex === 0 ? 'nothing yet' : `up to entry ${compactedIndex}`],
     ]),
   ].join('\n\n');
 }

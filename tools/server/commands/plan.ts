@@ -1,6 +1,6 @@
 /**
  * What is to be done for one request: put a command into the log, ask the state machine, answer
- * from here, or refuse. One plan object is reused for every request of a thread.
+ * from here, take a snapshot, or refuse. One plan object is reused for every request of a thread.
  *
  * A write or read is first only measured (`payloadBytes`), so that the server can claim room where
  * the bytes shall go, and then encoded straight into it. Between the two the request must stay as
@@ -24,6 +24,8 @@ export const Action = {
   local: 3,
   /** `answer` with an error: nothing was done. */
   refused: 4,
+  /** Answered when a snapshot of the group is complete on this node. */
+  snapshot: 5,
 } as const;
 export type Action = (typeof Action)[keyof typeof Action];
 
@@ -91,6 +93,10 @@ export class Plan {
     this.#answerer = answerer;
   }
 
+  snapshot(): void {
+    this.action = Action.snapshot;
+  }
+
   /** `error` begins with its code, as in `ERR syntax error`. */
   refuse(error: string): void {
     this.action = Action.refused;
@@ -111,7 +117,7 @@ export class Plan {
     reply.resp3 = this.resp3;
     if (this.action === Action.refused) reply.error(this.#error);
     else if (this.action === Action.local && this.#answerer !== null) this.#answerer(this, reply);
-    else throw new Error('assertion failed: this plan is answered by the state machine');
+    else throw new Error('assertion failed: this plan is answered elsewhere');
   }
 
   #send(action: Action, payloadBytes: number, shape: ReplyShape, encoder: Encoder): void {

@@ -1,10 +1,11 @@
 /**
- * Commands about this server and its cluster: STATUS, INFO, CONFIG, and the cluster commands that
- * have a name already.
+ * Commands about this server and its cluster: STATUS, INFO, CONFIG, SNAPSHOT, and the cluster
+ * commands that have a name already.
  *
  * STATUS has the seed's ten fields in the seed's order, and after them what an acknowledgement
- * means. INFO over RESP carries the same fields
- * among those that Redis tools look for; sent inline it is the seed's alias for STATUS.
+ * means, how far snapshots are, and whether this replica votes and counts. INFO over RESP carries
+ * the same fields among those that Redis tools look for; sent inline it is the seed's alias for
+ * STATUS.
  */
 
 import { Glob } from '../../../engine/machines/kv/glob.js';
@@ -30,6 +31,12 @@ export function statusFields(server: ServerView): readonly (readonly [string, st
     ['kv_keys', status.kvKeys],
     ['kv_memory', status.kvMemoryBytes],
     ['durability', server.durability],
+    ['snapshots_taken', status.snapshots.taken],
+    ['snapshots_failed', status.snapshots.failed],
+    ['snapshots_restored', status.snapshots.restored],
+    ['snapshot_index', status.snapshots.index],
+    ['compacted_index', status.compactedIndex],
+    ['standing', status.standing],
   ];
 }
 
@@ -49,8 +56,7 @@ function logFields(log: LogView): readonly (readonly [string, number])[] {
     ['wal_commit_p99_us', log.commitP99Us],
     ['wal_segments', log.segments],
     ['wal_segment_bytes', log.logBytes],
-    // Nothing frees old segments yet: who watches the disk must know.
-    ['log_grows_until_snapshots', 1],
+    ['wal_bytes_max', log.bytesMax],
   ];
 }
 
@@ -158,11 +164,12 @@ export const SERVER_COMMANDS: readonly CommandSpec[] = [
     arguments: [string('subcommand')],
     handler: subcommandHandler('CONFIG', CONFIG),
   }),
-  cluster({
+  server({
     name: 'SNAPSHOT',
     arity: 1,
-    summary: 'Makes a snapshot now (not available yet)',
+    summary: 'Takes a snapshot of this node now; answers its size, last index and last term',
     arguments: [],
+    handler: (plan) => plan.snapshot(),
   }),
   cluster({
     name: 'TRANSFER',

@@ -3,6 +3,7 @@
  * one. Reading it must be cheap and must not wait for anything.
  */
 
+import type { SnapshotStatus } from '../../../engine/status.js';
 import type { Session } from './session.js';
 
 /** What this node's write-ahead log has done since the start. */
@@ -12,8 +13,9 @@ export interface LogView {
   readonly requests: number;
   readonly bytesWritten: number;
   readonly syncs: number;
-  /** Bytes of all segments. */
+  /** Bytes of all segments, and how many they may become. */
   readonly logBytes: number;
+  readonly bytesMax: number;
   readonly segments: number;
   /** Times of a group commit, write and sync together, in microseconds. */
   readonly commitP50Us: number;
@@ -31,7 +33,12 @@ export interface StatusView {
   readonly lastApplied: number;
   readonly kvKeys: number;
   readonly kvMemoryBytes: number;
+  /** `full`: it votes and counts. Else why not: `fresh`, `aside`, `recovering`, … */
+  readonly standing: string;
   readonly log: LogView;
+  readonly snapshots: SnapshotStatus;
+  /** Entries up to here are no longer in the log. */
+  readonly compactedIndex: number;
 }
 
 export interface ServerView {
