@@ -6,8 +6,9 @@
  */
 
 import { type Command, command, commandGroup, optional, value } from '../tools/cli/command.js';
-import { integer, text, type ValueRule } from '../tools/cli/value-rules.js';
+import { bytes, integer, text, type ValueRule } from '../tools/cli/value-rules.js';
 import { ROW_IDS, type RowId } from './cluster/rows.js';
+import { PARTS, type Part } from './snapshot/snapshot-rows.js';
 
 /** Fewer or shorter runs are for trying things out: floors are meant for these. */
 export const RUNS_DEFAULT = 3;
@@ -25,6 +26,18 @@ const rowIds: ValueRule<readonly RowId[]> = {
     return wanted.every((id) => ROW_IDS.some((one) => one === id)) ? known : undefined;
   },
   print: (ids) => ids.join(','),
+};
+
+const parts: ValueRule<readonly Part[]> = {
+  placeholder: 'PART,…',
+  expects: `parts, separated by commas, of: ${PARTS.join(', ')}`,
+  example: PARTS.slice(0, 2).join(','),
+  parse: (given) => {
+    const wanted = given.split(',').map((part) => part.trim());
+    const known = PARTS.filter((part) => wanted.includes(part));
+    return wanted.every((one) => PARTS.some((part) => part === one)) ? known : undefined;
+  },
+  print: (list) => list.join(','),
 };
 
 const json = optional(
@@ -52,6 +65,23 @@ export const clusterBenchOptions = {
     text('PATH', 'a directory', './profiles'),
     'let the nodes write CPU profiles there, one per thread; the figures suffer',
   ),
+} as const;
+
+export const snapshotBenchOptions = {
+  parts: value(parts, PARTS, 'which rows to measure: those under load, or at rest'),
+  keys: value(integer(1000, 100_000_000, 100_000), 1_000_000, 'keys of the state'),
+  'value-size': value(bytes(1, 1024 * 1024, '256'), 256, 'bytes of each value'),
+  entries: value(
+    integer(1000, 100_000_000, 100_000),
+    1_000_000,
+    'entries in the log of the restart, with values of 16 bytes',
+  ),
+  runs: value(integer(1, 100, 3), RUNS_DEFAULT, 'turns of each row'),
+  seconds: value(integer(SECONDS_MIN, SECONDS_MAX, 45), 45, 'measured seconds of a window'),
+  warmup: value(integer(1, SECONDS_MAX, 3), 3, 'seconds of load before each window'),
+  dir: clusterBenchOptions.dir,
+  json,
+  profile: clusterBenchOptions.profile,
 } as const;
 
 export const microBenchOptions = {
@@ -85,6 +115,21 @@ export const BENCH_COMMANDS: Command = commandGroup(
         'npm run bench -- cluster --rows w16-8192 --runs 1',
       ],
       load: () => import('./cluster/cluster-command.js'),
+    }),
+    command({
+      name: 'snapshot',
+      summary: 'What snapshots of a large state cost while clients write, and what they give',
+      details: [
+        'Fills three nodes, drives them without and with snapshots in turns, and compares the ' +
+          'windows of each turn; then files, catching up and a restart. Ends with 1 on a miss.',
+      ],
+      options: snapshotBenchOptions,
+      examples: [
+        'npm run bench -- snapshot --json snapshot.json',
+        'npm run bench -- snapshot --keys 100000 --seconds 10 --runs 1',
+        'npm run bench -- snapshot --parts image,catch-up',
+      ],
+      load: () => import('./snapshot/snapshot-command.js'),
     }),
     command({
       name: 'micro',

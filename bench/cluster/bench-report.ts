@@ -25,7 +25,7 @@ function syncText({ p50Us, p99Us }: SyncTimes): string {
   return `p50 ${figure(p50Us)} µs, p99 ${figure(p99Us)} µs`;
 }
 
-function contextLines(context: Context): string[] {
+export function contextLines(context: Context): string[] {
   const { fdatasync, load, runs, seconds, warmupSeconds } = context;
   return [
     `ringraft ${context.ringraft}${context.commit === null ? '' : ` (${context.commit})`}, ` +

@@ -20,10 +20,25 @@ export interface LoadPlan {
   readonly shape: LoadShape;
   readonly seconds: number;
   readonly warmupSeconds: number;
+  /** 100,000 by default. */
+  readonly keys?: number;
+  /** Commands per second; as many as go by default. */
+  readonly rate?: number;
+  /** Writes every key once before anything else. */
+  readonly fill?: boolean;
   readonly signal: AbortSignal;
 }
 
 const LINES_KEPT = 20;
+/** As the progress lines begin, one a second. */
+const PHASES = ['warm-up', 'measure'] as const;
+type Phase = (typeof PHASES)[number];
+
+interface Waiting {
+  readonly phase: Phase;
+  readonly lines: number;
+  readonly resolve: () => void;
+}
 
 export class Generator {
   readonly #child: ChildProcess;
@@ -31,25 +46,30 @@ export class Generator {
   readonly #lines: string[] = [];
   readonly #output: Promise<string>;
   readonly #ended: Promise<unknown>;
-  #measuredLines = 0;
-  #waiting: { readonly lines: number; readonly resolve: () => void } | null = null;
+  readonly #linesOf = { 'warm-up': 0, measure: 0 };
+  readonly #warmupSeconds: number;
+  #waiting: Waiting | null = null;
 
-  constructor({ targets, shape, seconds, warmupSeconds, signal }: LoadPlan) {
+  constructor(plan: LoadPlan) {
+    const { targets, shape, seconds, warmupSeconds, keys = KEYS, rate, fill, signal } = plan;
     const parameters = [
       ...[RINGRAFT, 'load', '--json', '-'],
       ...['--targets', targets],
       ...['--connections', String(shape.connections)],
       ...['--in-flight', String(shape.inFlight)],
       ...['--value-size', String(shape.valueBytes)],
-      ...['--keys', String(KEYS)],
+      ...['--keys', String(keys)],
       ...['--warmup', `${warmupSeconds}s`],
       ...['--duration', `${seconds}s`],
+      ...(rate === undefined ? [] : ['--rate', String(rate)]),
+      ...(fill === true ? ['--fill'] : []),
     ];
     const child = spawn(process.execPath, parameters, {
       stdio: ['ignore', 'pipe', 'pipe'],
       signal,
     });
     this.#child = child;
+    this.#warmupSeconds = warmupSeconds;
     this.#signal = signal;
     child.on('error', () => undefined);
     this.#ended = once(child, 'close').catch(() => undefined);
@@ -67,19 +87,29 @@ export class Generator {
   #onLine(line: string): void {
     this.#lines.push(line);
     if (this.#lines.length > LINES_KEPT) this.#lines.shift();
-    if (!line.startsWith('measure')) return;
-    this.#measuredLines += 1;
-    if (this.#waiting !== null && this.#measuredLines >= this.#waiting.lines) {
-      this.#waiting.resolve();
-      this.#waiting = null;
-    }
+    const phase = PHASES.find((one) => line.startsWith(one));
+    if (phase === undefined) return;
+    this.#linesOf[phase] += 1;
+    const waiting = this.#waiting;
+    if (waiting?.phase !== phase || this.#linesOf[phase] < waiting.lines) return;
+    waiting.resolve();
+    this.#waiting = null;
   }
 
   /** Resolves after so many seconds of the measured time, or when the run has ended before. */
   measured(seconds: number): Promise<void> {
-    if (this.#measuredLines >= seconds || this.#child.exitCode !== null) return Promise.resolve();
+    return this.#reached('measure', seconds);
+  }
+
+  /** Resolves when the warm-up, of a second at least, is over, or the run has ended before. */
+  warmedUp(): Promise<void> {
+    return this.#reached('warm-up', this.#warmupSeconds);
+  }
+
+  #reached(phase: Phase, lines: number): Promise<void> {
+    if (this.#linesOf[phase] >= lines || this.#child.exitCode !== null) return Promise.resolve();
     return new Promise((resolve) => {
-      this.#waiting = { lines: seconds, resolve };
+      this.#waiting = { phase, lines, resolve };
     });
   }
 

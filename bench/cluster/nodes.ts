@@ -9,17 +9,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { CommandError, ExitCode } from '../../tools/cli/exit-codes.js';
 import { type Address, printAddress } from '../../tools/cli/value-rules.js';
+import { HOST } from '../../tools/cluster/cluster-state.js';
+import { freePorts } from '../../tools/cluster/free-ports.js';
 import { askOnce, parseInfo } from './node-client.js';
 
 export const RINGRAFT = fileURLToPath(new URL('../../tools/ringraft.js', import.meta.url));
 
-const HOST = '127.0.0.1';
 const IDS = [1, 2, 3] as const;
 const START_MS_MAX = 20_000;
 const STOP_MS_MAX = 10_000;
@@ -45,19 +45,9 @@ export interface NodesOptions {
   readonly directory: string;
   /** For the CPU profiles of all threads; null: none. */
   readonly profiles: string | null;
+  /** Options of `ringraft server` besides those that make a cluster of the three. */
+  readonly parameters?: readonly string[];
   readonly signal: AbortSignal;
-}
-
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen({ host: HOST, port: 0, exclusive: true });
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port was given');
-  return address.port;
 }
 
 export class Nodes {
@@ -74,18 +64,15 @@ export class Nodes {
 
   /** Three fresh nodes that serve and agree on a leader. */
   static async start(options: NodesOptions): Promise<Nodes> {
-    const made: Node[] = [];
-    for (const id of IDS) {
-      const directory = join(options.directory, `node-${id}`);
-      const [peer, client] = [await freePort(), await freePort()];
-      made.push({
-        id,
-        peer: { host: HOST, port: peer },
-        client: { host: HOST, port: client },
-        directory,
-        log: join(options.directory, `node-${id}.log`),
-      });
-    }
+    const ports = await freePorts(2 * IDS.length);
+    const address = (at: number): Address => ({ host: HOST, port: ports[at] as number });
+    const made = IDS.map((id, at) => ({
+      id,
+      peer: address(at),
+      client: address(IDS.length + at),
+      directory: join(options.directory, `node-${id}`),
+      log: join(options.directory, `node-${id}.log`),
+    }));
     mkdirSync(options.directory, { recursive: true });
     const nodes = new Nodes(made, options);
     try {
@@ -124,6 +111,7 @@ export class Nodes {
       ...['--cluster', this.all.map(({ peer }) => printAddress(peer)).join(',')],
       ...['--data', node.directory],
       ...['--sync', 'always'],
+      ...(this.#options.parameters ?? []),
     ];
     // A session of its own: Ctrl-C reaches the bench only, which then ends the nodes in order.
     const child = spawn(process.execPath, parameters, {

@@ -5,6 +5,7 @@
  * It performs a Ready in the order its fields state. It must never lose or delay anything.
  */
 
+import { EMPTY_LOG } from '../../engine/raft/log.js';
 import { Raft } from '../../engine/raft/raft.js';
 import type { Ready } from '../../engine/raft/ready.js';
 import type { RaftOptions } from '../../engine/raft/state.js';
@@ -12,7 +13,6 @@ import {
   type Configuration,
   incarnation,
   type LogIndex,
-  logIndex,
   NO_INCARNATION,
   NO_TERM,
   NOBODY,
@@ -60,9 +60,10 @@ export class ThreeCores {
   constructor() {
     const recovered = {
       hardState: { term: NO_TERM, vote: NOBODY },
-      log: { last: logIndex(0), generation: 0, termRuns: [], extents: [] },
+      log: EMPTY_LOG,
       bootstrap: CONFIGURATION,
       configurations: [],
+      snapshot: null,
       inDoubt: false,
     };
     this.#cores = IDS.map((id) => new Raft(optionsOf(id), recovered, this.#now));
