@@ -12,6 +12,7 @@ import {
   TIMING_PRESETS,
 } from '../../engine/config.js';
 import { LIMITS } from '../../engine/limits.js';
+import { SNAPSHOT_DEFAULTS, SNAPSHOT_RULES } from '../../engine/snapshot-settings.js';
 import { tableRows } from './markdown.js';
 
 /** A name that is missing here does not compile. */
@@ -26,6 +27,7 @@ const OPTIONS: Readonly<Record<keyof EngineOptions, true>> = {
   syncMode: true,
   batchSyncInterval: true,
   segmentBytes: true,
+  maxLogBytes: true,
   arenaBytes: true,
   timing: true,
   electionTimeoutMin: true,
@@ -37,6 +39,7 @@ const OPTIONS: Readonly<Record<keyof EngineOptions, true>> = {
   enablePreVote: true,
   enableReadIndex: true,
   enableLeadershipTransfer: true,
+  snapshot: true,
   workers: true,
   timeoutMs: true,
 };
@@ -51,25 +54,29 @@ const machine = new URL('file:///machine.js');
 const group = { name: 'g', machine };
 const VALID: EngineOptions = { nodeId: 1, cluster: { 1: '127.0.0.1:7001' }, groups: [group] };
 
+/** Which options a row is one of. */
+type Place = 'engine' | 'group' | 'snapshot';
+
 interface Row {
   readonly name: string;
   readonly unit: string;
   readonly byDefault: string;
   readonly bounds: string;
-  readonly inGroup: boolean;
+  readonly place: Place;
+}
+
+/** Fields of `snapshot` are the rows of their section that are no options themselves. */
+function placeOf(section: string, name: string): Place {
+  if (section === 'Groups') return 'group';
+  return section === 'Snapshots' && !(name in OPTIONS) ? 'snapshot' : 'engine';
 }
 
 const rows: readonly Row[] = tableRows('docs/options.md')
   .filter(({ cells }) => cells.length === 7)
   .map(({ section, cells }) => {
-    const [name = '', unit = '', byDefault = '', bounds = ''] = cells;
-    return {
-      name: name.replaceAll('`', ''),
-      unit,
-      byDefault,
-      bounds,
-      inGroup: section === 'Groups',
-    };
+    const [quoted = '', unit = '', byDefault = '', bounds = ''] = cells;
+    const name = quoted.replaceAll('`', '');
+    return { name, unit, byDefault, bounds, place: placeOf(section, name) };
   });
 
 function rowOf(name: string): Row {
@@ -79,8 +86,12 @@ function rowOf(name: string): Row {
 }
 
 /** What the engine says against this value of one option. */
-function problemWith({ name, inGroup }: Row, value: unknown): string {
-  const wrong = inGroup ? { groups: [{ ...group, [name]: value }] } : { [name]: value };
+function problemWith({ name, place }: Row, value: unknown): string {
+  const wrong = {
+    engine: { [name]: value },
+    group: { groups: [{ ...group, [name]: value }] },
+    snapshot: { snapshot: { [name]: value } },
+  }[place];
   try {
     resolveOptions({ ...VALID, ...wrong } as EngineOptions);
   } catch (error) {
@@ -92,10 +103,11 @@ function problemWith({ name, inGroup }: Row, value: unknown): string {
 const number = (value: number): string => value.toLocaleString('en-US');
 
 test('every option has one row, and every row is an option', () => {
-  const names = (inGroup: boolean): string[] =>
-    rows.filter((row) => row.inGroup === inGroup).map(({ name }) => name);
-  assert.deepEqual(names(false).sort(), Object.keys(OPTIONS).sort());
-  assert.deepEqual(names(true).sort(), Object.keys(GROUP_OPTIONS).sort());
+  const names = (place: Place): string[] =>
+    rows.filter((row) => row.place === place).map(({ name }) => name);
+  assert.deepEqual(names('engine').sort(), Object.keys(OPTIONS).sort());
+  assert.deepEqual(names('group').sort(), Object.keys(GROUP_OPTIONS).sort());
+  assert.deepEqual(names('snapshot').sort(), Object.keys(SNAPSHOT_RULES).sort());
 });
 
 test('the bounds are those that the engine names when they are passed', () => {
@@ -117,7 +129,8 @@ test('the bounds are those that the engine names when they are passed', () => {
 test('the defaults are those that the engine fills in', () => {
   const resolved = resolveOptions(VALID);
   const filledIn = { ...resolved, ...resolved.groups[0] };
-  for (const { name, byDefault } of rows) {
+  for (const { name, byDefault, place } of rows) {
+    if (place === 'snapshot') continue;
     const value = filledIn[name as keyof typeof filledIn];
     if (byDefault === 'required') {
       assert.ok(name in VALID || name in group, `${name} may be left out`);
@@ -128,6 +141,16 @@ test('the defaults are those that the engine fills in', () => {
   }
   assert.equal(resolved.listen, VALID.cluster[1], 'own entry of cluster');
   assert.deepEqual([resolved.dataDir, resolved.walDir, resolved.workers], [null, null, 1]);
+});
+
+test('the defaults of snapshots are those that the engine fills in, and none is left out', () => {
+  const resolved = resolveOptions(VALID).snapshot;
+  assert.deepEqual(resolved, SNAPSHOT_DEFAULTS);
+  for (const { name, byDefault } of rows.filter(({ place }) => place === 'snapshot')) {
+    const value = resolved[name as keyof typeof resolved];
+    const shown = typeof value === 'number' ? number(value) : String(value);
+    assert.equal(byDefault, name === 'maxSize' && value === 0 ? 'none' : shown, name);
+  }
 });
 
 test('the presets are those of the engine, which are the profiles of the guides', () => {
