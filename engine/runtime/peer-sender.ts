@@ -43,10 +43,6 @@ export class PeerSender {
       this.#network.send(message);
       return;
     }
-    // What waited for the disk may be forgotten by now: a lost message, and the peer is offered a
-    // snapshot when it is asked next.
-    const isForgotten = message.prevIndex < this.#raft.compactedIndex;
-    if (isForgotten && message.lastIndex > message.prevIndex) return;
     const queue = this.#queued.get(message.to);
     if (queue !== undefined) queue.push(message);
     else if (!this.#sendFromMemory(message)) this.#sendFromDisk(message);
@@ -79,10 +75,12 @@ export class PeerSender {
   }
 
   #sendFromDisk(message: AppendRequest): void {
+    const first = (message.prevIndex + 1) as LogIndex;
+    // Forgotten while it waited behind another load: a lost message, like one that is unreadable.
+    if (first <= this.#raft.compactedIndex) return;
     const queue = this.#queued.get(message.to) ?? [];
     queue.unshift(message);
     this.#queued.set(message.to, queue);
-    const first = (message.prevIndex + 1) as LogIndex;
     this.#oldLog.load(first, message.lastIndex, message.entriesTerm, this.#bytesMax, (loaded) => {
       this.#onLoaded(message, loaded);
     });

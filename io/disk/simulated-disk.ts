@@ -122,8 +122,8 @@ export class SimulatedDisk implements Disk {
   }
 
   /**
-   * Whatever reads from now on reads the medium: writes that it lost are gone, those that it put
-   * elsewhere are there. To be called before `crash` or `kill`, which would keep some of them.
+   * Whatever reads from now on reads the medium: writes that it lost are gone, and those that it
+   * put elsewhere are there. To be called before `crash` or `kill`, which would keep some of them.
    */
   surface(): void {
     for (const file of this.#files()) file.evictOrphans(() => false);

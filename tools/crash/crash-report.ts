@@ -116,7 +116,8 @@ export function damageTotals(trials: readonly TrialReport[]): {
 function damageRow(trials: readonly TrialReport[]): string {
   const { damaged, refused, repaired } = damageTotals(trials);
   if (damaged === 0) return '';
-  return `  damage       ${damaged} nodes damaged, ${refused} refused, ${repaired} repaired`;
+  const ends = `${refused} refused to start, ${repaired} repaired`;
+  return `  damage       ${damaged} nodes damaged, ${ends}`;
 }
 
 export function problemLines(problems: readonly string[]): string[] {

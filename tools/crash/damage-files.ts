@@ -1,5 +1,5 @@
 /**
- * Damages files of one node that does not run: a flipped byte, a file cut short, a file removed.
+ * Damages one file of a node that does not run: flips a byte, cuts it short, or removes it.
  *
  * Only logs and snapshots, never the identity. It must never touch a node that runs, nor a second
  * node before the first is whole again: that is the caller's to see to.

@@ -6,7 +6,7 @@
 import { recordedIncarnation } from '../../engine/raft/membership.js';
 import { MessageKind } from '../../engine/raft/message.js';
 import { Standing } from '../../engine/raft/state.js';
-import { NO_INCARNATION, type NodeId, Role } from '../../engine/raft/types.js';
+import { type NodeId, Role } from '../../engine/raft/types.js';
 import type { Reply, Service } from './clients.js';
 import type { SimGroup } from './group.js';
 import type { Aftermath, FaultSubjects } from './inject.js';
@@ -165,8 +165,9 @@ export class SimCluster implements Service, FaultSubjects {
       for (const { id, identity } of this.members) {
         const recorded = recordedIncarnation(configuration, id as NodeId);
         const isSure = recorded === recordedIncarnation(state.configuration, id as NodeId);
-        const isHere = recorded === identity.incarnation && recorded !== NO_INCARNATION;
-        if (!isHere || !isSure) lacking.add(id);
+        // Nobody's life is recorded while a replica that was wiped is readmitted.
+        const isCounted = recorded !== 0 && recorded === identity.incarnation;
+        if (!isCounted || !isSure) lacking.add(id);
       }
       for (const member of this.members) {
         const isInDoubt = member.life?.groups[group]?.runtime.raft.state.inDoubt === true;

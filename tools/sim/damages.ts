@@ -36,7 +36,7 @@ export class Damages {
     if (scheduler.nowUs >= plan.faultsEndUs) return;
     const { kind, part, node } = damage;
     const member = this.#cluster.members[node - 1]!;
-    if (!this.#cluster.mayLose(node) || !member.isUp) {
+    if (!this.#cluster.mayLose(node) || !member.isUp || member.isDamaged) {
       scheduler.after(AGAIN_US, () => this.#strike(damage));
       return;
     }
