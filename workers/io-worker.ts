@@ -34,6 +34,12 @@ function say(message: ThreadReady): void {
   parentPort?.postMessage(message);
 }
 
+/** Every entry that is under way lies in an arena; records and roll-overs take a little more. */
+function underWayBytesMax(): number {
+  const arenas = memory.groups.reduce((sum, { arena }) => sum + arena.byteLength, 0);
+  return 2 * (arenas + data.segmentBytes);
+}
+
 function openLog() {
   const inMemory = data.walDirectory === null;
   const disk = inMemory ? new MemoryDisk() : new NodeDisk();
@@ -55,6 +61,7 @@ function openLog() {
     mustExist,
     segmentBytes,
     maxLogBytes,
+    underWayBytesMax: underWayBytesMax(),
     sync,
     supply,
     ...identity,

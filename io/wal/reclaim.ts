@@ -5,7 +5,8 @@
  *
  *   bytes ≤ maxLogBytes / 2   nothing: segments go as their groups forget them
  *   bytes > maxLogBytes / 2   the oldest segment is to go
- *   bytes at maxLogBytes      and entries find no room, if snapshots can make some
+ *   bytes at maxLogBytes      new entries are refused, if snapshots can make some room; what is
+ *                             under way still finds it, up to a bound
  *
  * It reads old segments in slices and must never write: the log writes what is `ready`.
  */
@@ -28,6 +29,8 @@ export interface ReclaimParts {
   readonly logId: number;
   readonly segmentBytes: number;
   readonly maxLogBytes: number;
+  /** What may go beyond it, as it was under way: see `WalOptions`. */
+  readonly underWayBytesMax: number;
   readonly groups: GroupTable;
   readonly segments: SegmentList;
 }
@@ -46,6 +49,7 @@ export class Reclaim {
   #found: Leftover[] = [];
   #pinning = new Set<number>();
   #isLimited = false;
+  #isOver = false;
 
   constructor(parts: ReclaimParts) {
     this.#parts = parts;
@@ -57,12 +61,18 @@ export class Reclaim {
     return this.#isLimited;
   }
 
+  /** Not even entries that were under way find room any more. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   /** There is a new segment, or one has lost some of its entries: everything is looked at anew. */
   note(): void {
     this.#isDue = true;
-    const { segments, segmentBytes, maxLogBytes } = this.#parts;
-    const isFull = segments.count > 1 && segments.bytes + segmentBytes > maxLogBytes;
-    this.#isLimited = isFull && this.#canShrink();
+    const { segments, segmentBytes, maxLogBytes, underWayBytesMax } = this.#parts;
+    const beyond = segments.count > 1 ? segments.bytes + segmentBytes - maxLogBytes : 0;
+    this.#isLimited = beyond > 0 && this.#canShrink();
+    this.#isOver = this.#isLimited && beyond > underWayBytesMax;
   }
 
   /** A group that has never forgotten anything may have a machine that takes no snapshots. */

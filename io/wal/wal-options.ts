@@ -30,6 +30,12 @@ export interface WalOptions {
    * some back; at half of it the log begins to ask for that. Default: without bound.
    */
   readonly maxLogBytes?: number;
+  /**
+   * Entry bytes that may be under way when `isShort` begins to refuse more: they still find room
+   * beyond `maxLogBytes`. A group whose applied entries wait for room here could not take the very
+   * snapshot that makes some. Default 0.
+   */
+  readonly underWayBytesMax?: number;
 }
 
 export interface OpenedWal {

@@ -67,6 +67,7 @@ export class Wal {
       ...options,
       logId: tail.logId,
       maxLogBytes: options.maxLogBytes ?? Number.POSITIVE_INFINITY,
+      underWayBytesMax: options.underWayBytesMax ?? 0,
       groups: this.#groups,
       segments: this.#segments,
     });
@@ -219,7 +220,7 @@ export class Wal {
     // A roll-over that met a full disk half-way is finished before anything else is written.
     if (this.#next !== null) return Admission.rollOver;
     const isReserved = usesReserve(request);
-    const spares = this.#reclaim.isLimited && !isReserved ? 0 : this.#supply.ready;
+    const spares = this.#reclaim.isOver && !isReserved ? 0 : this.#supply.ready;
     return admit(recordBytes, isReserved, { ...this.#room(), spares });
   }
 

@@ -11,6 +11,7 @@ import { runSeed } from '../../tools/sim/run.js';
 const FAMILIES = ['disk', 'snapshot', 'wipe'] as const;
 
 const SEEDS: readonly (readonly [seed: number, nodes: number, what: string])[] = [
+  [155, 5, 'at its bound the log kept back entries that the snapshot for its relief waited for'],
   [199, 7, 'an append that waited for the disk was of entries that were forgotten meanwhile'],
   [231, 3, 'a second damage on its way to a node forgot the first'],
   [278, 3, 'a replica whose readmission was half done counted as intact'],
