@@ -227,7 +227,10 @@ test('a machine whose image throws fails that snapshot alone', async () => {
     code: 'ERR_SNAPSHOT',
     message: /the state machine gave no image: .*told to throw/,
   });
-  assert.match((await warned)[0].text, /no snapshot was taken, which is told once: .*told to throw/);
+  assert.match(
+    (await warned)[0].text,
+    /no snapshot was taken, which is told once: .*told to throw/,
+  );
   await add(cluster, 4);
   assert.equal(await total(cluster), 8);
   await eventually('the failure to be counted', () => group.status().snapshots.failed || null);

@@ -90,7 +90,10 @@ test('the demo session: plain answers, STATUS in sections, QUIT', { skip: missin
   const status = await terminal.ask('STATUS');
   assert.match(status, /^=== Cluster Status ===\n {2}Node ID: {7}1\n {2}Role: {10}Leader\n/);
   assert.match(status, / {2}Term: {10}\d+\n {2}Leader ID: {5}1\n {2}Commit Index: {2}\d+\n/);
-  assert.match(status, / {2}Last Applied: {2}\d+\n {2}Standing: {6}full\n\n=== Key-Value Store ===\n/);
+  assert.match(
+    status,
+    / {2}Last Applied: {2}\d+\n {2}Standing: {6}full\n\n=== Key-Value Store ===\n/,
+  );
   assert.match(status, / {2}Total Keys: {4}1\n {2}Total Ops: {5}9\n/);
   assert.match(
     status,
