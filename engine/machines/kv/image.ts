@@ -2,32 +2,28 @@
  * A snapshot in progress: an iterator of chunks that shows the store as it was when it was made,
  * although writes go on between two chunks.
  *
- * It walks the keys by rank (key-index.ts) from 0 upwards. A record ahead of the walk that is
- * about to change is copied into the stream first (`beforeChange`); a record written since the
- * snapshot began carries its epoch and is skipped. Nothing is copied for records that stay as they
- * are. A large record is copied over several pulls, and the rest of it at once before it changes.
- * The store must call `beforeChange` before every overwrite and removal while this is its tap.
+ * It walks the records as they lie in memory, by handle (pages.ts): by key each of them would be a
+ * miss of the processor's caches, and a snapshot would cost three times as much. A record ahead of
+ * the walk that is about to change is copied into the stream first (`beforeChange`); a record
+ * written since the snapshot began carries its epoch and is skipped. Nothing is copied for records
+ * that stay as they are, and none of them moves. A large record is copied over several pulls, and
+ * the rest of it at once before it changes. The store must call `beforeChange` before every
+ * overwrite and removal while this is its tap.
  */
 
 import { copyBytes } from './bytes.js';
 import { writeU32 } from './commands.js';
 import { IMAGE_LENGTH_BYTES, imageHeader } from './image-format.js';
-import { RANK_END, rankOf } from './key-index.js';
+import { GRANULE_SHIFT, PAGE_SHIFT } from './pages.js';
 import type { ImageTap, Store } from './store.js';
 
 /**
- * What one `next` may do, in bytes copied, with a record and a slot looked at counted as so many: a
- * walk over keys that were all written since, or over a table that deletions have emptied, must not
- * take the thread for longer than a chunk does. It is half a millisecond or so.
+ * What one `next` may do, in bytes copied, with a slot looked at counted as so many: a walk over
+ * records that were all written since, or over pages that deletions have emptied, must not take the
+ * thread for longer than a chunk does. It is half a millisecond or so.
  */
 const WORK_BYTES_PER_PULL = 192 * 1024;
-const RECORD_WORK_BYTES = 256;
 const SLOT_WORK_BYTES = 64;
-/**
- * Slots looked at in a row. Each look is a miss of the processor's caches, and so is each record:
- * one after the other they take twice as long as many that are under way together.
- */
-const SLOTS_PER_WALK = 64;
 /** Of chunks that were pulled and are filled again: as garbage they would stay for long. */
 const FREE_BYTES_MAX = 8 * 1024 * 1024;
 const NO_BYTES = Buffer.alloc(0);
@@ -36,8 +32,10 @@ export class Image implements IterableIterator<Uint8Array>, ImageTap {
   readonly #store: Store;
   readonly #chunkBytes: number;
   readonly #epoch: number;
-  /** Everything of a smaller rank has been walked. */
-  #position = 0;
+  /** The walk: the page it is in, the memory that page had then, and the next slot's first byte. */
+  #page = 0;
+  #memory: Uint32Array;
+  #at = 0;
   #state: 'walking' | 'finished' | 'superseded' = 'walking';
   #chunk: Buffer;
   #chunkUsed = 0;
@@ -47,16 +45,10 @@ export class Image implements IterableIterator<Uint8Array>, ImageTap {
   #lent: Buffer | null = null;
   readonly #free: Buffer[] = [];
   #work = 0;
-  /** Records of the slots that were walked last which are not in the stream yet. */
-  readonly #found: number[] = [];
   /** The record that is in the stream up to byte `#cutAt` of its page, 0 for none. */
   #cut = 0;
   #cutAt = 0;
   readonly #length = Buffer.alloc(IMAGE_LENGTH_BYTES);
-  readonly #findOld = (handle: number): void => {
-    this.#work += RECORD_WORK_BYTES;
-    if (this.#store.records.epoch(handle) < this.#epoch) this.#found.push(handle);
-  };
 
   /** Begins a snapshot of the store; one that was still running is superseded. */
   constructor(store: Store, chunkBytes: number) {
@@ -65,6 +57,7 @@ export class Image implements IterableIterator<Uint8Array>, ImageTap {
     this.#chunk = Buffer.allocUnsafeSlow(chunkBytes);
     store.epoch += 1;
     this.#epoch = store.epoch;
+    this.#memory = store.records.pages.words[0] as Uint32Array;
     if (store.tap instanceof Image) store.tap.#supersede();
     store.tap = this;
     const header = imageHeader(store.keys);
@@ -103,9 +96,7 @@ export class Image implements IterableIterator<Uint8Array>, ImageTap {
 
   #goOn(): void {
     if (this.#cut !== 0) this.#goOnWithCut();
-    else if (this.#found.length > 0) this.#emit(this.#found.pop()!);
-    else if (this.#position < RANK_END) this.#walk();
-    else this.#complete();
+    else this.#walk();
   }
 
   /** Gives up the snapshot; called by `for … of` when it is left early. */
@@ -117,27 +108,47 @@ export class Image implements IterableIterator<Uint8Array>, ImageTap {
     return { done: true, value: undefined };
   }
 
-  beforeChange(handle: number, hash: number): void {
+  beforeChange(handle: number): void {
     if (this.#store.records.epoch(handle) >= this.#epoch) return;
     if (handle === this.#cut) {
       this.#finishCut();
       return;
     }
-    const found = this.#found.indexOf(handle);
-    if (found >= 0) this.#found.splice(found, 1);
-    else if (rankOf(hash) < this.#position) return;
+    if (handle < this.#position) return;
     this.#finishCut();
     this.#emit(handle);
     this.#finishCut();
   }
 
-  /** Takes the next slots of the index. Writes come between calls only, never within one. */
+  /** Every record with a smaller handle has been walked. */
+  get #position(): number {
+    return this.#page * 2 ** PAGE_SHIFT + (this.#at >>> GRANULE_SHIFT);
+  }
+
+  /** Looks at the next slot. Writes come between calls only, never within one. */
   #walk(): void {
-    const { index } = this.#store;
-    const to = Math.min(RANK_END, index.rangeEnd(this.#position, SLOTS_PER_WALK));
-    index.visit(this.#position, to, this.#findOld);
-    this.#position = to;
-    this.#work += SLOTS_PER_WALK * SLOT_WORK_BYTES;
+    const { records } = this.#store;
+    const { pages } = records;
+    this.#work += SLOT_WORK_BYTES;
+    const at = this.#at;
+    // A page that was given back and taken again meanwhile holds nothing of the image any more.
+    const isSame = pages.words[this.#page] === this.#memory;
+    if (!isSame || at >= pages.extent(this.#page)) {
+      this.#nextPage();
+      return;
+    }
+    this.#at = at + pages.slotBytes(this.#page);
+    const handle = (this.#page << PAGE_SHIFT) | (at >>> GRANULE_SHIFT);
+    if (records.epoch(handle >>> 0) < this.#epoch) this.#emit(handle >>> 0);
+  }
+
+  #nextPage(): void {
+    const { words } = this.#store.records.pages;
+    this.#page += 1;
+    this.#at = 0;
+    const memory = words[this.#page];
+    if (memory === undefined) this.#complete();
+    else this.#memory = memory;
   }
 
   #complete(): void {
@@ -153,7 +164,6 @@ export class Image implements IterableIterator<Uint8Array>, ImageTap {
   #release(): void {
     if (this.#state === 'walking') this.#state = 'finished';
     if (this.#store.tap === this) this.#store.tap = null;
-    this.#found.length = 0;
     this.#cut = 0;
     this.#free.length = 0;
     this.#chunk = NO_BYTES;

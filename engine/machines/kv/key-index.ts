@@ -103,11 +103,11 @@ export class KeyIndex {
 
   /**
    * The end of the slot that rank `from` lies in, which is the smallest range that is worth a
-   * visit, or of so many slots.
+   * visit.
    */
-  rangeEnd(from: number, slots = 1): number {
+  rangeEnd(from: number): number {
     const width = 2 ** (32 - this.#bits);
-    return (Math.floor(from / width) + slots) * width;
+    return (Math.floor(from / width) + 1) * width;
   }
 
   #capacity(): number {

@@ -42,6 +42,16 @@ export class Pages {
   readonly #vacantNumbers: number[] = [];
   readonly #spares: ArrayBuffer[] = [];
 
+  /** The size of the page's slots. */
+  slotBytes(page: number): number {
+    return this.#slot[page]!;
+  }
+
+  /** Every slot that is in use, or was, begins below this byte of the page. */
+  extent(page: number): number {
+    return this.#fresh[page]!;
+  }
+
   /** A slot of at least `bytes` bytes, contents undefined. */
   allocate(bytes: number): number {
     const kind = sizeClass(bytes);
@@ -92,6 +102,7 @@ export class Pages {
     const page = this.#takeNumber();
     this.#install(page, new ArrayBuffer(bytes), bytes);
     this.#used[page] = 1;
+    this.#fresh[page] = bytes;
     this.usedBytes += bytes;
     this.reservedBytes += bytes;
     return (page << PAGE_SHIFT) >>> 0;
@@ -141,6 +152,7 @@ export class Pages {
     this.bytes[page] = NO_BYTES;
     this.words[page] = NO_WORDS;
     this.#slot[page] = 0;
+    this.#fresh[page] = 0;
     this.#vacantNumbers.push(page);
     this.reservedBytes -= bytesReturned;
   }

@@ -8,7 +8,7 @@
  *         └─────────────┴─────────┴──────────┴──────────┴───────────┴─────────────┘
  *
  * `epoch` counts the snapshots begun before the record was last written: it tells a running
- * snapshot which records belong to its image. No other file holds an offset into a record.
+ * snapshot which records belong to its image. A slot without a record has the largest. No other file holds an offset into a record.
  */
 
 import { copyBytes, equalBytes } from './bytes.js';
@@ -20,6 +20,9 @@ const WORD_EPOCH = WORD_VALUE_LENGTH + 1;
 const WORD_KEY_LENGTH = WORD_EPOCH + 1;
 const HEADER_BYTES = (WORD_KEY_LENGTH + 1) * 4;
 const WORDS_PER_GRANULE_SHIFT = GRANULE_SHIFT - 2;
+
+/** Of a slot whose record was released: newer than any image. */
+const EPOCH_FREE = 0xffff_ffff;
 
 /** The longest key: commands carry its length in 16 bits. */
 export const KEY_BYTES_MAX = 0xffff;
@@ -47,7 +50,12 @@ export class Records {
   }
 
   release(handle: number): void {
-    this.pages.release(handle, this.#size(handle, this.valueLength(handle)));
+    this.#free(handle, this.#size(handle, this.valueLength(handle)));
+  }
+
+  #free(handle: number, bytes: number): void {
+    this.#words(handle)[this.#at(handle) + WORD_EPOCH] = EPOCH_FREE;
+    this.pages.release(handle, bytes);
   }
 
   /**
@@ -74,7 +82,7 @@ export class Records {
     );
     const start = this.valueStart(handle);
     copyBytes(from, start, start + keep, this.bytes(moved), this.valueStart(moved));
-    this.pages.release(handle, before);
+    this.#free(handle, before);
     return moved;
   }
 

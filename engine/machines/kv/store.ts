@@ -16,7 +16,7 @@ export interface ImageTap {
   /** Bytes of whole chunks that wait to be pulled. */
   readonly backlogBytes: number;
   /** Called with a record that is about to be overwritten or removed. */
-  beforeChange(handle: number, hash: number): void;
+  beforeChange(handle: number): void;
 }
 
 export class Store {
@@ -90,7 +90,7 @@ export class Store {
     const hash = this.#hash(key, start, end);
     const handle = this.index.find(hash, key, start, end - start);
     if (handle === 0) return false;
-    if (this.tap !== null) this.tap.beforeChange(handle, hash);
+    if (this.tap !== null) this.tap.beforeChange(handle);
     this.index.removeFound();
     this.records.release(handle);
     return true;
@@ -111,7 +111,7 @@ export class Store {
       this.index.insert(hash, created);
       return created;
     }
-    if (this.tap !== null) this.tap.beforeChange(found, hash);
+    if (this.tap !== null) this.tap.beforeChange(found);
     const handle = this.records.resize(found, length, keep, this.epoch);
     if (handle !== found) this.index.replaceFound(handle);
     return handle;
