@@ -8,7 +8,8 @@
  *         └─────────────┴─────────┴──────────┴──────────┴───────────┴─────────────┘
  *
  * `epoch` counts the snapshots begun before the record was last written: it tells a running
- * snapshot which records belong to its image. A slot without a record has the largest. No other file holds an offset into a record.
+ * snapshot which records belong to its image. A slot without a record has the largest. No other
+ * file holds an offset into a record.
  */
 
 import { copyBytes, equalBytes } from './bytes.js';
