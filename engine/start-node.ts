@@ -24,7 +24,12 @@ import { createIoFigures } from '../workers/io-figures.js';
 import type { FoundSnapshots } from '../workers/snapshot-found.js';
 import { createSpareWords } from '../workers/spare-words.js';
 import { createStatusPage } from '../workers/status-page.js';
-import { Supervisor, type SupervisorEvents, ThreadRefused } from '../workers/supervisor.js';
+import {
+  Supervisor,
+  type SupervisorEvents,
+  type ThreadName,
+  ThreadRefused,
+} from '../workers/supervisor.js';
 import type {
   GroupThreadData,
   IoThreadData,
@@ -167,6 +172,7 @@ export async function startNode(
     Math.max(options.snapshot.chunkSize, SNAPSHOT_DEFAULTS.chunkSize),
   );
   const supervisor = new Supervisor(memory, options.workers, events);
+  supervisor.prepare(threadKinds(options));
   const onAbort = (): void => supervisor.abandonStart(signal?.reason);
   signal?.addEventListener('abort', onAbort);
   try {
@@ -179,6 +185,12 @@ export async function startNode(
   } finally {
     signal?.removeEventListener('abort', onAbort);
   }
+}
+
+/** In the order of their start. In memory the io thread does the work of the bulk thread as well. */
+function threadKinds({ dataDir, workers }: ResolvedOptions): ThreadName[] {
+  const consensus = Array.from({ length: workers }, () => 'consensus' as const);
+  return ['io', ...(dataDir === null ? [] : (['bulk'] as const)), ...consensus, 'transport'];
 }
 
 function asStartError(refused: ThreadRefused): RingraftError {

@@ -4,7 +4,7 @@
  * waits for it. Wiring only.
  */
 
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { monotonicMs } from '../io/clock.js';
 import { NodeDisk } from '../io/disk/node-disk.js';
 import { SnapshotStore } from '../io/snapshots/snapshot-store.js';
@@ -17,9 +17,10 @@ import { SparePreparer } from './spare-preparer.js';
 import { SpareOrders } from './spare-words.js';
 import type { BulkThreadData, ThreadReady } from './thread-data.js';
 import { Death, die } from './thread-death.js';
+import { receiveData } from './thread-start.js';
 import { Bell, StopStage } from './topology.js';
 
-const data = workerData as BulkThreadData;
+const data = await receiveData<BulkThreadData>();
 const { memory, threadOfGroup } = data;
 
 function run(): void {

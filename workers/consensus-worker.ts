@@ -3,7 +3,7 @@
  * groups in turn. Wiring only: the duty cycle of a group is consensus-loop.ts.
  */
 
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { ErrorNumber } from '../engine/errors.js';
 import type { MachineContext, StateMachine, StateMachineFactory } from '../engine/state-machine.js';
 import { GroupAgent } from './consensus-loop.js';
@@ -14,9 +14,10 @@ import { RoomWords } from './spare-words.js';
 import { StatusPage } from './status-page.js';
 import type { ConsensusThreadData, GroupThreadData, ThreadReady } from './thread-data.js';
 import { Death, deathText, die } from './thread-death.js';
+import { receiveData } from './thread-start.js';
 import { Bell, type GroupMemory, StopStage } from './topology.js';
 
-const data = workerData as ConsensusThreadData;
+const data = await receiveData<ConsensusThreadData>();
 const { memory } = data;
 
 const OPERATIONS = ['apply', 'query', 'snapshot', 'restore'] as const;

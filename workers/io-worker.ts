@@ -3,7 +3,7 @@
  * Wiring only: the loop is io-loop.ts, the log io/wal/.
  */
 
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { monotonicMs } from '../io/clock.js';
 import type { Disk } from '../io/disk/disk.js';
 import { MemoryDisk } from '../io/disk/memory-disk.js';
@@ -21,12 +21,13 @@ import { SnapshotDesk } from './snapshot-desk.js';
 import { RoomWords, SharedSegmentSupply } from './spare-words.js';
 import type { IoThreadData, ThreadReady } from './thread-data.js';
 import { Death, die } from './thread-death.js';
+import { receiveData } from './thread-start.js';
 import { Bell, StopStage } from './topology.js';
 
 const MEMORY_DIRECTORY = '/wal';
 const MEMORY_SNAPSHOTS = '/snapshots';
 
-const data = workerData as IoThreadData;
+const data = await receiveData<IoThreadData>();
 const { memory, threadOfGroup } = data;
 const threads = Math.max(...threadOfGroup) + 1;
 

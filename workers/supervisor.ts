@@ -2,6 +2,7 @@
  * Starts the threads of a node in order, watches them, and ends them in order.
  *
  *   start  io (recovers the log) → bulk → consensus → transport (peers come last)
+ *          all of them load their code at once, before; none does anything until it is its turn
  *   stop   consensus → io and bulk (everything submitted is synced) → transport
  *
  * A thread that dies stops the node: the fatal word is set, every thread sees it at its next turn.
@@ -22,7 +23,7 @@ import { Death, deathText, die, wakeAll } from './thread-death.js';
 import { type NodeMemory, StopStage } from './topology.js';
 
 type ThreadData = IoThreadData | BulkThreadData | ConsensusThreadData | TransportThreadData;
-type ThreadName = ThreadData['kind'];
+export type ThreadName = ThreadData['kind'];
 
 const MODULES: Readonly<Record<ThreadName, string>> = {
   io: 'io-worker',
@@ -53,6 +54,10 @@ interface Running {
   readonly name: ThreadName;
   readonly worker: Worker;
   readonly exited: Promise<void>;
+  /** What it says first, once it was given its data. */
+  readonly firstWord: Promise<ThreadReady>;
+  /** It waits for its data. */
+  isSpare: boolean;
   /** It has said its first word; before that it looks at no stop word. */
   ready: boolean;
 }
@@ -89,17 +94,41 @@ export class Supervisor {
     this.#stop = new Int32Array(memory.stop);
   }
 
-  /** Starts a thread and waits for its first word. Throws ThreadRefused when it cannot run. */
+  /** Threads that will be started: they load their code while others do their first work. */
+  prepare(names: readonly ThreadName[]): void {
+    for (const name of names) this.#spawn(name);
+  }
+
+  /** Gives a thread its data; resolves to its first word. Throws ThreadRefused if it cannot run. */
   async start(data: ThreadData): Promise<ThreadReady> {
     if (this.#abandoned !== null) throw this.#abandoned.cause;
     const name = data.kind;
-    const worker = spawnWorker(import.meta.url, MODULES[name], { workerData: data });
-    // Not `once` of node:events: it rejects for an error, which ends the process if nobody waits.
-    const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
-    const running = { name, worker, exited, ready: false };
-    this.#running.push(running);
+    const spare = this.#running.find((thread) => thread.name === name && thread.isSpare);
+    const thread = spare ?? this.#spawn(name);
+    thread.isSpare = false;
+    thread.worker.postMessage(data);
     const first = await new Promise<ThreadReady>((resolve, reject) => {
       this.#rejectStart = reject;
+      thread.firstWord.then(resolve, reject);
+    });
+    thread.ready = true;
+    return first;
+  }
+
+  #spawn(name: ThreadName): Running {
+    const worker = spawnWorker(import.meta.url, MODULES[name], { workerData: { kind: name } });
+    // Not `once` of node:events: it rejects for an error, which ends the process if nobody waits.
+    const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+    const firstWord = this.#firstWordOf(name, worker);
+    // A thread that ends before its turn is told by its death, and by its start if one comes.
+    firstWord.catch(() => undefined);
+    const thread = { name, worker, exited, firstWord, isSpare: true, ready: false };
+    this.#running.push(thread);
+    return thread;
+  }
+
+  #firstWordOf(name: ThreadName, worker: Worker): Promise<ThreadReady> {
+    return new Promise((resolve, reject) => {
       worker.on('message', (message: ThreadReady | ThreadEvent) => {
         if (message.kind === 'peer') this.#events.peer(message);
         else if (message.kind === 'refused') {
@@ -115,8 +144,6 @@ export class Supervisor {
         this.#onDeath(name, new Error('it ended without being asked to'));
       });
     });
-    running.ready = true;
-    return first;
   }
 
   /** Ends the start: the thread under way is no longer waited for, none follows. */

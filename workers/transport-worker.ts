@@ -3,7 +3,7 @@
  * the traffic of snapshots on its event loop. Wiring only.
  */
 
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { Feature } from '../codec/frames/handshake-check.js';
 import { Prng } from '../engine/raft/prng.js';
 import { incarnation, nodeId } from '../engine/raft/types.js';
@@ -15,10 +15,11 @@ import { Doorbell, DoorbellSleeper } from './ring/doorbell.js';
 import { SnapshotTraffic } from './snapshot-traffic.js';
 import type { ThreadEvent, ThreadReady, TransportThreadData } from './thread-data.js';
 import { Death, die } from './thread-death.js';
+import { receiveData } from './thread-start.js';
 import { Bell, StopStage } from './topology.js';
 import { TransportLoop } from './transport-loop.js';
 
-const data = workerData as TransportThreadData;
+const data = await receiveData<TransportThreadData>();
 const { memory, threadOfGroup } = data;
 
 function say(message: ThreadReady | ThreadEvent): void {

@@ -54,14 +54,14 @@ test('a node in memory has no bulk thread and ends in the same order', async () 
   assert.deepEqual(takeHistory(), ['exit consensus', 'exit io', 'exit transport']);
 });
 
-test('a start that is refused starts nothing more and ends what had started', async () => {
+test('a start that is refused ends every thread, also such as still waited for their turn', async () => {
   await using cluster = await TestCluster.plan({ nodes: 1 });
   takeHistory();
   const machine = new URL('./no-such-machine.mjs', import.meta.url);
   const groups = [{ name: 'ledger', machine }];
   await assert.rejects(cluster.open(1, { groups }), { code: 'ERR_STATE_MACHINE' });
-  const [first, second, ...exits] = takeHistory();
-  assert.deepEqual([first, second], ['start io', 'start consensus']);
-  // The thread that refused tells the others by the fatal word: each ends by itself.
-  assert.deepEqual(exits.sort(), ['exit consensus', 'exit io']);
+  const [first, second, third, ...exits] = takeHistory();
+  assert.deepEqual([first, second, third], ['start io', 'start consensus', 'start transport']);
+  // The thread that refused tells the others by the fatal word: each that works ends by itself.
+  assert.deepEqual(exits.sort(), ['exit consensus', 'exit io', 'exit transport']);
 });

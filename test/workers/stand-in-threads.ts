@@ -46,23 +46,25 @@ export function takeDeeds(): string[] {
 /** An obedient thread ends a moment after it was told, so that nobody is early by luck. */
 const SCRIPT = `
   const { parentPort, workerData } = require('node:worker_threads');
-  const { memory, standIn: { log, kind, stage, manner } } = workerData;
-  const stop = new Int32Array(memory.stop);
+  const { log, kind, stage, manner } = workerData.standIn;
   const note = (deed) => {
     const place = Atomics.add(log, 0, 1);
     log[1 + place] = kind * 4 + deed;
   };
-  note(0);
-  if (manner !== 'mute') parentPort.postMessage({ kind: 'ready' });
-  const look = setInterval(() => {
-    if (manner !== 'obedient' || Atomics.load(stop, 0) < stage) return;
-    clearInterval(look);
-    note(1);
-    setTimeout(() => {
-      note(2);
-      process.exit();
-    }, 20);
-  }, 1);
+  parentPort.once('message', ({ memory }) => {
+    const stop = new Int32Array(memory.stop);
+    note(0);
+    if (manner !== 'mute') parentPort.postMessage({ kind: 'ready' });
+    const look = setInterval(() => {
+      if (manner !== 'obedient' || Atomics.load(stop, 0) < stage) return;
+      clearInterval(look);
+      note(1);
+      setTimeout(() => {
+        note(2);
+        process.exit();
+      }, 20);
+    }, 1);
+  });
 `;
 
 threads.Worker = class extends threads.Worker {
