@@ -187,7 +187,7 @@ export async function startNode(
   }
 }
 
-/** In the order of their start. In memory the io thread does the work of the bulk thread as well. */
+/** In the order of their start. In memory the io thread does the work of the bulk thread, too. */
 function threadKinds({ dataDir, workers }: ResolvedOptions): ThreadName[] {
   const consensus = Array.from({ length: workers }, () => 'consensus' as const);
   return ['io', ...(dataDir === null ? [] : (['bulk'] as const)), ...consensus, 'transport'];
