@@ -19,7 +19,7 @@ import { type Taken, takeEvery, takeSnapshot } from './take-snapshots.js';
 
 export const SNAPSHOTS_PER_WINDOW = 3;
 export const IN_FLIGHT = 1024;
-const CONNECTIONS = 4;
+export const CONNECTIONS = 4;
 /** At half rate commands wait in the generator only when far more than usual are under way. */
 const IN_FLIGHT_PACED = 16_384;
 
@@ -57,7 +57,8 @@ export interface Turn {
   readonly with: Window;
 }
 
-export function problemsOf(report: LoadReport, missed: boolean): string[] {
+/** `missed`: the last of `count` snapshots of some node came after the window. */
+export function problemsOf(report: LoadReport, missed: boolean, count: number): string[] {
   const problems: string[] = [];
   const errors = totalErrors(report.errors);
   if (errors > 0) {
@@ -69,7 +70,7 @@ export function problemsOf(report: LoadReport, missed: boolean): string[] {
     problems.push(`${report.behind} commands of ${rate}/s were due and not sent at the end`);
   }
   if (missed) {
-    problems.push(`no ${SNAPSHOTS_PER_WINDOW} snapshots within the window: raise --seconds`);
+    problems.push(`no ${count} snapshots within the window: raise --seconds`);
   }
   return problems;
 }
@@ -106,7 +107,7 @@ async function measureWindow(
   isOver = true;
   const nodesCpuUs = cpuOfAll(nodes) - before;
   const peakMiB = memory.end();
-  const problems = problemsOf(report, await missed);
+  const problems = problemsOf(report, await missed, SNAPSHOTS_PER_WINDOW);
   const writes = report.latencyMs.writes;
   return {
     rate: report.opsPerSecond,

@@ -1,13 +1,13 @@
 /**
- * The rows at rest: what a snapshot's file holds, how fast a node without data catches up, how long
- * a restart takes with a long log.
+ * The rows at rest: how fast a node without data catches up, how long a restart takes with a long
+ * log.
  */
 
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { askOnce, parseInfo } from '../cluster/node-client.js';
 import type { Node, Nodes } from '../cluster/nodes.js';
-import { imageBytesOf, madeAtMs, newestFile, restoreImage } from './snapshot-files.js';
+import { imageBytesOf, madeAtMs, newestFile } from './snapshot-files.js';
 import type { Measured } from './snapshot-rows.js';
 import { takeSnapshot } from './take-snapshots.js';
 
@@ -20,30 +20,6 @@ async function appliedOf({ client }: Node): Promise<number> {
 }
 
 const digestOf = ({ client }: Node): Promise<string> => askOnce(client, ASK_MS, 'DEBUG', 'DIGEST');
-
-/** With nothing being written: every node's file against that node itself, at the same index. */
-export async function measureImage(nodes: Nodes, signal: AbortSignal): Promise<Measured> {
-  await nodes.caughtUp();
-  const problems: string[] = [];
-  const images: unknown[] = [];
-  let equal = 0;
-  for (const node of nodes.all) {
-    // A write, so that there is something to take: one at the newest's index would be that one.
-    await askOnce(node.client, ASK_MS, 'SET', `image-of-${node.id}`, String(Date.now()));
-    await takeSnapshot(node, signal);
-    const file = newestFile(node);
-    if (file === undefined) throw new Error(`node ${node.id} has no snapshot`);
-    const [applied, digest] = [await appliedOf(node), await digestOf(node)];
-    const image = restoreImage(file);
-    images.push({ node: node.id, applied, ...image });
-    if (image.index === applied && image.digest === digest) equal += 1;
-    else {
-      const here = `${digest} at ${applied}`;
-      problems.push(`node ${node.id} has ${here}, its file ${image.digest} at ${image.index}`);
-    }
-  }
-  return { runs: [equal], problems, detail: { images } };
-}
 
 /** A follower loses its data and starts anew: from the first byte it fetches to all applied. */
 export async function measureCatchUp(

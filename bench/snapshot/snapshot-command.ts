@@ -17,8 +17,9 @@ import { requireProc } from '../cluster/process-figures.js';
 import { SyncProbe } from '../cluster/sync-probe.js';
 import type { snapshotBenchOptions } from '../commands.js';
 import { figure } from '../text-table.js';
+import { measureImage } from './image-part.js';
 import { IN_FLIGHT, measureLoadPart } from './load-part.js';
-import { measureCatchUp, measureImage, measureRestart } from './rest-parts.js';
+import { measureCatchUp, measureRestart } from './rest-parts.js';
 import { deliverSnapshots, type SnapshotReport } from './snapshot-report.js';
 import { judgeRow, type Measured, type Part, type RowId, type RowResult } from './snapshot-rows.js';
 
@@ -31,6 +32,8 @@ const BY_COMMAND_ONLY = [
 ];
 const RESTART_VALUE_BYTES = 16;
 const FILL_CONNECTIONS = 4;
+/** The log since its snapshots is replayed here: no longer than they take. */
+const IMAGE_SECONDS_MAX = 30;
 
 export async function run(invocation: SnapshotInvocation): Promise<ExitCode> {
   const { options } = invocation;
@@ -146,8 +149,9 @@ class SnapshotBench {
         for (const [id, measured] of rows) this.#judge(id, measured);
       }
       if (this.#wants('image')) {
-        this.#say('image: files against the nodes');
-        this.#judge('image', await measureImage(nodes, signal));
+        this.#say('image: snapshots under load against the log and the nodes');
+        const plan = { keys, valueBytes, seconds: Math.min(seconds, IMAGE_SECONDS_MAX), signal };
+        this.#judge('image', await measureImage(nodes, plan));
       }
       if (this.#wants('catch-up')) {
         this.#say('catch-up: a node without data');

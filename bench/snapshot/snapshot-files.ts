@@ -16,15 +16,20 @@ import type { Node } from '../cluster/nodes.js';
 
 const NODE_DISK = new NodeDisk();
 
-/** The newest complete snapshot; undefined when there is none. */
-export function newestFile({ directory }: Pick<Node, 'directory'>): SnapshotFile | undefined {
+/** The complete snapshots, newest first. */
+export function completeFiles({ directory }: Pick<Node, 'directory'>): SnapshotFile[] {
   const { snapshots } = dataPaths(directory);
-  if (!existsSync(snapshots)) return undefined;
+  if (!existsSync(snapshots)) return [];
   return readdirSync(snapshots)
     .map((name) => snapshotOfName(snapshots, name))
     .filter((file) => file !== null)
     .filter(({ kind }) => kind === 'snapshot')
-    .sort(byAge)[0];
+    .sort(byAge);
+}
+
+/** The newest complete snapshot; undefined when there is none. */
+export function newestFile(node: Pick<Node, 'directory'>): SnapshotFile | undefined {
+  return completeFiles(node)[0];
 }
 
 /** When the file was begun, under the name it had then; milliseconds of `Date.now`'s clock. */
@@ -34,7 +39,9 @@ export function madeAtMs({ path }: SnapshotFile): number {
   throw new Error(`this file system does not say when ${path} was made: name another with --dir`);
 }
 
-export interface ImageFacts {
+/** What a file's image makes of a machine. */
+export interface RestoredImage {
+  readonly machine: KvMachine;
   readonly index: number;
   readonly imageBytes: number;
   readonly fileBytes: number;
@@ -42,7 +49,7 @@ export interface ImageFacts {
 }
 
 /** Reads the whole file and gives its image to a machine of this process. */
-export function restoreImage({ path }: SnapshotFile): ImageFacts {
+export function restoreImage({ path }: SnapshotFile): RestoredImage {
   const reader = SnapshotReader.open(NODE_DISK, path);
   try {
     const machine = new KvMachine(kvOptions(null));
@@ -54,7 +61,8 @@ export function restoreImage({ path }: SnapshotFile): ImageFacts {
     }
     restoration.finish();
     const { rawBytes: imageBytes, fileBytes } = reader.footer;
-    return { index: reader.header.point.index, imageBytes, fileBytes, digest: machine.digest() };
+    const { index } = reader.header.point;
+    return { machine, index, imageBytes, fileBytes, digest: machine.digest() };
   } finally {
     reader.close();
   }

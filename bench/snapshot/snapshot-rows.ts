@@ -105,7 +105,7 @@ export const ROWS: readonly RowSpec[] = [
   {
     id: 'image',
     parts: ['image'],
-    what: 'files whose state has the digest of the node at their index',
+    what: 'images taken under load that equal the state at their index',
     unit: 'of 3',
     bound: 'atLeast',
     floor: 3,

@@ -132,9 +132,9 @@ test('errors, a rate that was not kept and missing snapshots are problems', () =
     config: { rate: 1000 },
     behind: 500,
   } as unknown as LoadReport;
-  assert.deepEqual(problemsOf(report, false), []);
+  assert.deepEqual(problemsOf(report, false, 3), []);
   const wrong = { ...report, errors: { ...noErrors(), lost: 2 }, behind: 501 };
-  const problems = problemsOf(wrong, true);
+  const problems = problemsOf(wrong, true, 3);
   assert.match(problems[0] ?? '', /^2 errors: .*"lost":2/);
   assert.match(problems[1] ?? '', /^501 commands of 1000\/s were due/);
   assert.match(problems[2] ?? '', /raise --seconds/);
