@@ -33,8 +33,8 @@ export class Applier {
   #atHost = false;
   /** Who waits for entries of the slab that is with the machine. */
   #partsAtHost: readonly BatchPart[] = [];
-  #loading = false;
-  #loaded: LoadedEntries | null = null;
+  /** The next entries, read back from disk while the machine has those before; null: to come. */
+  #ahead: { entries: LoadedEntries | null } | null = null;
   /** The machine is being given an image: nothing is applied until it has it. */
   #isRestoring = false;
 
@@ -75,7 +75,7 @@ export class Applier {
 
   /** Entries are committed that could be applied right now. */
   get hasWork(): boolean {
-    if (this.#atHost || this.#loading || this.#isRestoring) return false;
+    if (this.#atHost || this.#isRestoring || this.#ahead?.entries === null) return false;
     return this.#applied < this.#target;
   }
 
@@ -88,8 +88,7 @@ export class Applier {
   restoring({ index, term }: SnapshotPoint): void {
     assert(!this.#atHost, 'a machine is given an image between two slabs');
     this.#isRestoring = true;
-    this.#loading = false;
-    this.#loaded = null;
+    this.#ahead = null;
     this.#target = Math.max(this.#target, index) as LogIndex;
     for (const part of this.#writes.skipUpTo(index, term)) this.#skipped(part);
     this.#overtaken(index);
@@ -108,14 +107,20 @@ export class Applier {
     if (!this.hasWork) return 0;
     const first = (this.#applied + 1) as LogIndex;
     if (this.#log.has(first)) return this.#applyFromMemory(first);
-    const loaded = this.#loaded;
-    if (loaded === null) {
-      this.#load(first);
-      return 0;
-    }
-    this.#loaded = null;
+    if (this.#ahead === null) this.#load(first);
+    const loaded = this.#ahead?.entries ?? null;
+    if (loaded === null) return 0;
+    this.#ahead = null;
+    if (loaded.count > 0) return this.#applyLoaded(first, loaded);
+    this.#unreadable(first, loaded.slab.toString());
+    return 0;
+  }
+
+  #applyLoaded(first: LogIndex, loaded: LoadedEntries): number {
     assert(loaded.first === first, 'loads follow the applied index');
     const last = (first + loaded.count - 1) as LogIndex;
+    const next = (last + 1) as LogIndex;
+    if (last < this.#target && !this.#log.has(next)) this.#load(next);
     const buffer = loaded.slab;
     const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
     this.#apply(first, last, buffer, view, 0, buffer.length);
@@ -123,6 +128,7 @@ export class Applier {
   }
 
   #applyFromMemory(first: LogIndex): number {
+    this.#ahead = null;
     const { map, arena } = this.#log;
     const bound = Math.min(this.#target, this.#raft.state.log.endOfTerm(first)) as LogIndex;
     const last = map.pieceLast(first, bound, SLICE_BYTES_MAX);
@@ -170,16 +176,14 @@ export class Applier {
   }
 
   #load(first: LogIndex): void {
-    this.#loading = true;
+    const ahead: { entries: LoadedEntries | null } = { entries: null };
+    this.#ahead = ahead;
     const { log } = this.#raft.state;
     const inMemory = this.#log.map.firstInMemory;
     const last = Math.min(this.#target, log.endOfTerm(first), inMemory - 1) as LogIndex;
     this.#oldLog.load(first, last, log.termAt(first) as Term, LOAD_BYTES_MAX, (loaded) => {
-      this.#loading = false;
-      // A snapshot may have come in between.
-      if (first !== this.#applied + 1 || this.#isRestoring) return;
-      if (loaded.count === 0) this.#unreadable(first, loaded.slab.toString());
-      else this.#loaded = loaded;
+      // One that came too late, after an image, is in nobody's hands any more.
+      ahead.entries = loaded;
     });
   }
 }

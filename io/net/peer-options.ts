@@ -34,7 +34,7 @@ export const PEER_LIMITS: PeerLimits = {
   batchBytesMax: 256 * 1024,
   partBytesMax: PART_BYTES_MAX,
   redialMsMin: 50,
-  redialMsMax: 1000,
+  redialMsMax: 250,
   duplicateMs: 1000,
   greetingConnectionsMax: 64,
   bulkUnusedMs: 10_000,
