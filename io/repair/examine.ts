@@ -25,6 +25,15 @@ export interface Whose {
   readonly nodeId: number;
 }
 
+/** Who votes in a group, as far as the newest configuration that can be read says it. */
+export interface Electorate {
+  readonly voters: readonly number[];
+  /** Of a change of members under way: their majority is needed as well. */
+  readonly outgoing: readonly number[];
+  /** Those of both whose data were lost and not on record anew: they did not count then. */
+  readonly erased: readonly number[];
+}
+
 export interface Examination {
   readonly paths: DataPaths;
   /** Null: it is missing or damaged. */
@@ -36,8 +45,8 @@ export interface Examination {
   /** Null: neither meta nor a segment says it. */
   readonly whose: Whose | null;
   readonly remains: LogRemains;
-  /** By group number: the ids of its voters; null where nothing readable says it. */
-  readonly voters: ReadonlyMap<number, readonly number[] | null>;
+  /** By group number; null where nothing readable says it. */
+  readonly electorates: ReadonlyMap<number, Electorate | null>;
 }
 
 /** `walDir`: where the log lies if meta cannot say it. */
@@ -62,7 +71,7 @@ export function examine(disk: Disk, path: string, walDir: string | null): Examin
     isLogMissing: isLogMissing && remains.header === null,
     whose: whose === null ? null : { clusterId: whose.clusterId, nodeId: whose.nodeId },
     remains,
-    voters: votersOf(meta, remains),
+    electorates: electoratesOf(meta, remains),
   };
 }
 
@@ -118,24 +127,25 @@ function setAside(disk: Disk, { data, wal, walMeta }: DataPaths): string[] {
   });
 }
 
-function votersOf(
-  meta: DataMeta | null,
-  remains: LogRemains,
-): Map<number, readonly number[] | null> {
+function electoratesOf(meta: DataMeta | null, remains: LogRemains): Map<number, Electorate | null> {
   const groups = new Set([...(meta?.groups ?? []).keys(), ...remains.groups]);
-  const first = (group: number): number[] | null => {
+  const first = (group: number): Electorate | null => {
     const row = meta?.firstMembers?.find(({ groups: known }) => known.includes(group));
-    return row?.members.map(({ id }) => id) ?? null;
+    if (row === undefined) return null;
+    return { voters: row.members.map(({ id }) => id), outgoing: [], erased: [] };
   };
   return new Map([...groups].map((group) => [group, recorded(remains, group) ?? first(group)]));
 }
 
-function recorded(remains: LogRemains, group: number): number[] | null {
+function recorded(remains: LogRemains, group: number): Electorate | null {
   const found = remains.configurations.get(group);
   if (found === undefined) return null;
   try {
-    const { voters, outgoing } = decodeConfiguration(found.bytes);
-    return [...new Set([...voters, ...outgoing])];
+    const { voters, outgoing, members } = decodeConfiguration(found.bytes);
+    const unrecorded = members.filter((each) => each.incarnation === 0).map(({ id }) => id);
+    // A group that has recorded nobody yet is one whose first leader has not spoken.
+    const erased = unrecorded.length === members.length ? [] : unrecorded;
+    return { voters, outgoing, erased };
   } catch (error) {
     if (error instanceof RangeError) return null;
     throw error;

@@ -106,7 +106,7 @@ function copy(disk: Disk, from: string, to: string): void {
 }
 
 /** An empty log in which every group has spent its vote in the highest term. */
-function beginLog(disk: Disk, { paths, remains, voters }: Examination, meta: DataMeta): void {
+function beginLog(disk: Disk, { paths, remains, electorates }: Examination, meta: DataMeta): void {
   const { clusterId, nodeId, logId } = meta;
   const segmentBytes = remains.header?.segmentBytes ?? SEGMENT_BYTES;
   const directory = paths.wal;
@@ -122,7 +122,7 @@ function beginLog(disk: Disk, { paths, remains, voters }: Examination, meta: Dat
     supply: new InlineSegmentSupply(disk, directory, segmentBytes),
   });
   const term = remains.termMax;
-  for (const group of term === 0 ? [] : voters.keys()) {
+  for (const group of term === 0 ? [] : electorates.keys()) {
     const hardState = { term, vote: nodeId };
     const request = { group, seq: 1, generation: 0, term, hardState, runs: [] };
     while (!wal.stage(request)) {

@@ -17,6 +17,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
+import { encodeConfiguration } from '../../codec/configuration.js';
+import { type Configuration, incarnation, nodeId } from '../../engine/raft/types.js';
 import {
   confirmDataDirectory,
   openDataDirectory,
@@ -62,10 +64,31 @@ function openLog(data: string, walDir?: string) {
 interface Made {
   readonly voters?: readonly number[] | null;
   readonly walDir?: string;
+  /** Of group 0, in its log. */
+  readonly configuration?: Configuration;
+}
+
+/** Voters with a life on record, but for the erased ones. */
+function configurationOf(
+  voters: readonly number[],
+  { outgoing = [], erased = [] }: { outgoing?: readonly number[]; erased?: readonly number[] },
+): Configuration {
+  const ids = [...new Set([...voters, ...outgoing])];
+  return {
+    voters: voters.map(nodeId),
+    outgoing: outgoing.map(nodeId),
+    learners: [],
+    learnersNext: [],
+    members: ids.map((id) => ({
+      id: nodeId(id),
+      address: `127.0.0.1:500${id}`,
+      incarnation: incarnation(erased.includes(id) ? 0 : 100 + id),
+    })),
+  };
 }
 
 /** A node's directory with a log of two segments, in term 9 at the end. */
-function makeData(name: string, { voters = [1, 2, 3], walDir }: Made = {}): string {
+function makeData(name: string, { voters = [1, 2, 3], walDir, configuration }: Made = {}): string {
   const data = join(root, name);
   const { directory, wal } = openLog(data, walDir);
   const confirmed = confirmDataDirectory(disk, directory);
@@ -79,8 +102,12 @@ function makeData(name: string, { voters = [1, 2, 3], walDir }: Made = {}): stri
     wal.commit(0);
   };
   stage(0, { term: 2, hardState: { term: 2, vote: 3 } });
+  if (configuration !== undefined) {
+    const bytes = encodeConfiguration(configuration);
+    stage(0, { term: 2, runs: [run(0, 2, 1, 1)], configuration: { index: 1, bytes } });
+  }
   stage(1, { term: 4, hardState: { term: 4, vote: 1 } });
-  for (let index = 1; wal.segmentCount < 2; index += 1) {
+  for (let index = configuration === undefined ? 1 : 2; wal.segmentCount < 2; index += 1) {
     stage(0, { term: 2, runs: [run(0, 2, index, 1, 700)] });
   }
   stage(0, { term: TERM, hardState: { term: TERM, vote: 1 } });
@@ -237,6 +264,51 @@ test('the only copy is not given up, by force neither', async () => {
     assert.match(err, /node 3 is the only voter of group kv: .*Restore the damaged files/s);
   }
   assert.deepEqual(filesOf(data), before);
+});
+
+test('one of two voters is not given up: the other one alone could never readmit it', async () => {
+  const needed = /group kv has the voters 1 and 3, and without the data of node 3 they are no maj/;
+  const first = makeData('two', { voters: [1, NODE_ID] });
+  // The group grew: of the old two a majority still has to agree.
+  const growing = configurationOf([1, 2, NODE_ID], { outgoing: [1, NODE_ID] });
+  const joint = makeData('joint', { configuration: growing });
+  for (const data of [first, joint]) {
+    flip(join(data, 'wal', '0000000000000002.wal'), 1100);
+    const before = filesOf(data);
+    for (const argv of [[data], [data, '--force'], [data, '--dry-run']]) {
+      const { code, out, err } = await repair(...argv);
+      assert.equal(code, ExitCode.failed);
+      assert.match(err, needed);
+      assert.match(err, /would be down for good. Restore the damaged files from a backup/);
+      assert.doesNotMatch(out, /counts again/);
+    }
+    assert.deepEqual(filesOf(data), before);
+  }
+  const spectator = makeData('spectator', { voters: [1, 2] });
+  flip(join(spectator, 'wal', FIRST), 1100);
+  assert.equal((await repair(spectator)).code, ExitCode.ok);
+});
+
+test('where another voter did not count, it takes force to set aside one that did', async () => {
+  const configuration = configurationOf([1, 2, NODE_ID], { erased: [1] });
+  const data = makeData('erased', { configuration });
+  flip(join(data, 'wal', '0000000000000002.wal'), 1100);
+  const before = filesOf(data);
+  const { code, err } = await repair(data);
+  assert.equal(code, ExitCode.failed);
+  assert.match(err, /node 1 of group kv had lost its data and did not count yet: without node 3/);
+  assert.match(err, /names a leader, give --force. If not, restore the damaged files/);
+  assert.deepEqual(filesOf(data), before);
+  assert.equal((await repair(data, '--force')).code, ExitCode.ok);
+  // Of five, three others are left: enough.
+  const five = configurationOf([1, 2, NODE_ID, 4, 5], { erased: [1] });
+  const enough = makeData('five', { configuration: five });
+  flip(join(enough, 'wal', '0000000000000002.wal'), 1100);
+  assert.equal((await repair(enough)).code, ExitCode.ok);
+  // It was the one that did not count.
+  const self = makeData('self', { configuration: configurationOf([1, 2, 3], { erased: [3] }) });
+  flip(join(self, 'wal', '0000000000000002.wal'), 1100);
+  assert.equal((await repair(self)).code, ExitCode.ok);
 });
 
 test('unknown voters and a log that is gone need force', async () => {

@@ -113,8 +113,8 @@ const COMMANDS: readonly Command[] = [
       'DATA is a node’s data directory. What is damaged is moved to DATA/damaged-TIME, never ' +
         'deleted, and a new incarnation with an empty log takes its place, which keeps the ' +
         'highest term that was found and votes for nobody in it. Started by its usual command ' +
-        'the node catches up and counts again once a majority of the others has readmitted it. ' +
-        'An undamaged directory is left alone, and so is the only copy.',
+        'the node catches up and counts again once a majority, without it, has readmitted it. ' +
+        'An undamaged directory is left alone, and so is one without which no majority is left.',
     ],
     options: repairOptions,
     positionals: { usage: 'DATA', min: 1, max: 1 },

@@ -14,7 +14,7 @@ import { DiskError } from '../../io/disk/disk.js';
 import { NodeDisk } from '../../io/disk/node-disk.js';
 import { randomU48 } from '../../io/identity.js';
 import { openLocked } from '../../io/locked-directory.js';
-import { type Examination, examine } from '../../io/repair/examine.js';
+import { type Electorate, type Examination, examine } from '../../io/repair/examine.js';
 import { refusalOf } from '../../io/repair/refusal.js';
 import { type Repaired, setAside } from '../../io/repair/set-aside.js';
 import { WalError } from '../../io/wal/wal-errors.js';
@@ -66,10 +66,17 @@ async function repair({ options, stdout }: RepairInvocation, path: string): Prom
   return code;
 }
 
-function findings(path: string, { damage, whose, meta, voters, remains }: Examination): string[] {
+function votersOf({ voters, outgoing }: Electorate): number[] {
+  return [...new Set([...voters, ...outgoing])];
+}
+
+function findings(
+  path: string,
+  { damage, whose, meta, electorates, remains }: Examination,
+): string[] {
   const name = (group: number): string => meta?.groups[group] ?? `number ${group}`;
-  const groups = [...voters].map(([group, ids]) => {
-    const list = ids === null ? 'unknown' : ids.join(' ');
+  const groups = [...electorates].map(([group, who]) => {
+    const list = who === null ? 'unknown' : votersOf(who).join(' ');
     return `  group ${name(group)}: voters ${list}`;
   });
   const owner = whose === null ? 'unknown' : `cluster ${whose.clusterId}, node ${whose.nodeId}`;
@@ -97,7 +104,7 @@ function outcome({ meta: before }: Examination, { aside, meta, term }: Repaired)
     ...moved,
     ...made,
     'Next: start the node by its usual command. It catches up from the others, and votes and',
-    'counts again once a majority of them has readmitted it; STATUS says how it stands. Keep',
+    'counts again once they, a majority, have readmitted it; STATUS says how it stands. Keep',
     'the files that were set aside until then.',
   ];
 }
