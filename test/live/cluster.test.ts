@@ -86,6 +86,32 @@ test('a write on one node is read on all, after a kill and a new start too', asy
   assert.equal(await ask(cluster, 2, 'GET', 'greeting'), bulk('hello'));
 });
 
+test('flags of snapshots and of the log reach every node, and stay over a restart', async (t) => {
+  const { cluster, command, start } = await place(t);
+  const given = [
+    ['snapshot-threshold', '150', '150'],
+    ['snapshot-min-interval', '1500ms', '1500'],
+    ['snapshot-compression', 'off', 'off'],
+    ['max-log', '512m', String(512 * 1024 * 1024)],
+  ] as const;
+  const words = given.map(([name, value]) => `--${name} ${value}`).join(' ');
+  const started = await command(`start ${start} ${words}`);
+  assert.equal(started.code, 0, started.output);
+  const check = async (id: number): Promise<void> => {
+    const config = await ask(cluster, id, 'CONFIG', 'GET', 'snapshot-*', 'max-log');
+    for (const [name, , value] of given) {
+      assert.ok(config.includes(`${name}\r\n${bulk(value)}`), `node ${id} has another ${name}`);
+    }
+  };
+  for (const id of [1, 2, 3]) await check(id);
+  assert.equal((await command('kill 2')).code, 0);
+  assert.equal((await command('restart 2')).code, 0);
+  await check(2);
+  const wrong = await command('start 3 --snapshot-compression-level 6');
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.output, /"--snapshot-compression-level": LZ4 has one level here/);
+});
+
 test('a paused leader is replaced, and follows when it goes on', async (t) => {
   const { cluster, command, start } = await place(t);
   assert.equal((await command(`start ${start}`)).code, 0);

@@ -64,9 +64,15 @@ async function afterElection(node: Node, requests: Buffer, count: number): Promi
 test('flags say when a node takes one by itself, and CONFIG GET shows them', async (t) => {
   const when = ['--snapshot-threshold', '100', '--snapshot-min-interval', '0'];
   const what = ['--snapshot-compression', 'off', '--snapshot-chunk', '64k', '--max-log', '512m'];
-  const [node] = (await startCluster(t, 1, { args: [...SHORT, ...when, ...what] })) as [Node];
+  const size = ['--snapshot-max-size', '1k'];
+  const args = [...SHORT, ...when, ...what, ...size];
+  const [node] = (await startCluster(t, 1, { args })) as [Node];
   await fill(node, 300);
   while ((await fieldOf(node, 'snapshots_taken')) === 0) await sleep(20);
+  assert.match(
+    node.run.output,
+    /WARNING: the image has more than snapshot\.maxSize, 1024 bytes: it is/,
+  );
   const [config] = await exchange(
     node.clientPort,
     array('CONFIG', 'GET', 'snapshot-*', 'max-log'),
@@ -75,6 +81,7 @@ test('flags say when a node takes one by itself, and CONFIG GET shows them', asy
   for (const [name, value] of [
     ['snapshot-threshold', '100'],
     ['snapshot-min-interval', '0'],
+    ['snapshot-max-size', '1024'],
     ['snapshot-retain', '1'],
     ['snapshot-trailing', '0'],
     ['snapshot-compression', 'off'],
@@ -87,7 +94,10 @@ test('flags say when a node takes one by itself, and CONFIG GET shows them', asy
   const wrong = new Run(['server', '--listen', '127.0.0.1:1', '--node', '1', ...odd]);
   t.after(async () => void (await wrong.stop('SIGKILL')));
   assert.equal((await wrong.ended).code, 2);
-  assert.match(wrong.output, /--snapshot-chunk is 70000: it must be a multiple of 4096, as 69632/);
+  assert.match(
+    wrong.output,
+    /--snapshot-chunk is "70000": it must be a size from .*, a multiple of 4096, given/,
+  );
 });
 
 const odd = ['--snapshot-chunk', '70000'];

@@ -61,12 +61,21 @@ const ROOT: Command = commandGroup('x', 'A tool', [
   commandGroup('cluster', 'Clusters', [{ ...serve, name: 'start' }]),
 ]);
 
-async function call(...argv: string[]): Promise<{ code: ExitCode; out: string; err: string }> {
+interface Called {
+  readonly code: ExitCode;
+  readonly out: string;
+  readonly err: string;
+}
+
+const call = (...argv: string[]): Promise<Called> => callOf(ROOT, argv);
+const callReal = (...argv: string[]): Promise<Called> => callOf(ROOT_COMMAND, argv);
+
+async function callOf(root: Command, argv: readonly string[]): Promise<Called> {
   const stdin = new PassThrough();
   let out = '';
   let err = '';
   called = undefined;
-  const code = await main(ROOT, argv, {
+  const code = await main(root, argv, {
     stdin,
     stdout: { write: (text) => (out += text) },
     stderr: { write: (text) => (err += text) },
@@ -145,6 +154,19 @@ test('a mistyped option or command suggests the nearest', async () => {
   assert.match((await call('--hlep')).err, /unknown option "--hlep" \(did you mean "help"\?\)/);
 });
 
+test('what is no option on purpose is refused with the reason, not with a likely name', async () => {
+  for (const words of [['server'], ['cluster', 'start', '3'], ['cluster', 'run']]) {
+    for (const name of ['snapshot-compression-level', 'compression-level']) {
+      const { code, err } = await callReal(...words, `--${name}`, '6');
+      assert.equal(code, ExitCode.usage);
+      assert.ok(err.includes(`unknown option "--${name}": LZ4 has one level here, its fast`), err);
+      assert.doesNotMatch(err, /did you mean|"6"/);
+    }
+  }
+  const { err } = await callReal('server', '--max-log-size', '1g');
+  assert.match(err, /unknown option "--max-log-size": give --max-log, the size of the whole log/);
+});
+
 test('names of the object prototype are neither options nor commands', async () => {
   for (const name of ['constructor', '__proto__', 'toString']) {
     assert.match((await call('serve', `--${name}`)).err, /unknown option/);
@@ -207,12 +229,14 @@ test('what a command throws becomes a message and an exit code', async () => {
 test('values take the forms that their rule promises', () => {
   const time = rules.duration(0, 3_600_000, '10s');
   assert.deepEqual(
-    ['500ms', '10s', '10', '1.5s', '2m', '1h', '2h', '-1', '1 s', ''].map((one) => time.parse(one)),
+    ['500ms', '10s', '10', '1.001s', '2m', '1h', '2h', '-1', '1 s', ''].map((one) =>
+      time.parse(one),
+    ),
     [
       500,
       10_000,
       10_000,
-      1500,
+      1001,
       120_000,
       3_600_000,
       ...[undefined, undefined, undefined, undefined],
@@ -222,6 +246,12 @@ test('values take the forms that their rule promises', () => {
   assert.deepEqual(
     ['0', '256', '4k', '4KiB', '1mb', '2MiB', '1.5k', 'k'].map((one) => size.parse(one)),
     [0, 256, 4096, 4096, 1 << 20, undefined, undefined, undefined],
+  );
+  const pages = rules.bytes(4096, 1 << 20, '8k', 4096);
+  assert.match(pages.expects, /^a size from 4096 to 1048576 bytes, a multiple of 4096, given in/);
+  assert.deepEqual(
+    ['4k', '8192', '8193', '1k'].map((one) => pages.parse(one)),
+    [4096, 8192, undefined, undefined],
   );
   const count = rules.integer(1, 1_000_000);
   assert.deepEqual(
@@ -247,6 +277,9 @@ test('the real table is sound: every default passes its own rule, every example 
       assert.match(name, /^[a-z][a-z-]*$/);
       if (spec.kind === 'flag') continue;
       assert.notEqual(spec.rule.parse(spec.rule.example), undefined, `example of --${name}`);
+      if (spec.default === undefined) continue;
+      const printed = spec.rule.print(spec.default);
+      assert.deepEqual(spec.rule.parse(printed), spec.default, `default of --${name}`);
     }
     for (const example of last.examples) {
       const words = example.split(' ').slice(1);

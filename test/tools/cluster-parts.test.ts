@@ -16,7 +16,13 @@ import test from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CommandError } from '../../tools/cli/exit-codes.js';
 import { DEFAULT_BASE_PORT } from '../../tools/cluster/cluster.js';
-import { basePortFor, flagsFor, nodeCount, nodeId } from '../../tools/cluster/cluster-options.js';
+import {
+  basePortFor,
+  flagsFor,
+  nodeCount,
+  nodeFlags,
+  nodeId,
+} from '../../tools/cluster/cluster-options.js';
 import {
   newState,
   parseState,
@@ -40,6 +46,7 @@ import {
 import { statusReport, statusTable } from '../../tools/cluster/status-table.js';
 import { nodeEvents, reignEvents, reignOf } from '../../tools/cluster/watch-events.js';
 import { clusterCommand, commandName, nodeList } from '../../tools/cluster/wording.js';
+import { serverOptions } from '../../tools/server/server-options.js';
 
 function temporary(t: { after(end: () => void): void }): string {
   const path = mkdtempSync(join(tmpdir(), 'ringraft-cluster-parts-'));
@@ -222,6 +229,28 @@ test('a followed log hands on whole lines only, whatever letters they hold', asy
   ending.abort();
   await following;
   assert.deepEqual(seen, ['a – b', 'half', '']);
+});
+
+test('what every node is given is read there as it was meant', () => {
+  const given = {
+    'max-log': 512 * 1024 * 1024,
+    'snapshot-threshold': 2000,
+    'snapshot-interval': 1001,
+    'snapshot-min-interval': 0,
+    'snapshot-max-size': 100 * 1024 * 1024,
+    'snapshot-chunk': 65_536,
+    'snapshot-compression': 'off',
+  };
+  const words = flagsFor(given);
+  for (const [name, chosen] of Object.entries(given)) {
+    const printed = words[words.indexOf(`--${name}`) + 1] as string;
+    const { rule } = serverOptions[name as keyof typeof given];
+    assert.equal(rule.parse(printed), chosen, name);
+  }
+  assert.equal(words.length, Object.keys(given).length * 2);
+  const snapshots = Object.keys(serverOptions).filter((name) => name.startsWith('snapshot-'));
+  assert.ok(snapshots.length >= 10);
+  for (const name of ['max-log', ...snapshots]) assert.ok(name in nodeFlags, name);
 });
 
 test('flags, counts, ids and base ports are what they say, or are refused', () => {

@@ -76,6 +76,8 @@ export interface Command {
   readonly name: string;
   readonly summary: string;
   readonly options: OptionTable;
+  /** By name, without dashes: what is no option here, with what does its work, or why not. */
+  readonly remedies: Readonly<Record<string, string>>;
   readonly positionals: Positionals;
   readonly examples: readonly string[];
   /** Paragraphs for the help page, after the summary. */
@@ -89,6 +91,7 @@ export interface CommandSpec<O extends OptionTable> {
   readonly name: string;
   readonly summary: string;
   readonly options: O;
+  readonly remedies?: Readonly<Record<string, string>>;
   readonly positionals?: Positionals;
   readonly examples: readonly string[];
   readonly details?: readonly string[];
@@ -103,6 +106,7 @@ export function command<const O extends OptionTable>(spec: CommandSpec<O>): Comm
     name: spec.name,
     summary: spec.summary,
     options: spec.options,
+    remedies: spec.remedies ?? {},
     positionals: spec.positionals ?? NO_POSITIONALS,
     examples: spec.examples,
     details: spec.details ?? [],
@@ -126,6 +130,7 @@ export function commandGroup(
     name,
     summary,
     options: {},
+    remedies: {},
     positionals: NO_POSITIONALS,
     examples,
     details: [],

@@ -12,6 +12,7 @@ import { inspectSnapshotOptions, inspectWalOptions } from '../inspect/inspect-op
 import { loadOptions } from '../load/load-options.js';
 import { repairOptions } from '../repair/repair-options.js';
 import { serverOptions } from '../server/server-options.js';
+import { snapshotRemedies } from '../server/snapshot-flags.js';
 import { simOptions } from '../sim/sim-options.js';
 import { snapshotOptions } from '../snapshot/snapshot-options.js';
 import { type Command, command, commandGroup } from './command.js';
@@ -27,6 +28,7 @@ const COMMANDS: readonly Command[] = [
         'it forwards writes, unless --on-follower is redirect.',
     ],
     options: serverOptions,
+    remedies: snapshotRemedies,
     examples: [
       'ringraft server --listen 127.0.0.1:5001 --node 1 --data ./data/1 --client 5101',
       'ringraft server --listen 127.0.0.1:5001 --node 1 --data ./data/1 --client 5101 ' +

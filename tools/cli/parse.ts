@@ -97,7 +97,7 @@ function parseValues(
   const problems: string[] = [];
   const options = defaults(last.options);
   for (const token of tokens) {
-    if (token.kind === 'option') takeOption(token, last.options, options, problems);
+    if (token.kind === 'option') takeOption(token, last, options, problems);
   }
   const positionals = tokens.flatMap((token) => (token.kind === 'positional' ? [token.value] : []));
   checkPositionals(last, positionals, wordsOfUnknown(tokens, last.options), problems);
@@ -140,14 +140,17 @@ function remedy(name: string, spec: ValueSpec<unknown>): string {
 
 function takeOption(
   token: OptionToken,
-  table: OptionTable,
+  { options: table, remedies }: Command,
   options: Record<string, unknown>,
   problems: string[],
 ): void {
   const spec = Object.hasOwn(table, token.name) ? table[token.name] : undefined;
   if (spec === undefined) {
     const known = Object.keys(table).map((name) => `--${name}`);
-    problems.push(`unknown option "${token.rawName}"${suggestion(token.rawName, known)}`);
+    const hint = Object.hasOwn(remedies, token.name)
+      ? `: ${remedies[token.name]}`
+      : suggestion(token.rawName, known);
+    problems.push(`unknown option "${token.rawName}"${hint}`);
     return;
   }
   const given = token.value;

@@ -12,7 +12,7 @@ export interface ValueRule<T> {
   /** A value to try, printed as the remedy. */
   readonly example: string;
   parse(text: string): T | undefined;
-  /** The text form of a default. */
+  /** A text that `parse` reads as this value. */
   print(value: T): string;
 }
 
@@ -52,19 +52,33 @@ export function integer(min: number, max: number, example = min): ValueRule<numb
 const BYTE_UNITS: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
 
 /** Bytes: `256`, `4k`, `1MiB`; k, m and g count in 1,024s. */
-export function bytes(min: number, max: number, example: string): ValueRule<number> {
+export function bytes(
+  min: number,
+  max: number,
+  example: string,
+  multipleOf = 1,
+): ValueRule<number> {
+  const multiple = multipleOf === 1 ? '' : `, a multiple of ${multipleOf}`;
   return {
     placeholder: 'BYTES',
-    expects: `a size from ${min} to ${max} bytes, such as 256, 4k or 1MiB`,
+    expects: `a size from ${min} to ${max} bytes${multiple}, given in bytes, k, m or g`,
     example,
     parse: (given) => {
       const match = /^(\d+)(?:([kmg])(?:i?b)?|b)?$/i.exec(given);
       if (match === null) return undefined;
       const value = Number(match[1]) * (BYTE_UNITS[(match[2] ?? '').toLowerCase()] ?? 1);
-      return value >= min && value <= max ? value : undefined;
+      const fits = value >= min && value <= max && value % multipleOf === 0;
+      return fits ? value : undefined;
     },
-    print: String,
+    print: printBytes,
   };
+}
+
+/** In the largest unit that divides it. */
+function printBytes(value: number): string {
+  const units = Object.entries(BYTE_UNITS).filter(([, size]) => value % size === 0);
+  const [name, size] = value === 0 ? ['', 1] : (units.at(-1) as [string, number]);
+  return `${value / size}${name}`;
 }
 
 const TIME_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
@@ -78,7 +92,7 @@ export function duration(minMs: number, maxMs: number, example: string): ValueRu
     parse: (given) => {
       const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(given);
       if (match === null) return undefined;
-      const value = Number(match[1]) * (TIME_UNITS[match[2] ?? 's'] ?? 0);
+      const value = Math.round(Number(match[1]) * (TIME_UNITS[match[2] ?? 's'] ?? 0));
       return value >= minMs && value <= maxMs ? value : undefined;
     },
     print: printMs,

@@ -4,6 +4,7 @@
  */
 
 import { type Command, command, commandGroup } from '../cli/command.js';
+import { snapshotRemedies } from '../server/snapshot-flags.js';
 import {
   dataOptions,
   logsOptions,
@@ -22,8 +23,9 @@ const NAMING = 'NODE is an id, or leader, follower or all.';
 
 const SHAPE =
   `N nodes, 1 to ${NODES_MAX}; left out: as many as the directory has, or 3. ` +
-  'Only nodes that do not run already are started. RINGRAFT_BINARY names another program to run ' +
-  'as the nodes.';
+  'Only nodes that do not run already are started. What is given for every node holds for ' +
+  '"ringraft cluster restart" too, until the next start. RINGRAFT_BINARY names another program ' +
+  'to run as the nodes.';
 
 export const clusterCommands: Command = commandGroup(
   'cluster',
@@ -34,6 +36,7 @@ export const clusterCommands: Command = commandGroup(
       summary: 'Start N nodes in the background and return when all of them serve',
       details: [SHAPE],
       options: startOptions,
+      remedies: snapshotRemedies,
       positionals: COUNT,
       examples: [
         'ringraft cluster start 3',
@@ -46,6 +49,7 @@ export const clusterCommands: Command = commandGroup(
       summary: 'Run N nodes in the foreground, telling what happens to them, until Ctrl-C',
       details: [SHAPE, 'Ctrl-C stops the nodes gracefully, a second one kills them.'],
       options: startOptions,
+      remedies: snapshotRemedies,
       positionals: COUNT,
       examples: ['ringraft cluster run 3', 'ringraft cluster run 5 --base-port 6001'],
       load: () => import('./run-command.js'),

@@ -8,6 +8,7 @@ import { flag, optional, type ValueSpec, value } from '../cli/command.js';
 import { CommandError, ExitCode } from '../cli/exit-codes.js';
 import { duration, integer, text } from '../cli/value-rules.js';
 import { serverOptions } from '../server/server-options.js';
+import { snapshotFlags } from '../server/snapshot-flags.js';
 import { CLIENT_PORT_OFFSET, NODES_MAX } from './cluster-state.js';
 
 const BASE_PORT_MAX = 65_535 - CLIENT_PORT_OFFSET - NODES_MAX;
@@ -21,17 +22,33 @@ const data = value(
   'where the cluster is: cluster.json, one directory and one log file per node',
 );
 
-/** Flags that are handed on to every node as they are. */
-export const nodeFlags = {
-  sync: handedOn(serverOptions.sync),
-  reads: handedOn(serverOptions.reads),
-  'on-follower': handedOn(serverOptions['on-follower']),
-  timing: handedOn(serverOptions.timing),
-} as const;
+const { sync, reads, 'on-follower': onFollower, timing, 'max-log': maxLog } = serverOptions;
 
-/** The server's own rule and help; what is left out stays the node's choice. */
-function handedOn<T>({ rule, help }: ValueSpec<T>): ValueSpec<T> {
-  return optional(rule, `for every node: ${help}`);
+/** Flags that are handed on to every node as they are. */
+export const nodeFlags = handedOn({
+  sync,
+  reads,
+  'on-follower': onFollower,
+  timing,
+  'max-log': maxLog,
+  ...snapshotFlags,
+});
+
+type HandedOn<O> = {
+  readonly [Name in keyof O]: O[Name] extends ValueSpec<infer T> ? ValueSpec<T> : never;
+};
+
+/** The server's own rules and help; what is left out stays the node's choice. */
+function handedOn<const O extends Readonly<Record<string, ValueSpec<unknown>>>>(
+  flags: O,
+): HandedOn<O> {
+  const entries = Object.entries(flags).map(([name, spec]) => {
+    const { rule, help, default: chosen } = spec;
+    const otherwise = chosen === undefined ? '' : ` (default ${rule.print(chosen)})`;
+    return [name, optional(rule, `for every node: ${help}${otherwise}`)];
+  });
+  // Name by name the same rules, which is what the type says.
+  return Object.fromEntries(entries) as HandedOn<O>;
 }
 
 export const dataOptions = { data } as const;
@@ -77,11 +94,14 @@ export const logsOptions = {
   }),
 } as const;
 
+type Given = { readonly [Name in keyof typeof nodeFlags]?: unknown };
+
 /** The flags as they stand on a node's command line. */
-export function flagsFor(given: { readonly [Name in keyof typeof nodeFlags]: unknown }): string[] {
-  return Object.keys(nodeFlags).flatMap((name) => {
-    const chosen = given[name as keyof typeof nodeFlags];
-    return chosen === undefined ? [] : [`--${name}`, String(chosen)];
+export function flagsFor(given: Given): string[] {
+  const table: Readonly<Record<string, ValueSpec<unknown>>> = nodeFlags;
+  return Object.entries(table).flatMap(([name, { rule }]) => {
+    const chosen = given[name as keyof Given];
+    return chosen === undefined ? [] : [`--${name}`, rule.print(chosen)];
   });
 }
 

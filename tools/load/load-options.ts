@@ -31,7 +31,7 @@ export const ratio: ValueRule<number> = {
     const all = reads + Number(parts[2]);
     return all > 0 ? reads / all : undefined;
   },
-  print: (share) => (share === 0 ? '0:1, writes only' : String(share)),
+  print: (share) => (share === 0 ? '0:1' : String(share)),
 };
 
 export const loadOptions = {
@@ -56,7 +56,7 @@ export const loadOptions = {
     100_000,
     'how many keys, of 12 bytes each, chosen uniformly',
   ),
-  ratio: value(ratio, 0, 'reads to writes'),
+  ratio: value(ratio, 0, 'reads to writes; 0:1 writes only'),
   duration: value(duration(1, TIME_MS_MAX, '30s'), 10_000, 'how long to measure'),
   warmup: value(duration(0, TIME_MS_MAX, '5s'), 2000, 'how long to run before measuring'),
   timeout: value(

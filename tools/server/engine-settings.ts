@@ -4,13 +4,13 @@
  */
 
 import { type EngineOptions, MAX_LOG_BYTES_DEFAULT } from '../../engine/config.js';
-import { SNAPSHOT_RULES, type SnapshotSettings } from '../../engine/snapshot-settings.js';
 import type { OptionValues } from '../cli/command.js';
 import { CommandError, ExitCode } from '../cli/exit-codes.js';
 import { type Address, printAddress } from '../cli/value-rules.js';
 import type { Member } from './cluster-list.js';
 import { serverLimits } from './limit-settings.js';
 import type { serverOptions } from './server-options.js';
+import { snapshotFlags, snapshotSettings } from './snapshot-flags.js';
 
 type CommandLine = OptionValues<typeof serverOptions>;
 
@@ -23,19 +23,6 @@ export const GROUP_NAME = 'kv';
 const VALUE_BYTES_MAX = 2 * 1024 * 1024 - 4096;
 
 const MACHINE = `kv-machine.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`;
-
-/** As CONFIG GET shows them: times in milliseconds, sizes in bytes. */
-const SNAPSHOT_OPTIONS = [
-  'snapshot-threshold',
-  'snapshot-log-bytes',
-  'snapshot-interval',
-  'snapshot-min-interval',
-  'snapshot-retain',
-  'snapshot-trailing',
-  'snapshot-chunk',
-  'snapshot-compression',
-  'snapshot-rate',
-] as const;
 
 function usage(problem: string): CommandError {
   return new CommandError(ExitCode.usage, problem);
@@ -64,28 +51,6 @@ function membersOf({ listen, node, cluster, advertise }: CommandLine): readonly 
   }
   if (advertise === undefined) return list;
   return list.map((member) => (member.id === node ? { id: node, address: advertise } : member));
-}
-
-function snapshotSettings(options: CommandLine): SnapshotSettings {
-  const chunkSize = options['snapshot-chunk'];
-  const unit = SNAPSHOT_RULES.chunkSize.multipleOf ?? 1;
-  if (chunkSize % unit !== 0) {
-    const near = chunkSize - (chunkSize % unit);
-    throw usage(
-      `--snapshot-chunk is ${chunkSize}: it must be a multiple of ${unit}, as ${near} is`,
-    );
-  }
-  return {
-    threshold: options['snapshot-threshold'],
-    logBytes: options['snapshot-log-bytes'],
-    interval: options['snapshot-interval'],
-    minInterval: options['snapshot-min-interval'],
-    retain: options['snapshot-retain'],
-    trailingEntries: options['snapshot-trailing'],
-    chunkSize,
-    compression: options['snapshot-compression'] === 'on',
-    transferRate: options['snapshot-rate'],
-  };
 }
 
 export function engineOptions(options: CommandLine): EngineOptions {
@@ -119,7 +84,12 @@ export function engineOptions(options: CommandLine): EngineOptions {
   };
 }
 
-/** What CONFIG GET shows: Redis's names where tools ask for them, and the server's own. */
+const SNAPSHOT_NAMES = Object.keys(snapshotFlags) as (keyof typeof snapshotFlags)[];
+
+/**
+ * What CONFIG GET shows: Redis's names where tools ask for them, and the server's own; times in
+ * milliseconds, sizes in bytes.
+ */
 export function settings(options: CommandLine): ReadonlyMap<string, string> {
   const client: Address | undefined = options.client;
   const fsync = { always: 'always', batch: 'everysec', none: 'no' } as const;
@@ -143,6 +113,6 @@ export function settings(options: CommandLine): ReadonlyMap<string, string> {
     ['on-follower', options['on-follower']],
     ['timing', options.timing],
     ['max-log', String(options['max-log'] ?? MAX_LOG_BYTES_DEFAULT)],
-    ...SNAPSHOT_OPTIONS.map((name) => [name, String(options[name])] as const),
+    ...SNAPSHOT_NAMES.map((name) => [name, String(options[name])] as const),
   ]);
 }

@@ -6,17 +6,16 @@
  */
 
 import { LIMITS as ENGINE_LIMITS } from '../../engine/limits.js';
-import { SNAPSHOT_DEFAULTS as SNAPSHOT } from '../../engine/snapshot-settings.js';
 import { flag, optional, required, value } from '../cli/command.js';
 import { address, bytes, duration, integer, oneOf, text } from '../cli/value-rules.js';
 import { DEFAULT_CLIENT_LIMITS as LIMITS } from './client-limits.js';
 import { clientAddress, members } from './cluster-list.js';
+import { maxLogFlag, snapshotFlags } from './snapshot-flags.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const TIME_MS_MAX = 600_000;
 const DAY_MS = 24 * 3_600_000;
-const GIB = 1024 * MIB;
 
 export const serverOptions = {
   listen: required(address('127.0.0.1:5001'), 'where this node listens for its peers'),
@@ -51,56 +50,8 @@ export const serverOptions = {
     text('PATH', 'a directory', './wal/1'),
     'another directory for the log, such as one on a faster disk',
   ),
-  'max-log': optional(
-    bytes(256 * MIB, 16 * KIB * GIB, '4g'),
-    'bytes of the whole log: from half of it on snapshots are asked for, at all of it writes are ' +
-      'refused as busy; default 1g',
-  ),
-  'snapshot-threshold': value(
-    integer(1, Number.MAX_SAFE_INTEGER, 100_000),
-    SNAPSHOT.threshold,
-    'entries since the last snapshot that make the next one due',
-  ),
-  'snapshot-log-bytes': value(
-    bytes(1, Number.MAX_SAFE_INTEGER, '64m'),
-    SNAPSHOT.logBytes,
-    'bytes of entries since the last snapshot that make the next one due',
-  ),
-  'snapshot-interval': value(
-    duration(0, 365 * DAY_MS, '1h'),
-    SNAPSHOT.interval,
-    'time after which a snapshot is due if anything was written; 0: never by time',
-  ),
-  'snapshot-min-interval': value(
-    duration(0, DAY_MS, '60s'),
-    SNAPSHOT.minInterval,
-    'time between two snapshots at least; a log that grows too long, and SNAPSHOT, override it',
-  ),
-  'snapshot-retain': value(
-    integer(1, 100, 2),
-    SNAPSHOT.retain,
-    'complete snapshots kept; with two a damaged one falls back to the one before',
-  ),
-  'snapshot-trailing': value(
-    integer(0, Number.MAX_SAFE_INTEGER, 5000),
-    SNAPSHOT.trailingEntries,
-    'entries kept in the log behind the newest snapshot, for nodes that lag a little',
-  ),
-  'snapshot-chunk': value(
-    bytes(64 * KIB, 4 * MIB, '1m'),
-    SNAPSHOT.chunkSize,
-    'bytes of the image per chunk of a file, a multiple of 4k; beyond 1m alike on every node',
-  ),
-  'snapshot-compression': value(
-    oneOf(['on', 'off']),
-    'on',
-    'pack chunks by LZ4 where that saves an eighth, or store them as they are',
-  ),
-  'snapshot-rate': value(
-    bytes(0, Number.MAX_SAFE_INTEGER, '50m'),
-    SNAPSHOT.transferRate,
-    'bytes per second of snapshots sent to all nodes that fetch one; 0: no limit',
-  ),
+  'max-log': maxLogFlag,
+  ...snapshotFlags,
   reads: value(
     oneOf(['linearizable', 'local']),
     'linearizable',
