@@ -7,8 +7,9 @@
  */
 
 import { isErased, isVoter, recordedIncarnation } from './membership.js';
-import { MessageKind } from './message.js';
+import { type Message, MessageKind } from './message.js';
 import { type Progress, ProgressState } from './progress.js';
+import { quorumValue } from './quorum.js';
 import { type CoreState, Standing } from './state.js';
 import {
   type Configuration,
@@ -238,6 +239,8 @@ export interface Snapshot {
   readonly configuration: ConfigurationEntry;
   readonly submittedSeq: number;
   readonly storedSeq: number;
+  /** The read round whose confirmation is awaited; 0 when none is. */
+  readonly readRound: number;
 }
 
 export function snapshotOf(state: CoreState): Snapshot {
@@ -262,6 +265,7 @@ export function snapshotOf(state: CoreState): Snapshot {
     configuration: state.membership.entry,
     submittedSeq: state.submittedSeq,
     storedSeq: state.storedSeq,
+    readRound: state.leaderReads.hasRound ? state.leaderReads.round : 0,
   };
 }
 
@@ -301,9 +305,15 @@ const TRANSITION_RULES: readonly Rule<Transition>[] = [
     ({ before, after }) => before.missingState || !after.missingState,
   ],
   ['A leader commits by counting only entries of its own term.', countsOwnTerm],
+  ['Reads are confirmed only by replicas that live their recorded lives.', confirmsRightfully],
   ['The applied index never shrinks.', ({ before, after }) => after.log.applied >= before.applied],
   ['Entries are handed out once.', ({ before, after }) => after.handedOut >= before.handedOut],
   ['Without a truncation what is durable stays durable.', keepsDurable],
+  [
+    'Only what storage acknowledges becomes durable.',
+    ({ before, after }) =>
+      after.log.durable <= before.durable || after.storedSeq > before.storedSeq,
+  ],
   ['A leader changes the configuration only when the one before is committed.', changesInTurn],
   ['A leader erases the life of a member before it records another one.', erasesBefore],
   ['Submissions are numbered upwards.', (step) => sequencesGrow(step)],
@@ -347,6 +357,25 @@ function keepsCommitted({ before, after }: Transition): boolean {
 function countsOwnTerm({ before, after }: Transition): boolean {
   if (after.role !== Role.leader || after.log.committed === before.committed) return true;
   return after.log.termAt(after.log.committed) === after.term;
+}
+
+/** A round that is over although nobody was answered was only forgotten. */
+function confirmsRightfully(step: Transition): boolean {
+  const { before, after } = step;
+  const isOver = staysLeader(step) && before.readRound > 0 && !after.leaderReads.hasRound;
+  if (!isOver || (after.grants.length === 0 && !after.outbox.some(isReadAnswer))) return true;
+  const answered = quorumValue(after.configuration, (id) => {
+    if (id === after.id) return before.readRound;
+    const peer = after.progress.get(id);
+    const recorded = recordedIncarnation(after.configuration, id);
+    const counts = recorded !== NO_INCARNATION && peer?.incarnation === recorded;
+    return counts ? peer.round : 0;
+  });
+  return answered >= before.readRound;
+}
+
+function isReadAnswer({ kind }: Message): boolean {
+  return kind === MessageKind.readIndexReply;
 }
 
 function keepsDurable(step: Transition): boolean {

@@ -212,6 +212,7 @@ export class RaftLog {
   /** Drops the whole log: it begins anew after the point, which a snapshot covers. */
   reset({ index, term }: SnapshotPoint): void {
     assert(index > this.committed, 'a log is reset only past what is committed');
+    assert(this.termAt(index) !== term, 'a log that holds the point of a snapshot is kept');
     this.#runs = [];
     this.#extentLast.length = 0;
     this.#extentBytes.length = 0;

@@ -7,7 +7,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
-  ClusterInvariants,
   checkState,
   checkTransition,
   type Snapshot,
@@ -15,7 +14,7 @@ import {
   snapshotOf,
   TRANSITION_SENTENCES,
 } from '../../engine/raft/invariants.js';
-import { bootstrapConfiguration, withRecord } from '../../engine/raft/membership.js';
+import { withRecord } from '../../engine/raft/membership.js';
 import { MessageKind } from '../../engine/raft/message.js';
 import type { CoreState } from '../../engine/raft/state.js';
 import {
@@ -27,36 +26,10 @@ import {
   type TermRun,
   term,
 } from '../../engine/raft/types.js';
-import { Cluster } from './network.js';
+import { point, soundCluster, stateOf } from './sound-cluster.js';
 
 /** What tampering may write although the core may not. */
 type Tampered<T> = { -readonly [K in keyof T]: T[K] };
-
-const BOOTSTRAP = bootstrapConfiguration(
-  [1, 2, 3].map((id) => ({ id: nodeId(id), address: `node-${id}` })),
-);
-
-/** Replica 1 leads term 1; five entries are committed and applied on it and replica 2. */
-function soundCluster(): Cluster {
-  const cluster = new Cluster(BOOTSTRAP, 1);
-  cluster.startAll();
-  const settle = (): void => {
-    while (cluster.parcels[0] !== undefined) cluster.deliver(cluster.parcels[0]);
-  };
-  cluster.now = cluster.raft(1).deadline;
-  cluster.tick(1);
-  settle();
-  cluster.propose(1, 4);
-  settle();
-  cluster.now = cluster.raft(1).deadline;
-  cluster.tick(1);
-  settle();
-  return cluster;
-}
-
-function stateOf(cluster: Cluster, id: number): CoreState {
-  return cluster.raft(id).state;
-}
 
 type Tamper = (leader: CoreState, follower: CoreState) => void;
 
@@ -76,8 +49,6 @@ const peerOf = (leader: CoreState) => {
   assert.ok(peer !== undefined);
   return peer;
 };
-
-const point = (index: number, inTerm = 1) => ({ index: logIndex(index), term: term(inTerm) });
 
 const STATES: Record<string, Tamper> = {
   'Only committed entries are applied.': (_, { log }) => {
@@ -296,6 +267,10 @@ const TRANSITIONS: Record<string, Before> = {
     before.committed = logIndex(before.committed - 1);
     after.term = term(2);
   },
+  'Reads are confirmed only by replicas that live their recorded lives.': (before, after) => {
+    before.readRound = 9;
+    after.grants.push({ id: 1, index: logIndex(5) });
+  },
   'The applied index never shrinks.': (before) => {
     before.applied = logIndex(before.applied + 1);
   },
@@ -304,6 +279,9 @@ const TRANSITIONS: Record<string, Before> = {
   },
   'Without a truncation what is durable stays durable.': (before) => {
     before.durable = logIndex(before.durable + 1);
+  },
+  'Only what storage acknowledges becomes durable.': (before) => {
+    before.durable = logIndex(before.durable - 1);
   },
   'A leader changes the configuration only when the one before is committed.': (before, after) => {
     before.committed = logIndex(0);
@@ -335,144 +313,4 @@ for (const [sentence, tamper] of Object.entries(TRANSITIONS)) {
 test('every rule of one replica has been seen to report', () => {
   assert.deepEqual([...STATE_SENTENCES].sort(), Object.keys(STATES).sort());
   assert.deepEqual([...TRANSITION_SENTENCES].sort(), Object.keys(TRANSITIONS).sort());
-});
-
-/** The invariants of a sound cluster, which then sees two of its replicas tampered with. */
-function observed(tamper: (leader: CoreState, follower: CoreState) => void): string[] {
-  const cluster = soundCluster();
-  const [leader, follower] = [stateOf(cluster, 1), stateOf(cluster, 3)];
-  tamper(leader, follower);
-  return [...cluster.invariants.observe(follower), ...cluster.invariants.observe(leader)];
-}
-
-test('reports two leaders of one term', () => {
-  const broken = observed((_, follower) => {
-    follower.role = Role.leader;
-  });
-  assert.deepEqual(broken, ['Election safety: a term has at most one leader.']);
-});
-
-test('reports logs that hold the same entry after different ones', () => {
-  const broken = observed((leader, follower) => {
-    follower.log.append(1, term(2), 1);
-    follower.log.append(1, term(3), 1);
-    leader.log.append(1, term(3), 1);
-  });
-  assert.deepEqual(broken, ['Log matching: logs that share an entry are equal up to it.']);
-});
-
-test('reports logs that enter a term at different indexes', () => {
-  const broken = observed((leader, follower) => {
-    follower.log.append(1, term(2), 1);
-    leader.log.append(1, term(1), 1);
-    leader.log.append(1, term(2), 1);
-  });
-  assert.deepEqual(broken, ['Log matching: logs that share an entry are equal up to it.']);
-});
-
-test('reports a term that goes on after a base although it begins later elsewhere', () => {
-  const cluster = soundCluster();
-  const [leader, follower] = [stateOf(cluster, 1), stateOf(cluster, 3)];
-  leader.log.append(2, term(2), 1);
-  leader.log.append(1, term(3), 1);
-  assert.deepEqual(cluster.invariants.observe(leader), []);
-  follower.log.reset(point(7, 3));
-  follower.log.append(1, term(3), 1);
-  follower.log.committed = logIndex(7);
-  const broken = cluster.invariants.observe(follower);
-  assert.deepEqual(broken, ['Log matching: logs that share an entry are equal up to it.']);
-});
-
-test('compares logs from the larger base on', () => {
-  const broken = observed((leader, follower) => {
-    leader.log.append(1, term(1), 1);
-    leader.log.append(2, term(2), 1);
-    leader.log.committed = logIndex(7);
-    follower.log.reset(point(7, 2));
-    follower.log.append(1, term(2), 1);
-    follower.log.committed = logIndex(8);
-  });
-  assert.deepEqual(broken, []);
-});
-
-test('reports snapshots of one index that end with different entries', () => {
-  const broken = observed((leader, follower) => {
-    leader.snapshot = point(6, 1);
-    follower.snapshot = point(6, 2);
-  });
-  assert.deepEqual(broken, [
-    'State machine safety: snapshots of one index end with the same entry.',
-  ]);
-});
-
-test('reports a base that ends with another entry than was committed there', () => {
-  const broken = observed((_, follower) => {
-    follower.log.committed = logIndex(4);
-    follower.log.reset(point(5, 2));
-  });
-  assert.deepEqual(broken, [
-    'State machine safety: snapshots of one index end with the same entry.',
-  ]);
-});
-
-test('begins anew after a base beyond everything it has seen committed', () => {
-  const cluster = soundCluster();
-  const [leader, follower] = [stateOf(cluster, 1), stateOf(cluster, 3)];
-  const fresh = new ClusterInvariants();
-  follower.log.compact(logIndex(4));
-  assert.deepEqual(fresh.observe(follower), []);
-  assert.deepEqual([fresh.committed, fresh.committedTermAt(logIndex(4))], [5, 1]);
-  assert.equal(fresh.committedTermAt(logIndex(3)), undefined);
-  assert.deepEqual(fresh.observe(leader), []);
-});
-
-test('reports a later leader that lacks a committed entry', () => {
-  const broken = observed((_, follower) => {
-    follower.log.committed = logIndex(4);
-    follower.truncateAfter(logIndex(4));
-    follower.term = term(2);
-    follower.role = Role.leader;
-  });
-  assert.deepEqual(broken, [
-    'Leader completeness: a leader holds every entry committed in earlier terms.',
-  ]);
-});
-
-test('reports an entry that is committed although a later leader lacks it', () => {
-  const broken = observed((leader, follower) => {
-    follower.log.append(1, term(2), 1);
-    follower.term = term(2);
-    follower.role = Role.leader;
-    leader.log.append(1, term(1), 1);
-    leader.log.committed = logIndex(6);
-  });
-  assert.deepEqual(broken, [
-    'Leader completeness: a leader holds every entry committed in earlier terms.',
-  ]);
-});
-
-test('reports an index that is committed with two different entries', () => {
-  const broken = observed((leader, follower) => {
-    leader.log.append(1, term(1), 1);
-    leader.log.committed = logIndex(6);
-    follower.log.append(1, term(2), 1);
-    follower.log.committed = logIndex(6);
-  });
-  assert.deepEqual(broken, ['State machine safety: an index is committed with one entry only.']);
-});
-
-test('remembers what was committed by replicas that crashed since', () => {
-  const cluster = soundCluster();
-  cluster.crash(1);
-  const follower = stateOf(cluster, 3);
-  follower.log.committed = logIndex(3);
-  follower.truncateAfter(logIndex(3));
-  follower.log.append(2, term(2), 1);
-  follower.log.committed = logIndex(5);
-  const fresh = new ClusterInvariants();
-  assert.deepEqual(fresh.observe(follower), []);
-  cluster.invariants.forget(follower.id);
-  assert.deepEqual(cluster.invariants.observe(follower), [
-    'State machine safety: an index is committed with one entry only.',
-  ]);
 });

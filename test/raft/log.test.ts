@@ -325,6 +325,7 @@ test('a reset begins a new generation after its point, nothing of which is durab
   assert.deepEqual([log.termAt(logIndex(9)), log.termAt(logIndex(8))], [3, undefined]);
   assert.equal(log.append(1, term(3), 10), 10);
   assert.equal(log.bytesBetween(logIndex(10), logIndex(10)), 10);
+  assert.throws(() => log.reset({ index: logIndex(10), term: term(3) }), /that holds the point/);
   log.committed = logIndex(10);
   assert.throws(() => log.reset({ index: logIndex(10), term: term(3) }), /past what is committed/);
 });

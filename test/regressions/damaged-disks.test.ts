@@ -11,6 +11,7 @@ import { runSeed } from '../../tools/sim/run.js';
 const FAMILIES = ['disk', 'snapshot', 'wipe'] as const;
 
 const SEEDS: readonly (readonly [seed: number, nodes: number, what: string])[] = [
+  [58, 3, 'a process with a lost write ended after the faults had, in a cluster at rest'],
   [155, 5, 'at its bound the log kept back entries that the snapshot for its relief waited for'],
   [199, 7, 'an append that waited for the disk was of entries that were forgotten meanwhile'],
   [231, 3, 'a second damage on its way to a node forgot the first'],
@@ -22,3 +23,8 @@ for (const [seed, nodes, what] of SEEDS) {
     assert.equal(runSeed(seed, nodes, { families: FAMILIES }).failure, null);
   });
 }
+
+test('seed 462: one replica of three is wiped, another in doubt: the group waits, and says so', () => {
+  const { failure, counts } = runSeed(462, 3, { families: FAMILIES });
+  assert.deepEqual([failure, counts.stranded], [null, 1]);
+});

@@ -133,6 +133,9 @@ function record(witness: GroupWitness, { state }: Raft, life: number): void {
   const index = state.append(1, state.term, 1);
   const now = withRecord(state.configuration, nodeId(3), incarnation(life));
   state.membership.append({ index, configuration: now });
+  state.submittedSeq += 1;
+  state.promisedSeq += 1;
+  state.storedSeq += 1;
   state.log.durable = index;
   witness.step(state.id, before, state);
 }
@@ -203,6 +206,32 @@ test('the time that a machine sees is part of what must be equal', () => {
   const command = Buffer.from('set x');
   witness.applies(1, 3, 1000, command);
   assert.throws(() => witness.applies(2, 3, 1001, command), reports(/another command/));
+});
+
+/** A log that has forgotten its first four entries. */
+function forgotten(snapshot: number): Recovered {
+  const found = recoveredLog(6);
+  const log = { ...found.log, compacted: logIndex(4), compactedTerm: term(2) };
+  const point = { index: logIndex(snapshot), term: term(2) };
+  const configuration = { index: NO_INDEX, configuration: found.bootstrap };
+  return { ...found, log, snapshot: snapshot === 0 ? null : { point, configuration } };
+}
+
+test('a replica that has forgotten what no snapshot of it covers is reported', () => {
+  const witness = new GroupWitness(0, 3);
+  begin(witness, 1, forgotten(4));
+  assert.throws(() => begin(witness, 2, forgotten(0)), reports(/up to 4 and has no snapshot/));
+  assert.throws(() => begin(witness, 3, forgotten(3)), reports(/and has a snapshot up to 3/));
+});
+
+test('a replica whose disk was damaged may have lost its snapshots', () => {
+  const witness = new GroupWitness(0, 3);
+  begin(witness, 1, forgotten(4));
+  witness.end(1);
+  witness.damaged(1);
+  begin(witness, 1, forgotten(0));
+  witness.end(1);
+  begin(witness, 1, forgotten(0));
 });
 
 /** A core that holds ten entries and believes that `durable` of them are on disk. */

@@ -5,6 +5,7 @@
 
 import { recordedIncarnation } from '../../engine/raft/membership.js';
 import { MessageKind } from '../../engine/raft/message.js';
+import { majority } from '../../engine/raft/quorum.js';
 import { Standing } from '../../engine/raft/state.js';
 import { type NodeId, Role } from '../../engine/raft/types.js';
 import type { Reply, Service } from './clients.js';
@@ -201,10 +202,26 @@ export class SimCluster implements Service, FaultSubjects {
   unrest(): string | null {
     for (const member of this.members) if (!member.isUp) return `node ${member.id} is down`;
     for (let group = 0; group < this.#world.plan.groups; group += 1) {
-      const text = this.#unrestOf(group);
+      const text = this.isStranded(group) ? null : this.#unrestOf(group);
       if (text !== null) return `group ${group}: ${text}`;
     }
     return null;
+  }
+
+  /**
+   * Whether a group waits for intact data that nobody can bring back: one replica has lost all of
+   * its own and others may have lost what they had acknowledged, so that neither a majority nor
+   * everybody can vouch for what is committed. It must not go on then.
+   */
+  isStranded(group: number): boolean {
+    if (this.leaderOf(group) !== null || this.members.some(({ isUp }) => !isUp)) return false;
+    const isWiped = (id: number): boolean => this.#world.witnessOf(group).isWiped(id);
+    const intact = this.members.filter(({ id, life }) => {
+      const { standing } = life!.groups[group]!.runtime.raft;
+      return standing === Standing.full && !isWiped(id);
+    });
+    const needed = majority(this.nodes);
+    return intact.length < needed && this.members.some(({ id }) => isWiped(id));
   }
 
   #unrestOf(group: number): string | null {
@@ -227,6 +244,7 @@ export class SimCluster implements Service, FaultSubjects {
   /** Equal machines at equal applied index: asked when the cluster is at rest. */
   checkDigests(): void {
     for (let group = 0; group < this.#world.plan.groups; group += 1) {
+      if (this.isStranded(group)) continue;
       const digests = this.members.map(({ life }) => life!.digest(group));
       if (new Set(digests).size === 1) continue;
       throw new SimFailure(`group ${group}: the machines differ at rest: ${digests.join(' ')}`);

@@ -50,6 +50,8 @@ export const COUNT_SPECS = {
   promises: may('terms and votes written ahead of entries without room'),
   wipes: must('replicas that lost all their data'),
   readmissions: must('replicas that lost all their data and count again'),
+  stranded: may('groups that one loss of all data and other doubts left without a majority'),
+  brokenReadmissions: must('leaders struck in the middle of a readmission'),
   bitFlips: must('bits flipped at rest'),
   lostWrites: must('writes that a disk acknowledged and did not make'),
   misdirectedWrites: must('writes that a disk made in another place'),

@@ -5,6 +5,7 @@
 
 import type { SimCluster } from './cluster.js';
 import type { Damage } from './damage-plan.js';
+import type { SimNode } from './node.js';
 import type { World } from './world.js';
 
 const AGAIN_US = 150_000;
@@ -51,26 +52,36 @@ export class Damages {
     this.#watch(damage, scheduler.nowUs + WAIT_MAX_US);
   }
 
-  /** Lets the node go on until what it lost can be noticed, then ends its process. */
+  /**
+   * Lets the node go on until what it lost can be noticed, then ends its process; at the end of the
+   * faults in any case, so that nothing strikes a cluster at rest.
+   */
   #watch(damage: Damage, untilUs: number): void {
-    const { scheduler } = this.#world;
+    const { scheduler, plan } = this.#world;
     const member = this.#cluster.members[damage.node - 1]!;
     // Its process died by itself: the next start shows what is left.
     if (!member.hasLossToCome) {
       this.kinds.add(damage.kind);
       return;
     }
-    if (member.lossState === 'proven') {
+    const leftUs = plan.faultsEndUs - scheduler.nowUs;
+    const state = member.lossState;
+    if (state === 'proven' || (state === 'unproven' && leftUs <= 0)) {
       this.kinds.add(damage.kind);
-      const life = member.life;
-      scheduler.after(this.#world.plan.seed % UNAWARE_MAX_US, () => {
-        if (member.life !== life) return;
-        member.crash('kept');
-        member.restart();
-      });
+      this.#endAfter(Math.min(plan.seed % UNAWARE_MAX_US, leftUs), member);
       return;
     }
-    if (scheduler.nowUs >= untilUs) member.keepWrites();
-    if (member.hasLossToCome) scheduler.after(LOOK_US, () => this.#watch(damage, untilUs));
+    if (leftUs <= 0 || scheduler.nowUs >= untilUs) member.keepWrites();
+    if (!member.hasLossToCome) return;
+    scheduler.after(Math.min(LOOK_US, leftUs), () => this.#watch(damage, untilUs));
+  }
+
+  #endAfter(delayUs: number, member: SimNode): void {
+    const { life } = member;
+    this.#world.scheduler.after(delayUs, () => {
+      if (member.life !== life) return;
+      member.crash('kept');
+      member.restart();
+    });
   }
 }

@@ -19,8 +19,15 @@ import {
 } from '../../codec/frames/message-codec.js';
 import { describeMessage } from '../../engine/raft/describe.js';
 import { snapshotOf } from '../../engine/raft/invariants.js';
+import { isErased } from '../../engine/raft/membership.js';
 import { type Message, MessageKind } from '../../engine/raft/message.js';
-import { type Incarnation, type NodeId, nodeId, Role } from '../../engine/raft/types.js';
+import {
+  type Incarnation,
+  type LogIndex,
+  type NodeId,
+  nodeId,
+  Role,
+} from '../../engine/raft/types.js';
 import { GroupRuntime, type GroupRuntimeOptions } from '../../engine/runtime/group-runtime.js';
 import type {
   CompletionPort,
@@ -82,6 +89,9 @@ export class SimGroup {
   #timer: ProcessTimer | null = null;
   #stopwatch = 0;
   #firstInMemory = 0;
+  #compacted = 0;
+  /** The log asked this group to become shorter, in this life. */
+  #wasPressed = false;
   #turnBytes = 0;
 
   constructor(parts: GroupParts, options: GroupRuntimeOptions) {
@@ -112,6 +122,7 @@ export class SimGroup {
     };
     this.runtime = new GroupRuntime(options, ports, this.#nowMs);
     this.#firstInMemory = this.runtime.log.map.firstInMemory;
+    this.#compacted = this.runtime.raft.compactedIndex;
   }
 
   get #nowMs(): number {
@@ -173,6 +184,7 @@ export class SimGroup {
       world.event(node, `g${group} ${event.role}${of} in term ${event.term}`);
     } else if (event.kind === 'configuration') {
       if (event.index > 0) world.counts.configurations += 1;
+      this.#noteErasure();
     } else if (!this.#parts.process.isAlive || event.kind === 'snapshot') {
       return;
     } else if (event.kind === 'snapshotWarning' || event.kind === 'snapshotRefused') {
@@ -182,6 +194,13 @@ export class SimGroup {
     } else {
       throw new SimFailure(`group ${group} stopped on node ${node}: ${event.text}`);
     }
+  }
+
+  #noteErasure(): void {
+    const { role, configuration } = this.runtime.raft;
+    const erased = configuration.voters.filter((id) => isErased(configuration, id));
+    const { world, node } = this.#parts;
+    if (role === Role.leader && erased.length > 0) world.onErasure(node, erased);
   }
 
   stored(ack: PersistAck, submission: Submission): void {
@@ -200,7 +219,10 @@ export class SimGroup {
 
   mustSnapshot(): void {
     this.#parts.world.counts.snapshotsForced += 1;
-    this.#put(this.#stored, 0, () => this.runtime.onMustSnapshot());
+    this.#put(this.#stored, 0, () => {
+      this.#wasPressed = true;
+      this.runtime.onMustSnapshot();
+    });
   }
 
   /** The device's word about a snapshot; `done` gives back what it lent. */
@@ -381,9 +403,31 @@ export class SimGroup {
     const { state } = this.runtime.raft;
     const { world, node } = this.#parts;
     const before = snapshotOf(state);
+    const kept = this.#keptForTransfers();
     act();
     world.witnessOf(this.group).step(node, before, state);
+    this.#checkKept(kept);
     this.#giveReplies();
+  }
+
+  /** Up to where the log may be forgotten while snapshots are being sent to peers that live. */
+  #keptForTransfers(): number {
+    const { raft } = this.runtime;
+    const floor = raft.snapshotFloor;
+    if (floor >= raft.lastIndex || !this.#wasPressed) return floor;
+    const { transferLogBytesMax } = this.#parts.world.plan.snapshots;
+    const bytes = raft.state.log.bytesBetween((floor + 1) as LogIndex, raft.lastIndex);
+    return bytes > transferLogBytesMax ? Number.POSITIVE_INFINITY : floor;
+  }
+
+  #checkKept(kept: number): void {
+    const { compactedIndex } = this.runtime.raft;
+    if (compactedIndex === this.#compacted) return;
+    this.#compacted = compactedIndex;
+    if (compactedIndex <= kept) return;
+    const { node } = this.#parts;
+    const text = `forgot its log up to ${compactedIndex}, a snapshot up to ${kept} is being sent`;
+    throw new SimFailure(`group ${this.group}: node ${node} ${text}`);
   }
 
   #giveReplies(): void {

@@ -34,6 +34,8 @@ export const Stream = {
   faults: 5,
   damage: 6,
   snapshotFaults: 7,
+  brokenReadmissions: 8,
+  readmissions: 9,
   /** Plus the node number. */
   disk: 100,
   life: 200,
@@ -86,6 +88,8 @@ export interface RunPlan {
   readonly crashInRecovery: number;
   /** How often a replica loses everything; as many at a time as a majority outlives. */
   readonly wipes: number;
+  /** Share of readmissions in the middle of which the leader dies or is cut off. */
+  readonly brokenReadmissions: number;
   /** How many disks fill up, each until the faults end. */
   readonly fullDisks: number;
   readonly transfers: number;
@@ -168,6 +172,11 @@ function snapshotFaultsFor(seed: number, families: readonly FaultFamily[]): Snap
   return drawSnapshotFaults(prng);
 }
 
+function brokenReadmissionsFor(seed: number, families: readonly FaultFamily[]): number {
+  const prng = new Prng(streamSeed(seed, Stream.brokenReadmissions));
+  return families.includes('wipe') ? prng.pick([0, 0.3, 0.6]) : 0;
+}
+
 export function drawPlan(
   seed: number,
   nodes: number,
@@ -226,6 +235,7 @@ export function drawPlan(
     operationsMin: 220,
     crashInRecovery: prng.pick([0, 0.1, 0.3]) * (has('process') ? 1 : 0),
     wipes,
+    brokenReadmissions: brokenReadmissionsFor(seed, families),
     fullDisks,
     transfers: prng.pick([0, 0, 1, 3]) * (has('process') ? 1 : 0),
     isolations: prng.pick([0, 1, 3]) * (has('network') ? 1 : 0),

@@ -9,6 +9,7 @@
 
 import { Prng } from '../../engine/raft/prng.js';
 import { checkHistory } from '../check/linearizability.js';
+import { BrokenReadmissions } from './broken-readmissions.js';
 import { SimClients } from './clients.js';
 import { SimCluster } from './cluster.js';
 import { addCounts, type Counts, noCounts } from './counts.js';
@@ -150,9 +151,11 @@ class Run {
     this.#scheduleExtras();
     this.#stayBusy();
     this.#comeToRest();
-    this.#readEverything();
-    // A command whose client gave up may have come late: equal machines need equal logs.
-    this.#comeToRest();
+    if (!this.#noteStranded()) {
+      this.#readEverything();
+      // A command whose client gave up may have come late: equal machines need equal logs.
+      this.#comeToRest();
+    }
     this.#cluster.checkDigests();
     this.#checkHistory();
   }
@@ -175,6 +178,7 @@ class Run {
     for (let each = 0; each < fullDisks; each += 1) {
       scheduler.at(prng.between(faultsEndUs / 8, faultsEndUs / 2), () => this.#fillDisk(prng));
     }
+    new BrokenReadmissions(this.#world, this.#cluster).watch();
     scheduler.at(faultsEndUs, () => this.#cluster.freeDisks());
   }
 
@@ -211,10 +215,10 @@ class Run {
    */
   #wipe(node: number): void {
     const { scheduler } = this.#world;
+    // From then on nothing is lost any more: the cluster comes to rest.
+    if (scheduler.nowUs >= this.#plan.faultsEndUs) return;
     if (this.#cluster.mayLose(node)) this.#cluster.wipe(node);
-    else if (scheduler.nowUs < this.#plan.faultsEndUs) {
-      scheduler.after(WIPE_AGAIN_US, () => this.#wipe(node));
-    }
+    else scheduler.after(WIPE_AGAIN_US, () => this.#wipe(node));
   }
 
   #stayBusy(): void {
@@ -243,6 +247,15 @@ class Run {
       scheduler.runUntil(scheduler.nowUs + LOOK_US);
     }
     this.#world.event(OUTSIDE, 'at rest');
+  }
+
+  /** Of a group that waits for lost data nothing can be read; what it answered must be right. */
+  #noteStranded(): boolean {
+    const groups = Array.from({ length: this.#plan.groups }, (_, group) => group);
+    const stranded = groups.filter((group) => this.#cluster.isStranded(group));
+    for (const group of stranded) this.#world.event(OUTSIDE, `g${group} waits for intact data`);
+    this.#world.counts.stranded += stranded.length;
+    return stranded.length > 0;
   }
 
   #unrest(): string | null {

@@ -6,7 +6,6 @@
  * It only looks, and remembers more than a replica may. The first thing that is wrong ends the run.
  */
 
-import { crc32c } from '../../codec/checksum.js';
 import {
   ClusterInvariants,
   checkState,
@@ -24,7 +23,9 @@ import {
   type NodeId,
   type Term,
 } from '../../engine/raft/types.js';
+import { ConfigurationWitness } from './configuration-witness.js';
 import { SimFailure } from './sim-failure.js';
+import { StateWitness } from './state-witness.js';
 
 /** What a replica is known to have made durable; it outlives the replica's process. */
 interface Durable {
@@ -51,11 +52,10 @@ export class GroupWitness {
   readonly #configurations = new Map<number, Configuration>();
   /** Told of each replica that counts again. */
   readonly #readmitted: (node: number) => void;
-  /** By index: the checksum over every command up to there. */
-  readonly #chain: number[] = [];
-  /** By index: the digest of the state that an image was taken of. */
-  readonly #images = new Map<number, string>();
-  readonly #appliedUpTo = new Map<number, { index: number; chain: number }>();
+  readonly #states = new StateWitness();
+  readonly #committedConfigurations = new ConfigurationWitness();
+  /** Replicas whose damage has cost them the state before their log. */
+  readonly #missing = new Set<number>();
   #lastCommitted: LogIndex = 0 as LogIndex;
 
   constructor(group: number, nodes: number, readmitted: (node: number) => void = () => {}) {
@@ -70,11 +70,13 @@ export class GroupWitness {
     if (before !== undefined && this.#damaged.has(node) && recovered.inDoubt) {
       this.#excuse(node, before, recovered);
     } else if (before !== undefined) this.#checkRecovered(node, before, recovered);
-    this.#damaged.delete(node);
+    if (this.#damaged.delete(node)) this.#missing.add(node);
     this.#live.set(node, state);
     this.#incarnations.set(node, state.options.incarnation);
-    this.#appliedUpTo.set(node, { index: 0, chain: 0 });
+    this.#states.begins(node);
+    this.#checkMissing(node, state);
     this.#remember(node, state);
+    this.#report(this.#committedConfigurations.sees(node, state));
     this.#checkRecords(node, state);
     this.#checkHeld();
   }
@@ -94,6 +96,15 @@ export class GroupWitness {
     if (hardState.term < term || (hardState.term === term && lostVote(vote, hardState.vote))) {
       const is = `term ${hardState.term} vote ${hardState.vote}`;
       this.#fail(`node ${node} forgot term ${term} vote ${vote}: it recovered ${is}`);
+    }
+  }
+
+  /** What the log has forgotten is in a snapshot, unless the disk of this replica was damaged. */
+  #checkMissing(node: number, { missingState, log, snapshot }: CoreState): void {
+    if (!missingState) this.#missing.delete(node);
+    else if (!this.#missing.has(node)) {
+      const found = snapshot === null ? 'no snapshot' : `a snapshot up to ${snapshot.index}`;
+      this.#fail(`node ${node} has forgotten its log up to ${log.compacted} and has ${found}`);
     }
   }
 
@@ -136,6 +147,7 @@ export class GroupWitness {
     this.#durable.delete(node);
     this.#excused.delete(node);
     this.#damaged.delete(node);
+    this.#missing.delete(node);
     this.#incarnations.delete(node);
   }
 
@@ -152,6 +164,8 @@ export class GroupWitness {
     ];
     if (broken.length > 0) this.#fail(`node ${node}: ${broken.join(' ')}`);
     this.#remember(node, state);
+    this.#checkMissing(node, state);
+    this.#report(this.#committedConfigurations.sees(node, state));
     this.#checkRecords(node, state);
     if (this.invariants.committed !== this.#lastCommitted) this.#checkHeld();
     else if (state.log.durable < before.durable) this.#checkHeld();
@@ -218,34 +232,22 @@ export class GroupWitness {
 
   /** A replica is about to apply this command. */
   applies(node: number, index: number, timeMs: number, command: Buffer): void {
-    const before = this.#appliedUpTo.get(node)!;
-    if (index <= before.index) this.#fail(`node ${node} applies ${index} after ${before.index}`);
     if (index > this.invariants.committed) this.#fail(`node ${node} applies uncommitted ${index}`);
-    const seed = (before.chain + index * 31 + timeMs) >>> 0;
-    const chain = crc32c(command, seed);
-    const known = this.#chain[index];
-    if (known === undefined) this.#chain[index] = chain;
-    else if (known !== chain) {
-      this.#fail(`node ${node} applies another command, or after others, at ${index}`);
-    }
-    before.index = index;
-    before.chain = chain;
+    this.#report(this.#states.applies(node, index, timeMs, command));
   }
 
-  /** A replica takes an image of what it has applied: all of an index are of one state. */
+  /** A replica takes an image of what it has applied, and says that it covers `index`. */
   takes(node: number, index: number, digest: string): void {
-    const known = this.#images.get(index) ?? digest;
-    this.#images.set(index, known);
-    if (known !== digest) this.#fail(`node ${node} has another state at ${index} than another had`);
+    this.#report(this.#states.takes(node, index, digest));
   }
 
-  /** A replica's machine was given an image: it is the state that was taken. */
+  /** A replica's machine was given the image at `index`. */
   restored(node: number, index: number, digest: string): void {
-    const taken = this.#images.get(index);
-    if (taken !== digest) this.#fail(`node ${node} restored another state at ${index} than taken`);
-    let at = index;
-    while (at > 0 && this.#chain[at] === undefined) at -= 1;
-    this.#appliedUpTo.set(node, { index, chain: this.#chain[at] ?? 0 });
+    this.#report(this.#states.restored(node, index, digest));
+  }
+
+  #report(broken: string | null): void {
+    if (broken !== null) this.#fail(broken);
   }
 
   #fail(text: string): never {

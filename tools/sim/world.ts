@@ -6,7 +6,7 @@
  */
 
 import { Prng } from '../../engine/raft/prng.js';
-import { assert } from '../../engine/raft/types.js';
+import { assert, type NodeId } from '../../engine/raft/types.js';
 import type { Counts } from './counts.js';
 import { noCounts } from './counts.js';
 import { SimNetwork } from './network.js';
@@ -23,6 +23,8 @@ export class World {
   readonly trace: Trace;
   /** Every message is traced, not only what happens rarely. */
   readonly isDetailed: boolean;
+  /** A leader has erased the life of replicas that it is about to readmit. */
+  onErasure: (node: number, erased: readonly NodeId[]) => void = () => {};
   readonly #witnesses: readonly GroupWitness[];
 
   constructor(plan: RunPlan, trace: Trace, isDetailed: boolean) {
