@@ -5,6 +5,7 @@
  * with the name here. Validated with everything else, all problems at once.
  */
 
+import { CHUNK_RAW_BYTES_MAX } from '../codec/frames/snapshot-frames.js';
 import { SNAPSHOT_REMEDIES, unknownNames } from './config-names.js';
 import { type Rule, ruleProblem } from './config-rules.js';
 
@@ -64,7 +65,7 @@ export const SNAPSHOT_RULES: { readonly [Name in keyof SnapshotSettings]-?: Rule
   interval: { kind: 'integer', min: 0, max: 365 * DAY_MS },
   minInterval: { kind: 'integer', min: 0, max: DAY_MS },
   maxSize: COUNT,
-  chunkSize: { kind: 'integer', min: 64 * KIB, max: 4 * MIB, multipleOf: 4 * KIB },
+  chunkSize: { kind: 'integer', min: 64 * KIB, max: CHUNK_RAW_BYTES_MAX, multipleOf: 4 * KIB },
   compression: { kind: 'boolean' },
   retain: { kind: 'integer', min: 1, max: 100 },
   trailingEntries: { kind: 'integer', min: 0, max: Number.MAX_SAFE_INTEGER },

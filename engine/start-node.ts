@@ -8,6 +8,7 @@
 import { crc32c } from '../codec/checksum.js';
 import { FRAME_HEADER_BYTES, PART_BYTES_MAX } from '../codec/frames/frame-format.js';
 import { MESSAGE_HEADER_BYTES_MAX } from '../codec/frames/message-codec.js';
+import { CHUNK_RAW_BYTES_MAX } from '../codec/frames/snapshot-frames.js';
 import {
   confirmDataDirectory,
   type DataDirectory,
@@ -45,7 +46,6 @@ import type { RaftOptions } from './raft/state.js';
 import { incarnation, nodeId } from './raft/types.js';
 import { recoveredFrom } from './recovered.js';
 import type { SnapshotOptions } from './runtime/snapshot-policy.js';
-import { SNAPSHOT_DEFAULTS } from './snapshot-settings.js';
 import {
   type GroupMembership,
   membershipAtStart,
@@ -169,7 +169,8 @@ export async function startNode(
       arenaBytesMin: options.arenaBytes,
     })),
     options.workers,
-    Math.max(options.snapshot.chunkSize, SNAPSHOT_DEFAULTS.chunkSize),
+    // Files of an earlier start, and of peers, may have larger chunks than those made here.
+    CHUNK_RAW_BYTES_MAX,
   );
   const supervisor = new Supervisor(memory, options.workers, events);
   supervisor.prepare(threadKinds(options));
@@ -353,6 +354,7 @@ async function startConsensus(
       nodeId: options.nodeId,
       memoryMode: identity.directory === null,
       spares,
+      snapshotChunkBytes: options.snapshot.chunkSize,
       groups: groups.filter(({ group }) => common.threadOfGroup[group] === thread),
     });
   }

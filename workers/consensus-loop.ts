@@ -66,6 +66,12 @@ export interface GroupBells {
   readonly transport: Doorbell;
 }
 
+/** Where images lie on their way to files and back, and how much of one a chunk holds. */
+export interface ImageSlots {
+  readonly slab: SnapshotSlab;
+  readonly chunkBytes: number;
+}
+
 /** One group in its consensus worker: its runtime wired to its rings. */
 export class GroupAgent {
   readonly runtime: GroupRuntime;
@@ -97,8 +103,9 @@ export class GroupAgent {
     bells: GroupBells,
     status: StatusPage,
     room: RoomWords,
-    slab: SnapshotSlab,
+    images: ImageSlots,
   ) {
+    const { slab, chunkBytes } = images;
     this.#slab = slab;
     this.#bells = bells;
     this.#status = status;
@@ -115,7 +122,7 @@ export class GroupAgent {
       network: this.#network,
       completions: this.#completions,
       oldLog: this.#oldLog,
-      snapshots: new SlabSnapshotPort((order) => this.#oldLog.order(order), slab),
+      snapshots: new SlabSnapshotPort((order) => this.#oldLog.order(order), slab, chunkBytes),
       wallClock: wallMs,
       stopwatch: monotonicMs,
     };

@@ -76,7 +76,8 @@ async function makeAgent(group: GroupThreadData): Promise<GroupAgent> {
   const page = new StatusPage(group.status);
   const room = new RoomWords(data.spares);
   const slab = new SnapshotSlab(memory.snapshots.slab);
-  return new GroupAgent(group.group, groupMemory, options, machine, bells, page, room, slab);
+  const images = { slab, chunkBytes: data.snapshotChunkBytes };
+  return new GroupAgent(group.group, groupMemory, options, machine, bells, page, room, images);
 }
 
 function say(message: ThreadReady): void {

@@ -96,6 +96,7 @@ export class SnapshotReading {
       const { chunkCount } = reader;
       // A machine may have nothing to say: its image is no chunk at all.
       if (chunkCount === 0) return { bytes: 0, isLast: true };
+      this.#checkFits(reader, chunk);
       const { rawBytes } = reader.readRaw(chunk, slab.raw(slot));
       return { bytes: rawBytes, isLast: chunk === chunkCount - 1 };
     });
@@ -115,6 +116,7 @@ export class SnapshotReading {
     const sent = this.#attempt(() => {
       const reader = this.#open(point);
       if (next >= reader.chunkCount) return null;
+      this.#checkFits(reader, next);
       return { reader, chunk: reader.readStored(next, slab.packed(slot)) };
     });
     if (sent === null || typeof sent === 'string') {
@@ -151,6 +153,13 @@ export class SnapshotReading {
     return reader;
   }
 
+  /** Files may have larger chunks than any node of this version makes or takes. */
+  #checkFits(reader: SnapshotReader, chunk: number): void {
+    const { rawBytes } = reader.chunk(chunk);
+    const { chunkBytes } = this.#around.slab;
+    if (rawBytes > chunkBytes) throw new ChunkTooLarge(reader.path, chunk, rawBytes, chunkBytes);
+  }
+
   #attempt<T>(act: () => T): T | string {
     try {
       return act();
@@ -158,6 +167,7 @@ export class SnapshotReading {
       const isExpected =
         cause instanceof DiskError ||
         cause instanceof SnapshotError ||
+        cause instanceof ChunkTooLarge ||
         cause instanceof SnapshotGone;
       if (!isExpected) throw cause;
       this.close();
@@ -177,6 +187,13 @@ const NOTHING = new Uint8Array(0);
 class SnapshotGone extends Error {
   constructor({ index, term }: SnapshotPoint) {
     super(`there is no snapshot of entry ${index} of term ${term} here (any more)`);
+  }
+}
+
+class ChunkTooLarge extends Error {
+  constructor(path: string, chunk: number, bytes: number, most: number) {
+    const sizes = `chunk ${chunk} has ${bytes} bytes, this version takes at most ${most}`;
+    super(`${path}: ${sizes}. Start the version that wrote it, or move the file away`);
   }
 }
 

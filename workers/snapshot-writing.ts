@@ -12,6 +12,7 @@ import type { SnapshotPoint } from '../engine/raft/types.js';
 import type { SnapshotHead } from '../engine/runtime/snapshot-port.js';
 import { DiskError } from '../io/disk/disk.js';
 import { SnapshotSection } from '../io/snapshots/chunk-format.js';
+import { SnapshotError } from '../io/snapshots/snapshot-errors.js';
 import { encodeSnapshotHeader } from '../io/snapshots/snapshot-format.js';
 import type { SnapshotWriter } from '../io/snapshots/snapshot-writer.js';
 import type { ServedGroup, SnapshotSurroundings } from './snapshot-server.js';
@@ -72,7 +73,9 @@ export class SnapshotWriting {
     try {
       taking.writer = act();
     } catch (cause) {
-      if (!(cause instanceof DiskError)) throw cause;
+      if (!(cause instanceof DiskError || cause instanceof SnapshotError)) throw cause;
+      // One that only refused a chunk has its file still.
+      taking.writer?.abandon();
       taking.writer = null;
       this.#dropReady(taking);
       this.#taking = null;

@@ -88,6 +88,8 @@ export interface ConsensusThreadData extends CommonData {
   readonly nodeId: number;
   readonly memoryMode: boolean;
   readonly spares: SharedArrayBuffer;
+  /** Bytes of an image per chunk of a snapshot's file. */
+  readonly snapshotChunkBytes: number;
   readonly groups: readonly GroupThreadData[];
 }
 

@@ -148,7 +148,8 @@ class Bench {
     const made = { machine, context };
     const room = new RoomWords(createSpareWords());
     const slab = new SnapshotSlab(createSnapshotSlab(64 * 1024));
-    this.agent = new GroupAgent(0, memory, options, made, all, status, room, slab);
+    const images = { slab, chunkBytes: slab.chunkBytes };
+    this.agent = new GroupAgent(0, memory, options, made, all, status, room, images);
     while (this.agent.runtime.raft.role !== Role.leader) this.turn(50);
     for (let n = 0; n < 3; n += 1) this.turn();
   }

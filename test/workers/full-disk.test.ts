@@ -171,7 +171,8 @@ class Bench {
     const made = { machine: this.machine, context };
     const page = new StatusPage(createStatusPage());
     const slab = new SnapshotSlab(createSnapshotSlab(64 * 1024));
-    return new GroupAgent(0, memory, options, made, bells, page, room, slab);
+    const images = { slab, chunkBytes: slab.chunkBytes };
+    return new GroupAgent(0, memory, options, made, bells, page, room, images);
   }
 
   /** One turn of the worker, the io loop and the bulk thread. */

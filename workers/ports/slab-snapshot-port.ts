@@ -6,7 +6,7 @@
  * another's transfer. It knows neither rings nor threads: the simulator uses it as it is.
  */
 
-import type { NodeId, SnapshotPoint } from '../../engine/raft/types.js';
+import { assert, type NodeId, type SnapshotPoint } from '../../engine/raft/types.js';
 import type { SnapshotHead, SnapshotPort } from '../../engine/runtime/snapshot-port.js';
 import type { SnapshotOrder } from '../records/snapshot.js';
 import { NO_SLOT, type SnapshotSlab } from '../snapshot-slab.js';
@@ -22,12 +22,9 @@ export class SlabSnapshotPort implements SnapshotPort {
   #slot = NO_SLOT;
   #filled = 0;
 
-  /** `chunkBytes`: what of a slot is filled, at most the slab's. */
-  constructor(
-    order: (order: SnapshotOrder) => void,
-    slab: SnapshotSlab,
-    chunkBytes = slab.chunkBytes,
-  ) {
+  /** `chunkBytes`: what of a slot is filled, what the files say of their chunks. */
+  constructor(order: (order: SnapshotOrder) => void, slab: SnapshotSlab, chunkBytes: number) {
+    assert(chunkBytes <= slab.chunkBytes, 'a chunk fits into its slot');
     this.#order = order;
     this.#slab = slab;
     this.#chunkBytes = chunkBytes;
