@@ -24,7 +24,7 @@ export interface FoundSnapshots {
 export function findSnapshots(store: SnapshotStore, group: number): FoundSnapshots {
   const { reader, passedOver } = store.newestValid(group, { deep: true });
   const warnings = passedOver.map(({ reason, setAsideAs }) => {
-    const where = setAsideAs === null ? '' : ` It is kept as ${setAsideAs}.`;
+    const where = setAsideAs === null ? '' : `. It is kept as ${setAsideAs}`;
     return `a snapshot is passed over: ${reason.message}${where}`;
   });
   if (reader === null) return { group, snapshots: [], warnings };

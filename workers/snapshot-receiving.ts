@@ -18,6 +18,8 @@ import type { ServedGroup, SnapshotSurroundings } from './snapshot-server.js';
 
 interface Receiving {
   readonly point: SnapshotPoint;
+  /** Who was asked last. */
+  peer: NodeId;
   /** Null until the first chunk has come. */
   writer: SnapshotWriter | null;
   next: number;
@@ -37,8 +39,9 @@ export class SnapshotReceiving {
     const { group } = this.#group;
     if (this.#receiving?.point.index !== point.index || this.#receiving.point.term !== point.term) {
       this.abandon();
-      this.#receiving = { point, writer: null, next: 0 };
+      this.#receiving = { point, peer, writer: null, next: 0 };
     }
+    this.#receiving.peer = peer;
     this.#around.toTransport({ kind: 'fetch', peer, asked: { group, point, from, count } });
   }
 
@@ -71,8 +74,11 @@ export class SnapshotReceiving {
     const body = { ...packed, flags: packed.flags as ChunkFlag, storedCrc: crc };
     receiving.writer ??= this.#begin(receiving, sent);
     const { writer, point } = receiving;
-    checkStored(body, stored, writer.header.chunkBytesMax);
-    writer.append({ ...body, number: chunk, section: SnapshotSection.machine }, stored);
+    // An image without a byte comes as the empty chunk 0 of none.
+    if (sent.totals.chunks > 0) {
+      checkStored(body, stored, writer.header.chunkBytesMax);
+      writer.append({ ...body, number: chunk, section: SnapshotSection.machine }, stored);
+    }
     receiving.next += 1;
     if (receiving.next < sent.totals.chunks) {
       const { next } = receiving;
@@ -92,7 +98,7 @@ export class SnapshotReceiving {
     if (!isMeant) throw new ChunkDamage('begins another snapshot than the one that was asked for');
     if (header.chunkBytesMax > slab.chunkBytes) {
       const sizes = `${header.chunkBytesMax} bytes, this node takes ${slab.chunkBytes}`;
-      throw new ChunkDamage(`is of a snapshot in chunks of ${sizes}: set snapshot.chunkSize alike`);
+      throw new ChunkDamage(`is of a snapshot in chunks of ${sizes}: upgrade this node`);
     }
     return store.create(sent.head);
   }
@@ -105,6 +111,13 @@ export class SnapshotReceiving {
     const { chunks, rawBytes: imageBytes, fileBytes } = footer;
     const stored = { point, timeMs, configuration, chunks, imageBytes, fileBytes };
     this.#around.toGroup(this.#group.group, { kind: 'fetched', stored });
+  }
+
+  /** The connection to the peer broke; what is written stays, and goes on from there. */
+  down(peer: NodeId): void {
+    if (this.#receiving?.peer !== peer) return;
+    const { point } = this.#receiving;
+    this.#around.toGroup(this.#group.group, { kind: 'cutOff', point });
   }
 
   /** The peer does not have it, or what it sent is no good. */

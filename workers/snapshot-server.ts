@@ -8,7 +8,7 @@
  */
 
 import type { ChunkBody } from '../codec/lz4-chunk.js';
-import { type NodeId, nodeId, type SnapshotPoint } from '../engine/raft/types.js';
+import { nodeId, type SnapshotPoint } from '../engine/raft/types.js';
 import { DiskError } from '../io/disk/disk.js';
 import type { SnapshotStore } from '../io/snapshots/snapshot-store.js';
 import type {
@@ -17,6 +17,7 @@ import type {
   SnapshotOrder,
   TransportToBulk,
 } from './records/snapshot.js';
+import { ServedSlots } from './served-slots.js';
 import { SnapshotReading } from './snapshot-reading.js';
 import { SnapshotReceiving } from './snapshot-receiving.js';
 import type { SnapshotSlab } from './snapshot-slab.js';
@@ -51,6 +52,8 @@ export interface SnapshotServerParts {
 
 /** What the parts of the server share. */
 export interface SnapshotSurroundings extends Omit<SnapshotServerParts, 'groups' | 'clock'> {
+  /** The slots that peers are served from. */
+  readonly served: ServedSlots;
   /** Has the slot's raw bytes packed; a text: why not. */
   readonly pack: (
     slot: number,
@@ -82,6 +85,7 @@ export class SnapshotServer {
     this.#parts = parts;
     const around: SnapshotSurroundings = {
       ...parts,
+      served: new ServedSlots(parts.slab),
       pack: (slot, rawBytes, packed) => this.#pack(slot, rawBytes, packed),
     };
     for (const group of parts.groups) {
@@ -136,7 +140,8 @@ export class SnapshotServer {
 
   #retain(group: number, keep: number, pinned: readonly SnapshotPoint[]): void {
     try {
-      this.#parts.store.retain(group, keep, pinned);
+      const removed = this.#parts.store.retain(group, keep, pinned);
+      this.#groups.get(group)?.reading.removed(removed);
     } catch (cause) {
       // The files stay a while longer: the next snapshot tries again.
       if (!(cause instanceof DiskError)) throw cause;
@@ -166,7 +171,10 @@ export class SnapshotServer {
         break;
       }
       case 'down':
-        this.#onDown(nodeId(record.peer));
+        for (const { receiving } of this.#inTurn) receiving.down(nodeId(record.peer));
+        break;
+      case 'left':
+        for (const { reading } of this.#inTurn) reading.left(nodeId(record.peer));
         break;
     }
   }
@@ -177,16 +185,17 @@ export class SnapshotServer {
     done?.(packed ?? problem);
   }
 
-  #onDown(peer: NodeId): void {
-    for (const { reading } of this.#inTurn) reading.down(peer);
-  }
-
   get #writes(): boolean {
     return this.#inTurn.some(({ writing }) => writing.isDue);
   }
 
   get #reads(): boolean {
     return this.#inTurn.some(({ reading }) => reading.isDue);
+  }
+
+  /** Files that are open for reading. */
+  get openFiles(): number {
+    return this.#inTurn.reduce((sum, { reading }) => sum + reading.openFiles, 0);
   }
 
   /** A step would do something now. */

@@ -7,19 +7,42 @@
  * `raw` holds a chunk of the image, `packed` the same as a file or a peer has it. Whoever takes a
  * slot hands it on with its number or gives it back; a slot has one owner at any time. Nobody waits
  * for one: without a free slot there is simply less in flight. Untouched slots cost no memory.
+ *
+ * Each use has slots of its own: a transfer to a slow peer keeps its slots for as long as it likes,
+ * and a snapshot that is taken meanwhile, or read, or fetched, is none the slower.
  */
 
 import { assert } from '../engine/raft/types.js';
 
-/** Answer of `take` when all slots are taken. */
+/** Answer of `take` when all slots of the use are taken. */
 export const NO_SLOT = -1;
 
-const SLOTS = 8;
+/** What slots are for, and how many there are for it. */
+const SLOTS_OF = {
+  /** The image of the own machine, on its way to a file; of all groups together. */
+  taking: 4,
+  /** A file, on its way to the own machine. */
+  reading: 2,
+  /** A file, on its way to peers. */
+  serving: 8,
+  /** What comes from a peer, on its way to a file. */
+  landing: 3,
+} as const;
+
+export type SlotUse = keyof typeof SLOTS_OF;
+const USES = Object.keys(SLOTS_OF) as SlotUse[];
+
+const SLOTS = USES.reduce((sum, use) => sum + SLOTS_OF[use], 0);
 const FREE = 0;
 const TAKEN = 1;
-const WORDS_BYTES = 64;
+const WORDS_BYTES = 128;
 /** Room behind a packed chunk's bytes for what its codec may add. */
 const PACKED_SPARE_BYTES = 4096;
+
+/** The first slot of a use. */
+function firstOf(use: SlotUse): number {
+  return USES.slice(0, USES.indexOf(use)).reduce((sum, each) => sum + SLOTS_OF[each], 0);
+}
 
 export function createSnapshotSlab(chunkBytes: number): SharedArrayBuffer {
   return new SharedArrayBuffer(WORDS_BYTES + SLOTS * (2 * chunkBytes + PACKED_SPARE_BYTES));
@@ -45,18 +68,24 @@ export class SnapshotSlab {
     return this.chunkBytes + PACKED_SPARE_BYTES;
   }
 
-  get free(): number {
+  /** Slots of a use that are free now. */
+  free(use: SlotUse): number {
+    const first = firstOf(use);
     let free = 0;
-    for (let slot = 0; slot < SLOTS; slot += 1) {
-      if (Atomics.load(this.#words, slot) === FREE) free += 1;
+    for (let slot = first; slot < first + SLOTS_OF[use]; slot += 1) {
+      if (!this.isTaken(slot)) free += 1;
     }
     return free;
   }
 
-  /** A slot for the caller alone, if more than `leave` are free; else `NO_SLOT`. */
-  take(leave = 0): number {
-    if (leave > 0 && this.free <= leave) return NO_SLOT;
-    for (let slot = 0; slot < SLOTS; slot += 1) {
+  isTaken(slot: number): boolean {
+    return Atomics.load(this.#words, slot) !== FREE;
+  }
+
+  /** A slot for the caller alone, one of those of this use; or `NO_SLOT`. */
+  take(use: SlotUse): number {
+    const first = firstOf(use);
+    for (let slot = first; slot < first + SLOTS_OF[use]; slot += 1) {
       if (Atomics.compareExchange(this.#words, slot, FREE, TAKEN) === FREE) return slot;
     }
     return NO_SLOT;

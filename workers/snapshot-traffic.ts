@@ -3,7 +3,7 @@
  * and what comes of it.
  *
  *   bulk ══ toTransport ══▶ pack → packer, fetch, chunk, refuse → bulk connections
- *        ◀═ fromTransport ═ packed, asked, chunk, refused, down
+ *        ◀═ fromTransport ═ packed, asked, chunk, refused, down, left
  *
  * Chunks lie in the slab: from the socket into a slot, from a slot to the socket. Every slot that
  * was taken or received here is handed on or given back. A turn has a bound, so that frames of the
@@ -60,8 +60,6 @@ export type ChunkPacker = Pick<CodecPool, 'compress' | 'close'>;
 export const SNAPSHOT_RECORD = 1;
 
 const RECORDS_PER_TURN = 16;
-/** Slots that chunks of peers leave to what is taken and sent here. */
-const SLOTS_LEFT = 2;
 /** How soon slots and rings that nobody rings for are looked at again. */
 const ROOM_RETRY_MS = 2;
 const TIMER_MS_MIN = 1;
@@ -248,11 +246,12 @@ export class SnapshotTraffic implements BulkHandlers {
     const { rawBytes, storedBytes } = head.packed;
     const { chunkBytes, packedBytesMax } = this.#slab;
     if (rawBytes > chunkBytes || storedBytes > packedBytesMax) {
-      const text = `chunk of ${rawBytes} bytes there, at most ${chunkBytes} here: configure alike`;
+      const sizes = `chunk of ${rawBytes} bytes there, at most ${chunkBytes} here`;
+      const text = `${sizes}: upgrade this node`;
       this.refused(peer, { group: head.group, point: head.point, text });
       return text;
     }
-    const slot = this.#slab.take(SLOTS_LEFT);
+    const slot = this.#slab.take('landing');
     if (slot === NO_SLOT) {
       // Not `#soon`: a turn asks for room again, without end.
       this.#adapter.timerStart(this.#timer, ROOM_RETRY_MS, false);
@@ -283,5 +282,12 @@ export class SnapshotTraffic implements BulkHandlers {
 
   down(peer: NodeId): void {
     this.#answer({ kind: 'down', peer });
+  }
+
+  left(peer: NodeId): void {
+    const lost = this.#pending.filter((order) => order.peer === peer);
+    this.#pending = this.#pending.filter((order) => order.peer !== peer);
+    for (const { slot } of lost) this.#slab.give(slot);
+    this.#answer({ kind: 'left', peer });
   }
 }

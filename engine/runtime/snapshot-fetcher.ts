@@ -11,8 +11,16 @@ import type { SnapshotPort } from './snapshot-port.js';
 
 /** Chunks asked for at a time: the next window is asked for when half of it has come. */
 const WINDOW_CHUNKS = 8;
-/** Without a chunk for this long the window is asked for again. */
-const RETRY_MS = 1_000;
+/**
+ * Without a chunk for this long the window is asked for again, and then for twice as long, up to
+ * the bound: chunks may simply be slow to come.
+ */
+const RETRY_MS_MIN = 1_000;
+const RETRY_MS_MAX = 30_000;
+/** The bound that one chunk more is waited for: so many times as long as the last one took. */
+const PATIENCE = 4;
+/** After a connection broke, the window is asked for anew by another. */
+const RECONNECT_MS = 100;
 
 export class SnapshotFetcher {
   readonly #port: SnapshotPort;
@@ -22,6 +30,10 @@ export class SnapshotFetcher {
   #held = 0;
   #asked = 0;
   #retryAt = Number.POSITIVE_INFINITY;
+  #retryMs = RETRY_MS_MIN;
+  /** When the last chunk came, and whether the next was asked for again since. */
+  #heardAt = 0;
+  #isAskedAgain = false;
   #bytes = 0;
 
   constructor(port: SnapshotPort) {
@@ -52,13 +64,16 @@ export class SnapshotFetcher {
     this.#point = point;
     this.#held = 0;
     this.#bytes = 0;
+    this.#retryMs = RETRY_MS_MIN;
+    this.#heardAt = now;
+    this.#isAskedAgain = false;
     this.#ask(peer, now);
   }
 
   #ask(peer: NodeId, now: number): void {
     this.#peer = peer;
     this.#asked = this.#held + WINDOW_CHUNKS;
-    this.#retryAt = now + RETRY_MS;
+    this.#retryAt = now + this.#retryMs;
     this.#port.fetch(peer, this.#point as SnapshotPoint, this.#held, WINDOW_CHUNKS);
   }
 
@@ -67,7 +82,7 @@ export class SnapshotFetcher {
     if (!isSame(point, this.#point) || this.#peer === null) return;
     this.#held = next;
     this.#bytes = bytes;
-    this.#retryAt = now + RETRY_MS;
+    this.#heard(now);
     const half = WINDOW_CHUNKS / 2;
     if (next + half < this.#asked) return;
     const from = Math.max(this.#asked, next);
@@ -75,8 +90,29 @@ export class SnapshotFetcher {
     this.#port.fetch(this.#peer, this.#point as SnapshotPoint, from, half);
   }
 
+  #heard(now: number): void {
+    const patience = PATIENCE * (now - this.#heardAt);
+    // One that was asked for again may have been lost, and says nothing of the pace.
+    if (!this.#isAskedAgain) {
+      this.#retryMs = Math.min(RETRY_MS_MAX, Math.max(RETRY_MS_MIN, patience));
+    }
+    this.#heardAt = now;
+    this.#isAskedAgain = false;
+    this.#retryAt = now + this.#retryMs;
+  }
+
+  /** The connection broke, and what was asked is void. */
+  onCutOff(point: SnapshotPoint, now: number): void {
+    if (!isSame(point, this.#point)) return;
+    this.#retryMs = RETRY_MS_MIN;
+    this.#retryAt = Math.min(this.#retryAt, now + RECONNECT_MS);
+  }
+
   tick(now: number): void {
-    if (now >= this.#retryAt && this.#peer !== null) this.#ask(this.#peer, now);
+    if (now < this.#retryAt || this.#peer === null) return;
+    this.#retryMs = Math.min(RETRY_MS_MAX, 2 * this.#retryMs);
+    this.#isAskedAgain = true;
+    this.#ask(this.#peer, now);
   }
 
   /** It is complete here, or the peer has it no longer, or nobody needs it any more. */

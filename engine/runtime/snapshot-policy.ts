@@ -52,9 +52,14 @@ export class SnapshotPolicy {
     this.#retryAt = now + RETRY_MS;
   }
 
+  /** Whether the last failure is long enough ago. */
+  mayTry(now: number): boolean {
+    return now >= this.#retryAt;
+  }
+
   /** `isPressed`: the log needs room, which overrides the interval. */
   isDue(now: number, since: LogSince, isPressed: boolean): boolean {
-    if (since.entries === 0 || now < this.#retryAt) return false;
+    if (since.entries === 0 || !this.mayTry(now)) return false;
     if (isPressed) return true;
     const { threshold, logBytes, intervalMs, minIntervalMs } = this.#options;
     if (now < this.#lastEndedAt + minIntervalMs) return false;

@@ -50,7 +50,19 @@ export type SnapshotNews =
     }
   | { readonly kind: 'fetched'; readonly stored: StoredSnapshot }
   /** The peer does not have it, or what it sent was refused. */
-  | { readonly kind: 'refused'; readonly point: SnapshotPoint; readonly text: string };
+  | { readonly kind: 'refused'; readonly point: SnapshotPoint; readonly text: string }
+  /** The connection to the peer broke: what was asked and has not come will not. */
+  | { readonly kind: 'cutOff'; readonly point: SnapshotPoint }
+  /**
+   * A peer asked for the file of a point, and it cannot be read or, with `isGone`, is not there: it
+   * is of no use to any other either. Nothing that the group has asked for.
+   */
+  | {
+      readonly kind: 'unservable';
+      readonly point: SnapshotPoint;
+      readonly text: string;
+      readonly isGone: boolean;
+    };
 
 export interface SnapshotPort {
   /** Begins the file of a snapshot that is taken here; there is at most one at a time. */

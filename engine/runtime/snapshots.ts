@@ -52,6 +52,9 @@ export class Snapshots {
   /** Who asked for a snapshot by hand, and the entries that it must cover. */
   #requests: { readonly id: number; readonly from: LogIndex }[] = [];
   #warnedOfSize = false;
+  /** Its file is of no use any more, and it was the newest: another one has to take its place. */
+  #lost: SnapshotPoint | null = null;
+  #toldOfLost = '';
   /** The failure that was told last: a machine that gives no image fails again and again. */
   #told = '';
   taken = 0;
@@ -159,7 +162,8 @@ export class Snapshots {
     }
     const bytes = (): number => raft.state.log.bytesBetween((base + 1) as LogIndex, applied);
     const isNeeded = raft.snapshotNeeded > 0 && applied >= raft.snapshotNeeded;
-    const isAsked = isNeeded || this.#requests.length > 0;
+    const isLost = this.#lost !== null && this.#policy.mayTry(now);
+    const isAsked = isNeeded || isLost || this.#requests.length > 0;
     if (!isAsked && !this.#policy.isDue(now, { entries, bytes }, this.#isPressed)) return;
     // The machine must be between two slabs: its state is then that of `applied`.
     if (applier.isLending) return;
@@ -234,6 +238,12 @@ export class Snapshots {
       case 'refused':
         this.#onRefused(news.point, news.text);
         break;
+      case 'cutOff':
+        this.#fetcher.onCutOff(news.point, now);
+        break;
+      case 'unservable':
+        this.#onUnservable(news);
+        break;
     }
   }
 
@@ -269,9 +279,41 @@ export class Snapshots {
   #keep(stored: StoredSnapshot): void {
     this.#previous = this.#newest;
     this.#newest = stored;
+    this.#replaceLost();
     this.#parts.raft.withdrawIdleOffers();
     const pinned = this.#parts.raft.snapshotsBeingSent;
     this.#parts.port.retain(Math.max(1, this.#parts.options.retain), pinned);
+  }
+
+  /** The peers that are offered what was lost are offered the newest snapshot. */
+  #replaceLost(): void {
+    const lost = this.#lost;
+    this.#lost = null;
+    if (lost !== null) this.#offerNewest(lost);
+  }
+
+  #offerNewest(gone: SnapshotPoint): void {
+    const { raft } = this.#parts;
+    if (gone.index < (raft.state.snapshot?.index ?? 0)) raft.snapshotGone(gone);
+  }
+
+  /**
+   * No peer can be sent this one. Whoever was offered it gets the newest; for want of that one the
+   * state goes into a new one, and until it is whole the log reaches back as far as it does now.
+   */
+  #onUnservable({ point, text, isGone }: Extract<SnapshotNews, { kind: 'unservable' }>): void {
+    const isNewest = this.#newest !== null && isSame(this.#newest.point, point);
+    if (isNewest) {
+      this.#lost = point;
+      this.#newest = this.#previous;
+      this.#previous = null;
+    }
+    this.#offerNewest(point);
+    // A peer may ask for one that it was offered long ago.
+    if ((isGone && !isNewest) || text === this.#toldOfLost) return;
+    this.#toldOfLost = text;
+    const warning = `a snapshot cannot be sent to peers, another one takes its place: ${text}`;
+    this.#parts.completions.event({ kind: 'snapshotWarning', text: warning });
   }
 
   /** Forgets what of the log nobody needs any more. */
@@ -356,6 +398,10 @@ export class Snapshots {
     this.#fetcher.abandon();
     this.#refuse(code, '');
   }
+}
+
+function isSame(a: SnapshotPoint, b: SnapshotPoint): boolean {
+  return a.index === b.index && a.term === b.term;
 }
 
 function stranded({ compactedIndex }: Raft, newest: StoredSnapshot | null): string {

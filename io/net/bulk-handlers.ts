@@ -1,8 +1,8 @@
 /**
  * What the owner of the bulk connections sees of them.
  *
- * Callbacks run inside the adapter's turn, and may send and fetch; they must never throw. `fetch`
- * and `released` are called at who has a snapshot, all the others at who fetches one.
+ * Callbacks run inside the adapter's turn, and may send and fetch; they must never throw. `fetch`,
+ * `left` and `released` are called at who has a snapshot, all the others at who fetches one.
  */
 
 import type {
@@ -29,6 +29,8 @@ export interface BulkHandlers {
   refused(peer: NodeId, refusal: SnapshotRefusal): void;
   /** The connection by which we fetch ended, or could not be made; what was asked is void. */
   down(peer: NodeId): void;
+  /** The connection by which the peer fetched ended; what it asked for is void. */
+  left(peer: NodeId): void;
   /** The bytes sent with this token are not read any more. */
   released(token: number): void;
 }

@@ -328,7 +328,10 @@ export class BulkLinks {
     if (channel.wasOpened) counters.values.bulkConnections -= 1;
     const peer = this.#peers.get(channel.peer);
     if (peer === undefined || channel !== peer.outbound) {
-      if (peer?.inbound === channel) peer.inbound = null;
+      if (peer?.inbound === channel) {
+        peer.inbound = null;
+        this.#handlers.left(peer.id);
+      }
       // That a peer has fetched what it wanted is no news.
       if (reason !== 'disconnected') this.#tell(channel, reason, detail);
       return;

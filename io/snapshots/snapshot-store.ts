@@ -117,6 +117,16 @@ export class SnapshotStore {
     }
   }
 
+  /**
+   * Keeps a file, which was found damaged as it was read, out of the way. Returns its new path, or
+   * null when the disk refused. Throws the DiskError when that is not durable.
+   */
+  setAside(file: SnapshotFile, reason: SnapshotDamage): string | null {
+    const setAsideAs = this.#setAside(file, reason);
+    this.#settle(file.group, [{ path: file.path, reason, setAsideAs }]);
+    return setAsideAs;
+  }
+
   /** Opens a snapshot that `list` names, with header and footer verified; throws as the reader. */
   read(file: SnapshotFile): SnapshotReader {
     return this.#opened(file, false);

@@ -16,6 +16,21 @@ const MIB = KIB * KIB;
 const IMAGE_BYTES = 5 * MIB + 123;
 const BY_HAND = { retain: 1, trailingEntries: 0, threshold: 1_000_000 } as const;
 
+/** Has nothing to say of itself. */
+class Mute implements HostedMachine {
+  apply(): undefined {}
+
+  query(): Uint8Array {
+    return bytes('0');
+  }
+
+  *snapshot(): Iterable<Uint8Array> {}
+
+  restore(): { chunk(): void; finish(): void } {
+    return { chunk: () => undefined, finish: () => undefined };
+  }
+}
+
 /** Counts commands; its image is the count and as much noise. */
 class Noisy implements HostedMachine {
   static readonly noise = Buffer.from(
@@ -101,4 +116,26 @@ test('a node fetches chunks of another size than its own', async () => {
     return cluster.group(away).status().snapshots.restored || null;
   });
   assert.equal(await count(cluster, away), 4);
+});
+
+test('an image without a byte is restored by a restart, and fetched', async () => {
+  const groups = (): EngineOptions['groups'] => [{ name: 'ledger', machine: new Mute() }];
+  await using cluster = await TestCluster.start({
+    ...{ durable: true, groups },
+    options: { snapshot: BY_HAND },
+  });
+  const away = await cluster.follower();
+  await cluster.close(away);
+  const others = cluster.ids.filter((id) => id !== away);
+  await add(cluster, others[0] as number);
+  const taken = await Promise.all(others.map((id) => cluster.group(id).snapshot()));
+  assert.ok(taken.every(({ imageBytes }) => imageBytes === 0));
+  for (let start = 1; start <= 2; start += 1) {
+    await cluster.open(away, { snapshot: BY_HAND });
+    await eventually('the state to be restored', () => {
+      return cluster.group(away).status().snapshots.restored || null;
+    });
+    assert.equal(await count(cluster, away), 0);
+    await cluster.close(away);
+  }
 });

@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, readdirSync, truncateSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { bytes, type ClusterOptions, eventually, TestCluster } from './cluster.js';
@@ -284,3 +284,41 @@ test('a node whose entries are forgotten elsewhere is given the state', async ()
   await cluster.open(away);
   assert.equal(await total(cluster, away), 403);
 });
+
+/** Changes a byte in the middle of the file: of its last chunk, as images of these are short. */
+function spoil(path: string): void {
+  const content = readFileSync(path);
+  const at = content.length - 60;
+  content[at] = (content[at] as number) ^ 1;
+  writeFileSync(path, content);
+}
+
+for (const retain of [1, 2]) {
+  for (const isQuiet of [true, false]) {
+    const since = isQuiet ? 'nothing was written since' : 'writes go on';
+    test(`a snapshot found damaged as it is sent is replaced; ${retain} kept, ${since}`, async () => {
+      const snapshot = { ...BY_HAND, retain };
+      await using cluster = await TestCluster.start({ durable: true, options: { snapshot } });
+      const away = await cluster.follower();
+      await cluster.close(away);
+      const others = cluster.ids.filter((id) => id !== away) as [number, number];
+      for (let round = 0; round < 3; round += 1) {
+        await add(cluster, 100, others[0]);
+        await Promise.all(others.map((id) => cluster.group(id).snapshot()));
+      }
+      const warned = others.map(async (id) => (await once(cluster.group(id), 'warning'))[0].text);
+      for (const id of others) {
+        const directory = join(cluster.dataDir(id), 'snapshots');
+        spoil(join(directory, readdirSync(directory).sort().at(-1) as string));
+      }
+      if (!isQuiet) await add(cluster, 3, others[0]);
+      await cluster.open(away);
+      const text = await Promise.race(warned);
+      assert.match(text, /snapshots\/g0000-\S+ is damaged .*It is kept as \S+\.damaged$/);
+      await eventually('the state to be restored', () => {
+        return cluster.group(away).status().snapshots.restored || null;
+      });
+      assert.equal(await total(cluster, away), isQuiet ? 300 : 303);
+    });
+  }
+}

@@ -133,6 +133,10 @@ export class BulkRecorder implements BulkHandlers {
     this.log.push(`down ${peer}`);
   };
 
+  left: BulkHandlers['left'] = (peer) => {
+    this.log.push(`left ${peer}`);
+  };
+
   released: BulkHandlers['released'] = (token) => {
     this.tokens.push(token);
     queueMicrotask(() => this.serve());

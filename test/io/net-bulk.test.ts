@@ -103,6 +103,7 @@ test('a request that is never answered ends the connection in time', async () =>
   assert.equal(two.links.counters.values.bulkConnections, 1);
   await run(cluster, 300);
   assert.deepEqual(two.bulk.log, ['down 1']);
+  assert.equal(one.bulk.log.at(-1), 'left 2', 'who serves is told as well');
   assert.deepEqual(two.seen.reasons(), ['idle']);
 });
 
@@ -119,6 +120,7 @@ test('a broken connection is told, gives its room back, and the next request dia
     ['down 2'],
   );
   assert.equal(one.bulk.lent, 0);
+  assert.ok(!one.bulk.log.includes('left 2'), 'nothing was fetched from here');
   const back = startBulk(cluster, 2, { identity: { bootId: 999 } });
   await run(cluster, 1500);
   one.bulkLinks.fetch(idOf(back), askFor(1, landed, 200 - landed));

@@ -177,11 +177,12 @@ export class SnapshotDevice {
   /** The connection to a peer broke. */
   down(peer: number): void {
     this.fromTransport({ kind: 'down', peer });
+    this.fromTransport({ kind: 'left', peer });
   }
 
   /** A slot with a chunk that has come from a peer; `NO_SLOT`: it is lost. */
   #slotOf(stored: Uint8Array): number {
-    const slot = stored.length > this.slab.packedBytesMax ? NO_SLOT : this.slab.take();
+    const slot = stored.length > this.slab.packedBytesMax ? NO_SLOT : this.slab.take('landing');
     if (slot !== NO_SLOT) this.slab.packed(slot).set(stored);
     return slot;
   }

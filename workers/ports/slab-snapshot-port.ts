@@ -2,17 +2,14 @@
  * The snapshot port of a group: orders for whoever owns the files, chunks of the image in slots of
  * the shared slab.
  *
- * It fills one slot at a time and leaves some to others, so that one group's snapshot never stops
- * another's transfer. It knows neither rings nor threads: the simulator uses it as it is.
+ * It fills one slot at a time, of those that are there for it: what peers are sent meanwhile takes
+ * none away. It knows neither rings nor threads: the simulator uses it as it is.
  */
 
 import { assert, type NodeId, type SnapshotPoint } from '../../engine/raft/types.js';
 import type { SnapshotHead, SnapshotPort } from '../../engine/runtime/snapshot-port.js';
 import type { SnapshotOrder } from '../records/snapshot.js';
 import { NO_SLOT, type SnapshotSlab } from '../snapshot-slab.js';
-
-/** Slots that taking a snapshot leaves to others. */
-const SLOTS_LEFT = 3;
 
 export class SlabSnapshotPort implements SnapshotPort {
   readonly #order: (order: SnapshotOrder) => void;
@@ -39,7 +36,7 @@ export class SlabSnapshotPort implements SnapshotPort {
     let at = from;
     while (at < bytes.length) {
       if (this.#slot === NO_SLOT) {
-        this.#slot = this.#slab.take(SLOTS_LEFT);
+        this.#slot = this.#slab.take('taking');
         this.#filled = 0;
         if (this.#slot === NO_SLOT) break;
       }

@@ -107,7 +107,9 @@ export type TransportToBulk =
       readonly text: string;
     }
   /** The bulk connection to a peer ended: nothing that was asked of it is answered any more. */
-  | { readonly kind: 'down'; readonly peer: number };
+  | { readonly kind: 'down'; readonly peer: number }
+  /** The bulk connection of a peer ended: what it asked for can be sent to it no more. */
+  | { readonly kind: 'left'; readonly peer: number };
 
 const packr = new Packr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' });
 
