@@ -204,7 +204,7 @@ function asStartError(refused: ThreadRefused): RingraftError {
   return new RingraftError(number, { detail: refused.message, cause: refused });
 }
 
-function snapshotOptions({ snapshot, maxLogBytes }: ResolvedOptions): SnapshotOptions {
+function snapshotOptions({ snapshot }: ResolvedOptions): SnapshotOptions {
   return {
     threshold: snapshot.threshold,
     logBytes: snapshot.logBytes,
@@ -213,7 +213,6 @@ function snapshotOptions({ snapshot, maxLogBytes }: ResolvedOptions): SnapshotOp
     retain: snapshot.retain,
     trailingEntries: snapshot.trailingEntries,
     bytesMax: snapshot.maxSize,
-    transferLogBytesMax: maxLogBytes / 2,
   };
 }
 

@@ -35,7 +35,7 @@ import { InboxKind, readPropose, readRead } from './records/inbox.js';
 import { LoadKind, readLoaded } from './records/load.js';
 import { FRAME_RECORD_BYTES, PeerRecordKind, readPeerHeader } from './records/peer.js';
 import { type SnapshotAnswer, unpackRecord } from './records/snapshot.js';
-import { readMoved, readStored, StorageKind } from './records/storage.js';
+import { readMoved, readMustSnapshot, readStored, StorageKind } from './records/storage.js';
 import type { Doorbell } from './ring/doorbell.js';
 import { RECORD_LEFT, RECORD_TAKEN, RingConsumer, RingProducer } from './ring/spsc-ring.js';
 import type { SnapshotSlab } from './snapshot-slab.js';
@@ -218,7 +218,7 @@ export class GroupAgent {
     } else if (kind === StorageKind.moved) {
       this.runtime.onMoved(readMoved(this.#stored.view, at));
     } else if (kind === StorageKind.mustSnapshot) {
-      this.runtime.onMustSnapshot();
+      this.runtime.onMustSnapshot(readMustSnapshot(this.#stored.view, at));
     }
     return RECORD_TAKEN;
   };

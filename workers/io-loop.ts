@@ -15,10 +15,12 @@ import type { IoFigures } from './io-figures.js';
 import { OverflowProducer } from './ports/overflow.js';
 import {
   MOVED_BYTES,
+  MUST_SNAPSHOT_BYTES,
   readPersist,
   STORED_BYTES,
   StorageKind,
   writeMoved,
+  writeMustSnapshot,
   writeStored,
 } from './records/storage.js';
 import type { Doorbell } from './ring/doorbell.js';
@@ -32,6 +34,8 @@ import type { GroupMemory } from './topology.js';
 const SEAL_AFTER_MS = 50;
 /** How soon a log without prepared room looks again. */
 const BUSY_RETRY_MS = 5;
+/** How soon a log that is too long looks again who keeps it so. */
+const LOOK_AGAIN_MS = 1_000;
 const NEVER = Number.POSITIVE_INFINITY;
 
 interface IoGroup {
@@ -52,6 +56,7 @@ export class IoLoop {
   /** Whose submissions open the next block. */
   #turn = 0;
   #sealAt = NEVER;
+  #lookAt = NEVER;
   /** The log has more to do to become shorter. */
   #reclaims = false;
 
@@ -94,7 +99,7 @@ export class IoLoop {
 
   get deadline(): number {
     const soon = this.#hasNoRoom || this.#acksWait ? monotonicMs() + BUSY_RETRY_MS : NEVER;
-    return Math.min(this.#sealAt, this.#wal.nextSyncAt, soon);
+    return Math.min(this.#sealAt, this.#lookAt, this.#wal.nextSyncAt, soon);
   }
 
   get #acksWait(): boolean {
@@ -108,6 +113,7 @@ export class IoLoop {
     const staged = this.#wal.stagedRequests;
     if (staged > 0) this.#commit(now);
     else this.#idle(now);
+    this.#lookAgain(now);
     this.#reclaims = this.#wal.reclaim();
     this.#tellReclaimed();
     if (this.#hasNoRoom) this.#room.waited();
@@ -118,14 +124,26 @@ export class IoLoop {
     return staged;
   }
 
+  /** At its bound the log takes no entries: nothing else would make it look. */
+  #lookAgain(now: number): void {
+    if (now >= this.#lookAt) {
+      this.#wal.lookAgain();
+      this.#lookAt = NEVER;
+    }
+    this.#lookAt = this.#wal.isLong ? Math.min(this.#lookAt, now + LOOK_AGAIN_MS) : NEVER;
+  }
+
   #tellReclaimed(): void {
     for (const moved of this.#wal.takeMoved()) {
       const fill = (_: Buffer, view: DataView, at: number): void => writeMoved(view, at, moved);
       this.#groups.get(moved.group)?.acks.put(StorageKind.moved, MOVED_BYTES, fill, () => fill);
     }
+    const { isUrgent } = this.#wal;
     for (const group of this.#wal.takePinning()) {
-      const fill = (): void => {};
-      this.#groups.get(group)?.acks.put(StorageKind.mustSnapshot, 0, fill, () => fill);
+      const fill = (_: Buffer, view: DataView, at: number): void =>
+        writeMustSnapshot(view, at, isUrgent);
+      const { mustSnapshot } = StorageKind;
+      this.#groups.get(group)?.acks.put(mustSnapshot, MUST_SNAPSHOT_BYTES, fill, () => fill);
     }
   }
 

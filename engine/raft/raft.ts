@@ -40,6 +40,7 @@ import type { CoreEntry, Placement, Proposed, Ready, StorageAck } from './ready.
 import {
   compactLog,
   installSnapshot,
+  isAhead,
   isAlive,
   offerNewest,
   rememberSnapshot,
@@ -360,6 +361,11 @@ export class Raft {
    */
   compact(index: LogIndex): void {
     compactLog(this.state, index);
+  }
+
+  /** Whether a snapshot of this point would be of use here: see `install`. */
+  canInstall(point: SnapshotPoint): boolean {
+    return isAhead(this.state, point);
   }
 
   /**

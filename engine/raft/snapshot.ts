@@ -145,7 +145,7 @@ function refuseOffer(state: CoreState, offer: SnapshotOffer): void {
 }
 
 /** Whether a fetched snapshot is of use; a leader has every committed entry in its log. */
-function isAhead(state: CoreState, { index }: SnapshotPoint): boolean {
+export function isAhead(state: CoreState, { index }: SnapshotPoint): boolean {
   if (state.role === Role.leader) return false;
   return state.missingState ? index >= state.log.compacted : index > state.log.committed;
 }

@@ -335,8 +335,8 @@ export class GroupRuntime {
   }
 
   /** The log on disk is long, and entries of this group keep it so. */
-  onMustSnapshot(): void {
-    this.snapshots.pressed();
+  onMustSnapshot(isUrgent: boolean): void {
+    if (!this.#failed) this.snapshots.pressed(isUrgent);
   }
 
   onLoaded(entries: LoadedEntries): void {

@@ -21,6 +21,9 @@ const RETRY_MS_MAX = 30_000;
 const PATIENCE = 4;
 /** After a connection broke, the window is asked for anew by another. */
 const RECONNECT_MS = 100;
+/** A snapshot that was refused is left alone for this long, twice as long after each refusal. */
+const PAUSE_MS_MIN = 500;
+const PAUSE_MS_MAX = 30_000;
 
 export class SnapshotFetcher {
   readonly #port: SnapshotPort;
@@ -35,6 +38,10 @@ export class SnapshotFetcher {
   #heardAt = 0;
   #isAskedAgain = false;
   #bytes = 0;
+  /** What was refused last, and until when it is not asked for again. */
+  #refused: SnapshotPoint | null = null;
+  #pauseMs = 0;
+  #pausedUntil = 0;
 
   constructor(port: SnapshotPort) {
     this.#port = port;
@@ -60,6 +67,7 @@ export class SnapshotFetcher {
       if (peer !== this.#peer) this.#ask(peer, now);
       return;
     }
+    if (isSame(point, this.#refused) && now < this.#pausedUntil) return;
     if (this.#point !== null) this.#port.abandonFetch();
     this.#point = point;
     this.#held = 0;
@@ -120,6 +128,15 @@ export class SnapshotFetcher {
     this.#point = null;
     this.#peer = null;
     this.#retryAt = Number.POSITIVE_INFINITY;
+  }
+
+  /** The peer does not have it, or it cannot be written here: it is offered again and again. */
+  refused(now: number): void {
+    const isAgain = isSame(this.#point as SnapshotPoint, this.#refused);
+    this.#pauseMs = isAgain ? Math.min(2 * this.#pauseMs, PAUSE_MS_MAX) : PAUSE_MS_MIN;
+    this.#pausedUntil = now + this.#pauseMs;
+    this.#refused = this.#point;
+    this.abandon();
   }
 
   abandon(): void {

@@ -17,14 +17,18 @@ export interface SnapshotOptions {
   readonly retain: number;
   /** Entries kept in the log behind the newest snapshot, for followers that lag a little. */
   readonly trailingEntries: number;
-  /** Log kept under pressure for followers that are being sent a snapshot. */
-  readonly transferLogBytesMax: number;
   /** An image larger than this is told of; 0: none is too large. */
   readonly bytesMax: number;
 }
 
 /** How soon a snapshot that failed is tried again. */
 export const RETRY_MS = 5_000;
+
+/**
+ * How much the log on disk needs room. `room`: the group forgets all but what followers need that
+ * are being sent a snapshot. `urgent`: that too; they are sent a newer one.
+ */
+export type Pressure = 'none' | 'room' | 'urgent';
 
 /** How the log stands since the last snapshot. */
 export interface LogSince {
@@ -36,7 +40,7 @@ export interface LogSince {
 export class SnapshotPolicy {
   readonly #options: SnapshotOptions;
   #lastEndedAt = Number.NEGATIVE_INFINITY;
-  /** One that failed is not tried again before this, whoever asks. */
+  /** One that failed is not tried again before this, unless somebody asks by hand. */
   #retryAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: SnapshotOptions) {
@@ -48,7 +52,6 @@ export class SnapshotPolicy {
   }
 
   failed(now: number): void {
-    this.#lastEndedAt = now;
     this.#retryAt = now + RETRY_MS;
   }
 

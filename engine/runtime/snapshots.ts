@@ -14,7 +14,7 @@ import type { Applier } from './applier.js';
 import type { MachineHost } from './machine-host.js';
 import type { CompletionPort } from './ports.js';
 import { SnapshotFetcher } from './snapshot-fetcher.js';
-import { type SnapshotOptions, SnapshotPolicy } from './snapshot-policy.js';
+import { type Pressure, type SnapshotOptions, SnapshotPolicy } from './snapshot-policy.js';
 import type { SnapshotNews, SnapshotPort, StoredSnapshot } from './snapshot-port.js';
 import { SnapshotRestorer } from './snapshot-restorer.js';
 import { SnapshotTaker } from './snapshot-taker.js';
@@ -47,7 +47,9 @@ export class Snapshots {
   #previous: StoredSnapshot | null;
   /** Came from the leader and is durable here; installed when the machine has a moment. */
   #fetched: StoredSnapshot | null = null;
-  /** The log needs room. */
+  /** The log needs room: kept until it begins at the newest snapshot. */
+  #pressure: Pressure = 'none';
+  /** A snapshot is due because of that. */
   #isPressed = false;
   /** Who asked for a snapshot by hand, and the entries that it must cover. */
   #requests: { readonly id: number; readonly from: LogIndex }[] = [];
@@ -57,6 +59,8 @@ export class Snapshots {
   #toldOfLost = '';
   /** The failure that was told last: a machine that gives no image fails again and again. */
   #told = '';
+  /** The refusal of a fetch that was told last. */
+  #toldOfFetch = '';
   taken = 0;
   failures = 0;
 
@@ -124,8 +128,9 @@ export class Snapshots {
   }
 
   /** The log needs room that only this group can give. */
-  pressed(): void {
+  pressed(isUrgent: boolean): void {
     this.#isPressed = true;
+    if (this.#pressure !== 'urgent') this.#pressure = isUrgent ? 'urgent' : 'room';
   }
 
   /** The leader offers its snapshot. */
@@ -143,9 +148,12 @@ export class Snapshots {
       this.#parts.fail(ErrorNumber.storage, stranded(this.#parts.raft, this.#newest));
       return;
     }
+    this.#giveUpUseless();
     this.#install(now);
     this.#restorer.step();
     if (this.isRestoring) return;
+    // Each turn: what stood in the way, such as a transfer, ends without a word.
+    if (this.#pressure !== 'none') this.#compact();
     if (this.#taker.isIdle) this.#begin(now);
     this.#taker.step(this.#parts.raft.durableIndex, now);
   }
@@ -156,12 +164,15 @@ export class Snapshots {
     const base = this.#newest?.point.index ?? 0;
     const entries = applied - base;
     if (entries === 0 || raft.missingState) {
+      this.#isPressed = false;
+      if (this.#requests.length === 0) return;
       this.#answerAtOnce(applied);
-      if (this.#isPressed) this.#compact();
+      this.#compact();
       return;
     }
     const bytes = (): number => raft.state.log.bytesBetween((base + 1) as LogIndex, applied);
-    const isNeeded = raft.snapshotNeeded > 0 && applied >= raft.snapshotNeeded;
+    const { snapshotNeeded: needed } = raft;
+    const isNeeded = needed > 0 && applied >= needed && this.#policy.mayTry(now);
     const isLost = this.#lost !== null && this.#policy.mayTry(now);
     const isAsked = isNeeded || isLost || this.#requests.length > 0;
     if (!isAsked && !this.#policy.isDue(now, { entries, bytes }, this.#isPressed)) return;
@@ -176,7 +187,6 @@ export class Snapshots {
   /** Nothing was applied since the newest snapshot: it is what was asked for. */
   #answerAtOnce(applied: LogIndex): void {
     const newest = this.#newest;
-    if (this.#requests.length === 0) return;
     if (newest === null || this.#parts.raft.missingState) {
       const text = applied === 0 ? 'nothing is applied yet' : 'the state has to be fetched first';
       this.#refuse(ErrorNumber.snapshot, text);
@@ -236,7 +246,7 @@ export class Snapshots {
         this.#onFetched(news.stored);
         break;
       case 'refused':
-        this.#onRefused(news.point, news.text);
+        this.#onRefused(news.point, news.text, now);
         break;
       case 'cutOff':
         this.#fetcher.onCutOff(news.point, now);
@@ -253,6 +263,7 @@ export class Snapshots {
     this.taken += 1;
     this.#warnedOfSize = false;
     this.#told = '';
+    this.#isPressed = false;
     this.#policy.ended(now);
     this.#parts.raft.snapshotTaken(stored.point);
     this.#keep(stored);
@@ -280,9 +291,11 @@ export class Snapshots {
     this.#previous = this.#newest;
     this.#newest = stored;
     this.#replaceLost();
-    this.#parts.raft.withdrawIdleOffers();
-    const pinned = this.#parts.raft.snapshotsBeingSent;
-    this.#parts.port.retain(Math.max(1, this.#parts.options.retain), pinned);
+    const { raft, port, options } = this.#parts;
+    raft.withdrawIdleOffers();
+    // A file that was fetched in vain may be newer: it must not take the place of these two.
+    const own = this.#previous === null ? [stored.point] : [stored.point, this.#previous.point];
+    port.retain(Math.max(1, options.retain), [...raft.snapshotsBeingSent, ...own]);
   }
 
   /** The peers that are offered what was lost are offered the newest snapshot. */
@@ -318,41 +331,42 @@ export class Snapshots {
 
   /** Forgets what of the log nobody needs any more. */
   #compact(): void {
-    const { raft, applier, options } = this.#parts;
+    const { raft, applier } = this.#parts;
     const newest = this.#newest?.point.index;
     if (newest === undefined) return;
-    const isPressed = this.#isPressed;
-    this.#isPressed = false;
     const previous = this.#previous?.point.index ?? null;
-    const wanted = this.#policy.compactTo(newest, previous, isPressed);
-    const floor = this.#transferFloor(isPressed ? options.transferLogBytesMax : Infinity);
+    const wanted = this.#policy.compactTo(newest, previous, this.#pressure !== 'none');
+    // Followers that are being sent a snapshot need what comes behind it.
+    const floor = this.#pressure === 'urgent' ? Number.POSITIVE_INFINITY : raft.snapshotFloor;
     const to = Math.min(wanted, floor, raft.durableIndex, applier.applied) as LogIndex;
-    if (to <= raft.compactedIndex) return;
-    raft.compact(to);
-    this.#parts.logCompacted(to);
-  }
-
-  /** What followers that are being sent a snapshot need behind it, up to a bound of bytes. */
-  #transferFloor(bytesMax: number): number {
-    const { raft } = this.#parts;
-    const floor = raft.snapshotFloor;
-    if (floor >= raft.lastIndex) return floor;
-    const first = (floor + 1) as LogIndex;
-    return raft.state.log.bytesBetween(first, raft.lastIndex) > bytesMax ? Infinity : floor;
+    if (to > raft.compactedIndex) {
+      raft.compact(to);
+      this.#parts.logCompacted(to);
+    }
+    if (!this.#isPressed && raft.compactedIndex >= newest) this.#pressure = 'none';
   }
 
   /** A snapshot from the leader is complete and synced here. */
   #onFetched(stored: StoredSnapshot): void {
     if (this.#fetcher.point?.index !== stored.point.index) return;
     this.#fetcher.ended();
+    this.#toldOfFetch = '';
     this.#fetched = stored;
   }
 
-  /** The peer does not have it any more, or what it sent was refused: it will offer another. */
-  #onRefused(point: SnapshotPoint, text: string): void {
+  /** The peer does not have it any more, or what it sent was refused: it will offer one again. */
+  #onRefused(point: SnapshotPoint, text: string, now: number): void {
     if (this.#fetcher.point?.index !== point.index) return;
-    this.#fetcher.abandon();
+    this.#fetcher.refused(now);
+    if (text === this.#toldOfFetch) return;
+    this.#toldOfFetch = text;
     this.#parts.completions.event({ kind: 'snapshotWarning', text });
+  }
+
+  /** The log has overtaken what is being fetched, or this node leads now. */
+  #giveUpUseless(): void {
+    const { point } = this.#fetcher;
+    if (point !== null && !this.#parts.raft.canInstall(point)) this.#fetcher.abandon();
   }
 
   /** Replaces log and state, as soon as the machine is between two slabs. */

@@ -5,6 +5,7 @@
  *
  *   bytes ≤ maxLogBytes / 2   nothing: segments go as their groups forget them
  *   bytes > maxLogBytes / 2   the oldest segment is to go
+ *   bytes ≥ 3/4 maxLogBytes   it is urgent: nothing that can be sent anew is kept for others
  *   bytes at maxLogBytes      new entries are refused, if snapshots can make some room; what is
  *                             under way still finds it, up to a bound
  *
@@ -20,6 +21,8 @@ import type { PersistRun } from './wal-types.js';
 
 /** What one group may leave in a segment to be copied; beside it a share of the segment. */
 const LEFTOVER_BYTES_MAX = 64 * 1024;
+/** From this share of `maxLogBytes` on it is urgent. */
+const URGENT_SHARE = 3 / 4;
 /** All groups together: what is copied for a segment must be much less than the segment. */
 const LEFTOVERS_SHARE = 8;
 
@@ -66,6 +69,17 @@ export class Reclaim {
     return this.#isOver;
   }
 
+  /** The oldest segment is to go. */
+  get isLong(): boolean {
+    const { segments, maxLogBytes } = this.#parts;
+    return segments.count > 1 && segments.bytes > maxLogBytes / 2;
+  }
+
+  get isUrgent(): boolean {
+    const { segments, maxLogBytes } = this.#parts;
+    return this.isLong && segments.bytes >= maxLogBytes * URGENT_SHARE;
+  }
+
   /** There is a new segment, or one has lost some of its entries: everything is looked at anew. */
   note(): void {
     this.#isDue = true;
@@ -95,8 +109,8 @@ export class Reclaim {
 
   #look(): void {
     this.#isDue = false;
-    const { disk, directory, logId, groups, segments, maxLogBytes } = this.#parts;
-    if (segments.count < 2 || segments.bytes <= maxLogBytes / 2) return;
+    const { disk, directory, logId, groups, segments } = this.#parts;
+    if (!this.isLong) return;
     const { oldest } = segments;
     const held = groups.holdings.of(oldest);
     const pinning = this.#pinningOf(held);

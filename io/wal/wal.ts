@@ -334,6 +334,24 @@ export class Wal {
     return moved;
   }
 
+  /** The log has grown so that its oldest segment is to go: see `lookAgain`. */
+  get isLong(): boolean {
+    return this.#reclaim.isLong;
+  }
+
+  /** It is so long that groups should forget also what they keep for others. */
+  get isUrgent(): boolean {
+    return this.#reclaim.isUrgent;
+  }
+
+  /**
+   * The next `reclaim` looks once more who keeps the log from shrinking. To be called now and then
+   * while it `isLong`: at its bound no entry comes that would be a reason to look.
+   */
+  lookAgain(): void {
+    this.#reclaim.note();
+  }
+
   /** Groups that keep the log from shrinking with more than is copied: they should snapshot. */
   takePinning(): readonly number[] {
     return this.#reclaim.takePinning();

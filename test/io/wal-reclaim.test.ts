@@ -341,6 +341,29 @@ test('at its bound the log refuses entries, and takes terms, votes and compactio
   assert.deepEqual([lane.isWaiting, acknowledged], [false, 3]);
 });
 
+test('at its bound the log names who keeps it so as often as it is to look', () => {
+  const { wal } = openWal(newDisk(), { ...OPEN, maxLogBytes: 4 * SEGMENT_BYTES });
+  const submitter = new Submitter();
+  let next = fillSegment(wal, submitter, 1, 1);
+  commit(wal, submitter.request(1, { compact: { index: 1, term: 1 } }));
+  assert.deepEqual([wal.isLong, wal.isUrgent], [false, false]);
+  for (; !wal.isShort; next += 1) {
+    commit(wal, submitter.request(1, { runs: [run(1, 1, next, 1, 700)] }));
+  }
+  assert.deepEqual([wal.isLong, wal.isUrgent], [true, true]);
+  while (wal.reclaim());
+  assert.deepEqual(wal.takePinning(), [1]);
+  while (wal.reclaim());
+  assert.deepEqual(wal.takePinning(), [], 'once for each look');
+  for (let look = 0; look < 3; look += 1) {
+    wal.lookAgain();
+    while (wal.reclaim());
+    assert.deepEqual(wal.takePinning(), [1]);
+  }
+  commit(wal, submitter.request(1, { compact: { index: next - 1, term: 1 } }));
+  assert.deepEqual([wal.isLong, wal.isUrgent, wal.isShort], [false, false, false]);
+});
+
 test('a log whose groups never compacted anything goes on beyond its bound', () => {
   const { wal } = openWal(newDisk(), { ...OPEN, maxLogBytes: 4 * SEGMENT_BYTES });
   const submitter = new Submitter();

@@ -12,7 +12,6 @@ export const SNAPSHOTS_OFF: SnapshotOptions = {
   minIntervalMs: 0,
   retain: 2,
   trailingEntries: 0,
-  transferLogBytesMax: 0,
   bytesMax: 0,
 };
 

@@ -13,7 +13,7 @@ import { Wal } from '../../io/wal/wal.js';
 import { createIoFigures, IoFigures } from '../../workers/io-figures.js';
 import { IoLoop } from '../../workers/io-loop.js';
 import { RingStoragePort } from '../../workers/ports/ring-ports.js';
-import { readStored } from '../../workers/records/storage.js';
+import { readMustSnapshot, readStored, StorageKind } from '../../workers/records/storage.js';
 import { Doorbell } from '../../workers/ring/doorbell.js';
 import { createDoorbells } from '../../workers/ring/layout.js';
 import { RECORD_TAKEN, RingConsumer, RingProducer } from '../../workers/ring/spsc-ring.js';
@@ -28,6 +28,8 @@ const DIRECTORY = '/wal';
 /** One group's side of the rings; every submission is one entry of the same bytes. */
 class Submitter {
   readonly stored: number[] = [];
+  /** Whether it was urgent, each time that the group was asked for a snapshot. */
+  readonly asked: boolean[] = [];
   readonly #port: RingStoragePort;
   readonly #acks: RingConsumer;
   readonly #bytes: number;
@@ -72,15 +74,21 @@ class Submitter {
   }
 
   collect(): void {
-    this.#acks.drain((_, at) => {
-      this.stored.push(readStored(this.#acks.view, at).seq);
+    this.#acks.drain((kind, at) => {
+      const { view } = this.#acks;
+      if (kind === StorageKind.mustSnapshot) this.asked.push(readMustSnapshot(view, at));
+      else this.stored.push(readStored(view, at).seq);
       return RECORD_TAKEN;
     }, Number.POSITIVE_INFINITY);
   }
 }
 
 /** A loop over one group for each payload size given. */
-function open(first: number, payloads: readonly number[]): { loop: IoLoop; groups: Submitter[] } {
+function open(
+  first: number,
+  payloads: readonly number[],
+  segmentBytes = SEGMENT_BYTES,
+): { loop: IoLoop; groups: Submitter[] } {
   const disk = new MemoryDisk();
   disk.makeDirectory(DIRECTORY);
   const { wal } = Wal.open({
@@ -89,9 +97,10 @@ function open(first: number, payloads: readonly number[]): { loop: IoLoop; group
     clusterId: 1,
     nodeId: 1,
     newLogId: 5,
-    segmentBytes: SEGMENT_BYTES,
+    segmentBytes,
+    maxLogBytes: 4 * segmentBytes,
     sync: { mode: 'always', intervalMs: 10 },
-    supply: new InlineSegmentSupply(disk, DIRECTORY, SEGMENT_BYTES),
+    supply: new InlineSegmentSupply(disk, DIRECTORY, segmentBytes),
   });
   const bells = createDoorbells(Bell.consensus + 1);
   const bell = new Doorbell(bells, Bell.consensus);
@@ -133,6 +142,21 @@ for (const first of FIRST_CURSORS) {
         'a group keeps its order',
       );
     }
+  });
+
+  test(`a long log asks again and again for the snapshot that shortens it${fromThere(first)}`, () => {
+    const { loop, groups } = open(first, [16 * 1024], 64 * 1024);
+    const [group] = groups as [Submitter];
+    for (let now = 0; now < 9; now += 1) {
+      group.fillUp(1);
+      block(loop, groups, now);
+    }
+    const asked = group.asked.length;
+    assert.ok(asked > 0);
+    for (let now = 1_000; now < 10_000; now += 500) block(loop, groups, now);
+    assert.ok(group.asked.length - asked >= 8, `${group.asked.length - asked} times in 9 s`);
+    assert.ok(loop.deadline < 11_000, 'the loop wakes for the next time');
+    assert.equal(group.asked.at(-1), true);
   });
 
   test(`everything submitted is stored before the loop closes${fromThere(first)}`, () => {

@@ -23,7 +23,6 @@ import { isErased } from '../../engine/raft/membership.js';
 import { type Message, MessageKind } from '../../engine/raft/message.js';
 import {
   type Incarnation,
-  type LogIndex,
   type NodeId,
   nodeId,
   Role,
@@ -90,8 +89,8 @@ export class SimGroup {
   #stopwatch = 0;
   #firstInMemory = 0;
   #compacted = 0;
-  /** The log asked this group to become shorter, in this life. */
-  #wasPressed = false;
+  /** The log has told this group that it is urgent, in this life. */
+  #wasUrgent = false;
   #turnBytes = 0;
 
   constructor(parts: GroupParts, options: GroupRuntimeOptions) {
@@ -217,11 +216,11 @@ export class SimGroup {
     this.#put(this.#stored, 0, (now) => this.runtime.onPromised(seq, now));
   }
 
-  mustSnapshot(): void {
+  mustSnapshot(isUrgent: boolean): void {
     this.#parts.world.counts.snapshotsForced += 1;
     this.#put(this.#stored, 0, () => {
-      this.#wasPressed = true;
-      this.runtime.onMustSnapshot();
+      this.#wasUrgent ||= isUrgent;
+      this.runtime.onMustSnapshot(isUrgent);
     });
   }
 
@@ -412,12 +411,7 @@ export class SimGroup {
 
   /** Up to where the log may be forgotten while snapshots are being sent to peers that live. */
   #keptForTransfers(): number {
-    const { raft } = this.runtime;
-    const floor = raft.snapshotFloor;
-    if (floor >= raft.lastIndex || !this.#wasPressed) return floor;
-    const { transferLogBytesMax } = this.#parts.world.plan.snapshots;
-    const bytes = raft.state.log.bytesBetween((floor + 1) as LogIndex, raft.lastIndex);
-    return bytes > transferLogBytesMax ? Number.POSITIVE_INFINITY : floor;
+    return this.#wasUrgent ? Number.POSITIVE_INFINITY : this.runtime.raft.snapshotFloor;
   }
 
   #checkKept(kept: number): void {

@@ -126,7 +126,7 @@ export class NodeLife implements NetworkPort {
       stored: (ack, submission) => this.groups[ack.group]!.stored(ack, submission),
       promised: (ack, submission) => this.groups[ack.group]!.promised(ack, submission),
       moved: (moved) => this.groups[moved.group]!.moved(moved),
-      mustSnapshot: (group) => this.groups[group]!.mustSnapshot(),
+      mustSnapshot: (group, isUrgent) => this.groups[group]!.mustSnapshot(isUrgent),
       loaded: (group, entries) => this.groups[group]!.loaded(entries),
       failed: (cause) => parts.failed(cause),
     });

@@ -19,6 +19,8 @@ import type { SimProcess } from './process.js';
 /** A log without prepared room is asked again after this. */
 const BUSY_RETRY_US = 5_000;
 const SEAL_AFTER_US = 50_000;
+/** A log that is too long looks again after this who keeps it so. */
+const LOOK_AGAIN_US = 200_000;
 const US_PER_MS = 1_000;
 
 export interface LogDeviceParts {
@@ -38,7 +40,7 @@ export interface LogDeviceParts {
   /** Entries were written once more: where they lie now. */
   moved(moved: MovedEntries): void;
   /** Entries of the group keep the log from becoming shorter. */
-  mustSnapshot(group: number): void;
+  mustSnapshot(group: number, isUrgent: boolean): void;
   loaded(group: number, entries: LoadedEntries): void;
   failed(cause: unknown): void;
 }
@@ -60,6 +62,7 @@ export class LogDevice {
   waits = 0;
   #isBusy = false;
   #isSealing = false;
+  #isLooking = false;
   #strike: (() => void) | null = null;
   #slowUs: number | null = null;
   /** Loads that were asked for and could not be served. */
@@ -118,6 +121,7 @@ export class LogDevice {
       const waitUs = pieces * this.#writeTime();
       process.after(waitUs, () => this.#guarded(() => this.#commit()));
     } else if (refused) {
+      this.#reclaim();
       process.after(BUSY_RETRY_US, () => this.#guarded(() => this.#begin()));
     } else {
       this.#isBusy = false;
@@ -194,8 +198,26 @@ export class LogDevice {
     const { wal } = this.#parts;
     while (wal.reclaim());
     for (const moved of wal.takeMoved()) this.#parts.moved(moved);
-    for (const group of wal.takePinning()) this.#parts.mustSnapshot(group);
+    for (const group of wal.takePinning()) this.#parts.mustSnapshot(group, wal.isUrgent);
     wal.recycleFreed();
+    this.#lookLater();
+  }
+
+  /** As the io thread: at its bound the log takes no entries that would make it look. */
+  #lookLater(): void {
+    const { process, wal } = this.#parts;
+    if (this.#isLooking || !wal.isLong) return;
+    this.#isLooking = true;
+    process.after(LOOK_AGAIN_US, () => {
+      this.#isLooking = false;
+      this.#guarded(() => this.#look());
+    });
+  }
+
+  #look(): void {
+    this.#parts.wal.lookAgain();
+    // A write that is under way ends with it.
+    if (!this.#isBusy) this.#reclaim();
   }
 
   #acknowledge(ack: PersistAck): void {

@@ -117,7 +117,6 @@ function drawSnapshots(prng: Prng): SnapshotOptions {
     minIntervalMs: prng.pick([0, 50, 300]),
     retain: prng.pick([1, 2, 2, 3]),
     trailingEntries: prng.pick([0, 3, 30]),
-    transferLogBytesMax: prng.pick([64 * KIB, 1024 * KIB]),
     bytesMax: 0,
   };
 }

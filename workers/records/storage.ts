@@ -9,7 +9,7 @@
  *   STORED  │ seq │ generation │ term │ lastIndex │ segment │ offset │  (six f64)
  *   PROMISED  the same: only term and vote of submission seq are durable
  *   MOVED   │ first │ last │ segment │ offset │  (four f64): where these entries lie from now on
- *   MUST_SNAPSHOT  empty: the group's entries keep the log from becoming shorter
+ *   MUST_SNAPSHOT │ urgent u32: the group's entries keep the log from becoming shorter
  *
  * A run is a place in the group's arena: the bytes themselves never pass through the ring.
  */
@@ -44,6 +44,7 @@ const RUN_LENGTH = RUN_POSITION + 4;
 const RUN_BYTES = RUN_LENGTH + 8;
 export const STORED_BYTES = 6 * NUMBER_BYTES;
 export const MOVED_BYTES = 4 * NUMBER_BYTES;
+export const MUST_SNAPSHOT_BYTES = 4;
 
 export function persistBytes(submission: Submission): number {
   const configuration = submission.configuration?.bytes.length ?? 0;
@@ -141,6 +142,14 @@ export function readStored(view: DataView, at: number): StoredAck {
     segment: number(4),
     offset: number(5),
   };
+}
+
+export function writeMustSnapshot(view: DataView, at: number, isUrgent: boolean): void {
+  view.setUint32(at, isUrgent ? 1 : 0, true);
+}
+
+export function readMustSnapshot(view: DataView, at: number): boolean {
+  return view.getUint32(at, true) === 1;
 }
 
 export function writeMoved(view: DataView, at: number, moved: MovedEntries): void {
