@@ -21,12 +21,7 @@ import { describeMessage } from '../../engine/raft/describe.js';
 import { snapshotOf } from '../../engine/raft/invariants.js';
 import { isErased } from '../../engine/raft/membership.js';
 import { type Message, MessageKind } from '../../engine/raft/message.js';
-import {
-  type Incarnation,
-  type NodeId,
-  nodeId,
-  Role,
-} from '../../engine/raft/types.js';
+import { type Incarnation, type NodeId, nodeId, Role } from '../../engine/raft/types.js';
 import { GroupRuntime, type GroupRuntimeOptions } from '../../engine/runtime/group-runtime.js';
 import type {
   CompletionPort,
