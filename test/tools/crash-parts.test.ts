@@ -297,6 +297,7 @@ test('a refusal must name the damage, and where', () => {
   const data = '/d/2';
   assert.ok(namesDamage('the log is damaged: /d/2/wal/1.wal at byte 5: zeros', data));
   assert.ok(namesDamage('a part of the log is missing: /d/2/wal/3.wal: segment 2 ends', data));
+  assert.ok(namesDamage('/d/2/meta says that there is a log, but /d/2/wal holds no *.wal', data));
   assert.ok(!namesDamage('the log is damaged: /d/1/wal/1.wal at byte 5: zeros', data));
   assert.ok(!namesDamage('TypeError: cannot read /d/2/wal/1.wal', data));
 });

@@ -99,7 +99,7 @@ async function pause(
 
 /** Whether a refusal names the damaged part of this directory. */
 export function namesDamage(refusal: string, data: string): boolean {
-  return refusal.includes(data) && /damaged|missing|there is no/.test(refusal);
+  return refusal.includes(data) && /damaged|missing|there is no|holds no/.test(refusal);
 }
 
 async function repair(data: string, signal: AbortSignal): Promise<boolean> {
