@@ -10,7 +10,15 @@ import { isErased, isVoter, recordedIncarnation } from './membership.js';
 import { VoteGrant, type VoteRequest } from './message.js';
 import { allVoters, VoteResult, voteResult } from './quorum.js';
 import { type CoreState, Standing } from './state.js';
-import { type Incarnation, NO_INCARNATION, NO_INDEX, NOBODY, type NodeId, Role } from './types.js';
+import {
+  assert,
+  type Incarnation,
+  NO_INCARNATION,
+  NO_INDEX,
+  NOBODY,
+  type NodeId,
+  Role,
+} from './types.js';
 
 /**
  * Whether this replica may start an election at all. One in doubt may: where every log but its own
@@ -97,6 +105,8 @@ export function recordVote(
 /** Won by a quorum of full votes, or by the grant of every voter; lost when neither can come. */
 export function tally(state: CoreState): VoteResult {
   const voters = allVoters(state.configuration);
+  const isNobody = (id: NodeId): boolean => isErased(state.configuration, id);
+  assert(!voters.some((id) => isNobody(id) && state.votes.has(id)), 'no erased life has a vote');
   if (voters.every((id) => (state.votes.get(id) ?? 'refused') !== 'refused')) {
     return VoteResult.won;
   }

@@ -171,8 +171,9 @@ export class SimCluster implements Service, FaultSubjects {
         if (!isCounted || !isSure) lacking.add(id);
       }
       for (const member of this.members) {
-        const isInDoubt = member.life?.groups[group]?.runtime.raft.state.inDoubt === true;
-        if (member.isDamaged || isInDoubt) lacking.add(member.id);
+        const state = member.life?.groups[group]?.runtime.raft.state;
+        const isHalf = state?.inDoubt === true || state?.missingState === true;
+        if (member.isDamaged || isHalf) lacking.add(member.id);
       }
     }
     return lacking;
@@ -210,18 +211,18 @@ export class SimCluster implements Service, FaultSubjects {
 
   /**
    * Whether a group waits for intact data that nobody can bring back: one replica has lost all of
-   * its own and others may have lost what they had acknowledged, so that neither a majority nor
-   * everybody can vouch for what is committed. It must not go on then.
+   * its own, or its state, and others may have lost what they had acknowledged, so that neither a
+   * majority nor everybody can vouch for what is committed. It must not go on then.
    */
   isStranded(group: number): boolean {
     if (this.leaderOf(group) !== null || this.members.some(({ isUp }) => !isUp)) return false;
-    const isWiped = (id: number): boolean => this.#world.witnessOf(group).isWiped(id);
-    const intact = this.members.filter(({ id, life }) => {
-      const { standing } = life!.groups[group]!.runtime.raft;
-      return standing === Standing.full && !isWiped(id);
-    });
-    const needed = majority(this.nodes);
-    return intact.length < needed && this.members.some(({ id }) => isWiped(id));
+    const raftOf = ({ life }: SimNode) => life!.groups[group]!.runtime.raft;
+    const hasLost = (member: SimNode): boolean =>
+      this.#world.witnessOf(group).isWiped(member.id) || raftOf(member).missingState;
+    const isIntact = (member: SimNode): boolean =>
+      raftOf(member).standing === Standing.full && !hasLost(member);
+    const isEnough = this.members.filter(isIntact).length >= majority(this.nodes);
+    return !isEnough && this.members.some(hasLost);
   }
 
   #unrestOf(group: number): string | null {

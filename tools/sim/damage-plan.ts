@@ -8,7 +8,8 @@
 import type { Prng } from '../../engine/raft/prng.js';
 
 export const DAMAGE_KINDS = ['bitFlip', 'lostWrite', 'misdirectedWrite'] as const;
-export type DamageKind = (typeof DAMAGE_KINDS)[number];
+/** `lostSnapshots`: every snapshot of the node is gone. It is drawn apart from the others. */
+export type DamageKind = (typeof DAMAGE_KINDS)[number] | 'lostSnapshots';
 /** In which files: a part of their paths. */
 export type DamagedPart = '.wal' | '.snapshot';
 
@@ -43,6 +44,17 @@ export function drawDamages(
     return { kind, part, node: prng.between(1, nodes), timeUs: prng.between(fromUs, endUs - 1) };
   });
   return damages.sort((a, b) => a.timeUs - b.timeUs);
+}
+
+/** Nodes that lose all their snapshots, and what of their state the log has forgotten with them. */
+export function drawLostSnapshots(
+  prng: Prng,
+  { nodes, fromUs, endUs }: { nodes: number; fromUs: number; endUs: number },
+): Damage[] {
+  return Array.from({ length: prng.between(0, 3) }, (): Damage => {
+    const [node, timeUs] = [prng.between(1, nodes), prng.between(fromUs, endUs - 1)];
+    return { kind: 'lostSnapshots', part: '.snapshot', node, timeUs };
+  });
 }
 
 export function drawSnapshotFaults(prng: Prng): SnapshotFaultShares {

@@ -41,9 +41,9 @@ export class Damages {
       scheduler.after(AGAIN_US, () => this.#strike(damage));
       return;
     }
-    if (kind === 'bitFlip') {
-      if (!member.flipAtRest(part)) return;
-      this.kinds.add(kind);
+    if (kind === 'bitFlip' || kind === 'lostSnapshots') {
+      const struck = kind === 'bitFlip' ? member.flipAtRest(part) : member.loseSnapshots();
+      if (struck) this.kinds.add(kind);
       member.restart();
       return;
     }

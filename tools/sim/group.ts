@@ -117,6 +117,7 @@ export class SimGroup {
     this.runtime = new GroupRuntime(options, ports, this.#nowMs);
     this.#firstInMemory = this.runtime.log.map.firstInMemory;
     this.#compacted = this.runtime.raft.compactedIndex;
+    if (this.runtime.raft.missingState) parts.world.counts.missingStates += 1;
   }
 
   get #nowMs(): number {
@@ -139,7 +140,10 @@ export class SimGroup {
   #submit(submission: Submission): void {
     if (submission.truncateAfter !== null) this.#parts.world.counts.truncations += 1;
     if (submission.compact) this.#parts.world.counts.compactions += 1;
-    if (submission.reset) this.#parts.world.counts.snapshotsInstalled += 1;
+    if (submission.reset) {
+      this.#parts.world.counts.snapshotsInstalled += 1;
+      this.#parts.world.onLogReset(this.#parts.node);
+    }
     if (submission.clearsDoubt) this.#parts.world.counts.doubtsCleared += 1;
     this.#parts.log.submit(this.group, submission);
   }
@@ -401,6 +405,9 @@ export class SimGroup {
     act();
     world.witnessOf(this.group).step(node, before, state);
     this.#checkKept(kept);
+    // One that was taken here covers what had been applied here.
+    const isFetched = (state.snapshot?.index ?? 0) > before.applied;
+    if (isFetched && state.log.generation === before.generation) world.counts.logsKept += 1;
     this.#giveReplies();
   }
 

@@ -11,14 +11,14 @@ import type { SimulatedDisk } from '../../io/disk/simulated-disk.js';
 import { SECTOR_BYTES } from '../../io/disk/simulated-file.js';
 import type { WalCounters } from '../../io/wal/wal.js';
 import type { Counts } from './counts.js';
-import type { DamagedPart, DamageKind } from './damage-plan.js';
+import type { DamagedPart } from './damage-plan.js';
 
 const DIRECTORIES = { '.wal': '/data/wal', '.snapshot': '/data/snapshots' } as const;
 const FLIPS_MAX = 3;
 
 /** A write that is to be lost, or was. */
 interface Armed {
-  readonly kind: Exclude<DamageKind, 'bitFlip'>;
+  readonly kind: 'lostWrite' | 'misdirectedWrite';
   readonly part: DamagedPart;
   readonly before: number;
   /** Blocks of the log when the loss was first seen; null: it has not struck, as far as seen. */
@@ -45,13 +45,11 @@ export class NodeDamage {
     return this.#armed !== null;
   }
 
-  /** Flips some bits of one file, while no process looks. False: there is no such file. */
+  /** Flips some bits of one file, while no process looks. Null: there is no such file. */
   flip(disk: SimulatedDisk, part: DamagedPart): string | null {
-    const directory = DIRECTORIES[part];
-    if (!disk.exists(directory)) return null;
-    const names = disk.list(directory).filter((name) => name.endsWith(part));
-    if (names.length === 0) return null;
-    const path = `${directory}/${this.#prng.pick(names)}`;
+    const paths = filesOf(disk, part);
+    if (paths.length === 0) return null;
+    const path = this.#prng.pick(paths);
     const file = disk.open(path, 'read');
     const size = file.size();
     file.close();
@@ -64,6 +62,17 @@ export class NodeDamage {
     }
     this.isPending = true;
     return path;
+  }
+
+  /** Removes every snapshot for good, while no process looks. How many there were. */
+  loseSnapshots(disk: SimulatedDisk): number {
+    const paths = filesOf(disk, '.snapshot');
+    if (paths.length === 0) return 0;
+    for (const path of paths) disk.remove(path);
+    disk.syncDirectory(DIRECTORIES['.snapshot']);
+    this.#counts.lostSnapshots += paths.length;
+    this.isPending = true;
+    return paths.length;
   }
 
   /** From now on the next write to such a file does not reach its place. */
@@ -108,4 +117,11 @@ export class NodeDamage {
     this.#armed = null;
     disk.disarm();
   }
+}
+
+function filesOf(disk: SimulatedDisk, part: DamagedPart): string[] {
+  const directory = DIRECTORIES[part];
+  if (!disk.exists(directory)) return [];
+  const names = disk.list(directory).filter((name) => name.endsWith(part));
+  return names.map((name) => `${directory}/${name}`);
 }

@@ -110,12 +110,16 @@ export class SimNode {
   flipAtRest(part: DamagedPart): boolean {
     this.crash('kept');
     const path = this.#damage.flip(this.disk, part);
-    if (path === null) {
-      this.restart();
-      return false;
-    }
-    this.#world.event(this.id, `bits of ${path} flip`);
-    return true;
+    if (path !== null) this.#world.event(this.id, `bits of ${path} flip`);
+    return path !== null;
+  }
+
+  /** The process ends, and every snapshot is gone before the next one looks for them. */
+  loseSnapshots(): boolean {
+    this.crash('kept');
+    const lost = this.#damage.loseSnapshots(this.disk);
+    if (lost > 0) this.#world.event(this.id, `loses its ${lost} snapshots`);
+    return lost > 0;
   }
 
   /** The next write to such a file will not be where it belongs. */

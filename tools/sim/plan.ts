@@ -13,6 +13,7 @@ import type { SyncMode } from '../../io/wal/group-commit.js';
 import {
   type Damage,
   drawDamages,
+  drawLostSnapshots,
   drawSnapshotFaults,
   NO_SNAPSHOT_FAULTS,
   type SnapshotFaultShares,
@@ -36,6 +37,9 @@ export const Stream = {
   snapshotFaults: 7,
   brokenReadmissions: 8,
   readmissions: 9,
+  lostSnapshots: 10,
+  brokenInstalls: 11,
+  installs: 12,
   /** Plus the node number. */
   disk: 100,
   life: 200,
@@ -90,6 +94,8 @@ export interface RunPlan {
   readonly wipes: number;
   /** Share of readmissions in the middle of which the leader dies or is cut off. */
   readonly brokenReadmissions: number;
+  /** Share of logs replaced by a snapshot of the leader whose process dies meanwhile. */
+  readonly brokenInstalls: number;
   /** How many disks fill up, each until the faults end. */
   readonly fullDisks: number;
   readonly transfers: number;
@@ -162,7 +168,11 @@ function damagesFor(
   const { nodes, sync, wipes, startUs, endUs } = run;
   if (nodes < 3 || sync !== 'always' || !families.includes('disk')) return [];
   if (isEveryFamily(families) ? wipes === 0 : prng.chance(0.2)) return [];
-  return drawDamages(prng, { nodes, fromUs: startUs + (endUs - startUs) / 4, endUs });
+  const range = { nodes, fromUs: startUs + (endUs - startUs) / 4, endUs };
+  const damages = drawDamages(prng, range);
+  if (!families.includes('snapshot')) return damages;
+  const lost = drawLostSnapshots(new Prng(streamSeed(seed, Stream.lostSnapshots)), range);
+  return [...damages, ...lost];
 }
 
 function snapshotFaultsFor(seed: number, families: readonly FaultFamily[]): SnapshotFaultShares {
@@ -174,6 +184,11 @@ function snapshotFaultsFor(seed: number, families: readonly FaultFamily[]): Snap
 function brokenReadmissionsFor(seed: number, families: readonly FaultFamily[]): number {
   const prng = new Prng(streamSeed(seed, Stream.brokenReadmissions));
   return families.includes('wipe') ? prng.pick([0, 0.3, 0.6]) : 0;
+}
+
+function brokenInstallsFor(seed: number, families: readonly FaultFamily[]): number {
+  const prng = new Prng(streamSeed(seed, Stream.brokenInstalls));
+  return families.includes('snapshot') ? prng.pick([0, 0.3, 0.7]) : 0;
 }
 
 export function drawPlan(
@@ -235,6 +250,7 @@ export function drawPlan(
     crashInRecovery: prng.pick([0, 0.1, 0.3]) * (has('process') ? 1 : 0),
     wipes,
     brokenReadmissions: brokenReadmissionsFor(seed, families),
+    brokenInstalls: brokenInstallsFor(seed, families),
     fullDisks,
     transfers: prng.pick([0, 0, 1, 3]) * (has('process') ? 1 : 0),
     isolations: prng.pick([0, 1, 3]) * (has('network') ? 1 : 0),

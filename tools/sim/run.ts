@@ -9,6 +9,7 @@
 
 import { Prng } from '../../engine/raft/prng.js';
 import { checkHistory } from '../check/linearizability.js';
+import { BrokenInstalls } from './broken-installs.js';
 import { BrokenReadmissions } from './broken-readmissions.js';
 import { SimClients } from './clients.js';
 import { SimCluster } from './cluster.js';
@@ -179,6 +180,7 @@ class Run {
       scheduler.at(prng.between(faultsEndUs / 8, faultsEndUs / 2), () => this.#fillDisk(prng));
     }
     new BrokenReadmissions(this.#world, this.#cluster).watch();
+    new BrokenInstalls(this.#world, this.#cluster).watch();
     scheduler.at(faultsEndUs, () => this.#cluster.freeDisks());
   }
 

@@ -25,6 +25,8 @@ export class World {
   readonly isDetailed: boolean;
   /** A leader has erased the life of replicas that it is about to readmit. */
   onErasure: (node: number, erased: readonly NodeId[]) => void = () => {};
+  /** A log is about to begin anew behind a snapshot of the leader. */
+  onLogReset: (node: number) => void = () => {};
   readonly #witnesses: readonly GroupWitness[];
 
   constructor(plan: RunPlan, trace: Trace, isDetailed: boolean) {
