@@ -5,7 +5,8 @@
 
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import type { Mutant } from './mutants.js';
+import { FAULT_FAMILIES } from '../../tools/sim/fault-families.js';
+import type { Mutant } from './mutant.js';
 import { makeCopy, ROOT, removeCopy } from './mutated-copy.js';
 
 export interface Hunt {
@@ -24,7 +25,8 @@ export async function hunt(mutant: Mutant, firstSeed = 1, seedsMax = SEEDS_MAX):
   try {
     const script = join(folder, 'test/mutants/hunt.ts');
     const numbers = [firstSeed, seedsMax, mutant.nodes ?? 3].map(String);
-    const output = await outputOf(['--import', 'tsx', script, ...numbers]);
+    const families = (mutant.faults ?? FAULT_FAMILIES).join(',');
+    const output = await outputOf(['--import', 'tsx', script, ...numbers, families]);
     const { seeds, failure } = JSON.parse(output) as Pick<Hunt, 'seeds' | 'failure'>;
     return { mutant, seeds, failure, elapsedMs: performance.now() - begun };
   } finally {

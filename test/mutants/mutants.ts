@@ -1,24 +1,14 @@
 /**
- * Bugs that the simulator must find: each is one textual change of one source file of a copy of the
- * tree. A pattern must occur exactly once, so that it cannot rot unnoticed.
+ * Bugs that the simulator must find, of elections, replication, the log, reads and readmission;
+ * those of snapshots are in snapshot-mutants.ts.
  *
  * Nothing here is ever compiled into the project itself.
  */
 
-export interface Mutant {
-  readonly name: string;
-  /** What the bug is, in one line. */
-  readonly what: string;
-  readonly file: string;
-  readonly find: string;
-  readonly replace: string;
-  /** Nodes of the clusters that hunt it; three when absent. */
-  readonly nodes?: number;
-  /** Part of `npm test`; the others are run by hand. */
-  readonly inTests?: true;
-}
+import type { Mutant } from './mutant.js';
+import { SNAPSHOT_MUTANTS } from './snapshot-mutants.js';
 
-export const MUTANTS: readonly Mutant[] = [
+const CORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'vote-not-persisted',
     what: 'a vote is granted before it is on disk',
@@ -126,6 +116,43 @@ export const MUTANTS: readonly Mutant[] = [
     replace: '&& this.configuration.voters.includes(id);',
   },
   {
+    name: 'wiped-replica-keeps-its-life',
+    what: 'a replica that lost its data comes back with the incarnation that it had',
+    file: 'io/data-directory.ts',
+    find: 'incarnation: randomU48(),',
+    replace: 'incarnation: 1000 + nodeId,',
+    inTests: true,
+  },
+  {
+    name: 'recovering-replica-votes',
+    what: 'a replica grants votes, and they count, while no life of it is recorded',
+    file: 'engine/raft/election.ts',
+    find: 'if (isErased(state.configuration, from)) return;',
+    replace: `if (isErased(state.configuration, from)) {
+    state.votes.set(from, 'full');
+    return;
+  }`,
+  },
+  {
+    name: 'recovering-replica-commits',
+    what: 'a replica counts for the commit index while no life of it is recorded',
+    file: 'engine/raft/commit.ts',
+    find: '|| !state.isIntact(progress.id, progress.incarnation)) return NO_INDEX;',
+    replace: `) return NO_INDEX;
+  const member = state.configuration.members.find((each) => each.id === id);
+  const isIntact = state.isIntact(progress.id, progress.incarnation);
+  if (!isIntact && member?.incarnation !== 0) return NO_INDEX;`,
+  },
+  {
+    name: 'recovering-replica-confirms-reads',
+    what: 'a replica confirms that a leader leads while no life of it is recorded',
+    file: 'engine/raft/leader.ts',
+    find: 'return state.isIntact(id, progress.incarnation) ? progress.round : 0;',
+    replace: `const member = state.configuration.members.find((each) => each.id === id);
+    const isIntact = state.isIntact(id, progress.incarnation);
+    return isIntact || member?.incarnation === 0 ? progress.round : 0;`,
+  },
+  {
     name: 'readmitted-in-one-step',
     what: 'the new life of a wiped replica is recorded before its former one is erased',
     file: 'engine/raft/readmission.ts',
@@ -169,3 +196,5 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'if (isSame) return null;',
   },
 ];
+
+export const MUTANTS: readonly Mutant[] = [...CORE_MUTANTS, ...SNAPSHOT_MUTANTS];

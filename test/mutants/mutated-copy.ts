@@ -7,7 +7,7 @@
 
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import type { Mutant } from './mutants.js';
+import type { Mutant } from './mutant.js';
 
 export const ROOT = resolve(import.meta.dirname, '../..');
 const COPIES = join(ROOT, 'node_modules/.cache/ringraft-mutants');

@@ -23,11 +23,12 @@ if (wanted.length === 0) {
 const rows: string[][] = [];
 for (const mutant of wanted) {
   const { seeds, failure, elapsedMs } = await hunt(mutant, Number(values.seed));
+  const runs = `${mutant.nodes ?? 3} nodes, ${mutant.faults?.join(',') ?? 'all'}`;
   const took = seeds === null ? `not in ${SEEDS_MAX}` : String(seeds);
   const shown = failure.split('\n')[0]?.slice(0, FAILURE_SHOWN) ?? '';
-  rows.push([mutant.name, took, `${(elapsedMs / 1000).toFixed(1)} s`, shown]);
+  rows.push([mutant.name, runs, took, `${(elapsedMs / 1000).toFixed(1)} s`, shown]);
   process.stderr.write(`${mutant.name}: ${took}\n`);
   if (seeds === null) process.exitCode = 1;
 }
-const table = alignColumns([['mutant', 'seeds', 'time', 'found as'], ...rows]);
+const table = alignColumns([['mutant', 'runs with faults', 'seeds', 'time', 'found as'], ...rows]);
 process.stdout.write(`${table.join('\n')}\n`);
