@@ -46,7 +46,7 @@ import type { GroupMemory } from './topology.js';
 /**
  * Record bytes that one turn takes in before it acts on them. All of it may become one WAL request,
  * at most 4 MiB: this, the record that goes beyond it (a frame: `entryBytesMax`, up to 2 MiB, and
- * 257 KiB) and 1 MiB of proposals that were held (forwards.ts) are 3.8 MiB.
+ * 257 KiB) and a batch that was held (forwards.ts: 1 MiB; of smaller ones 512 KiB) are 3.8 MiB.
  */
 const INTAKE_BYTES_MAX = 512 * 1024;
 /** What peers leave of it to the inbox; when they take more, the inbox gets a turn of its own. */

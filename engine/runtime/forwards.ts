@@ -22,9 +22,7 @@ export interface HeldBatch {
   readonly mayForward: boolean;
 }
 
-/**
- * Held bytes beyond this are refused as busy: all of it is appended in one turn, one WAL request.
- */
+/** Held bytes beyond this are refused as busy. */
 const HELD_BYTES_MAX = 1024 * 1024;
 
 export class Forwards {
@@ -75,6 +73,15 @@ export class Forwards {
     this.#held.splice(at, 0, batch);
     this.#heldBytes += batch.slab.length;
     return true;
+  }
+
+  /** The oldest one that is held, if it has at most so many bytes. */
+  takeOldestHeld(bytesMax: number): HeldBatch | null {
+    const oldest = this.#held[0];
+    if (oldest === undefined || oldest.slab.length > bytesMax) return null;
+    this.#held.shift();
+    this.#heldBytes -= oldest.slab.length;
+    return oldest;
   }
 
   takeHeld(): HeldBatch[] {

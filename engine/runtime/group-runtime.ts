@@ -52,6 +52,8 @@ export interface GroupRuntimeOptions {
   readonly arenaMemory: SharedArrayBuffer;
   readonly arena?: ArenaOptions;
   readonly entryBytesMax: number;
+  /** See `Proposals`. */
+  readonly heldBytesPerTurn?: number;
   readonly host: MachineHost;
   readonly snapshots: SnapshotOptions;
   /** Complete snapshots on disk, newest first. */
@@ -120,6 +122,7 @@ export class GroupRuntime {
       placed: () => this.#submitter.proposalsPlaced(),
       forwardSettled: (id, last) => this.#reads.forwardSettled(id, last),
       entryBytesMax: options.entryBytesMax,
+      heldBytesPerTurn: options.heldBytesPerTurn,
     });
     this.#applier = new Applier({
       raft: this.raft,
@@ -431,6 +434,7 @@ export class GroupRuntime {
       this.#ports.completions.event({ kind: 'configuration', index, bytes });
     }
     if (ready.persist !== null) this.#submitter.submit(ready.persist);
+    this.#proposals.submitted();
     for (const message of ready.messages) this.#sender.send(message);
     if (ready.committed !== null) this.#applier.commit(ready.committed.last);
     for (const grant of ready.reads) this.#reads.grant(grant.id, grant.index);

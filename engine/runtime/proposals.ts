@@ -19,6 +19,11 @@ import { isOfCommands, isWholeSlab } from './slab.js';
 
 /** How often waiting batches are looked at: expiry is not exact to the millisecond. */
 const SWEEP_MS = 25;
+/**
+ * Bytes of held batches that a leader appends in one turn, unless a single one has more: all that a
+ * turn appends is one request of the log, whose size has a bound.
+ */
+const HELD_BYTES_PER_TURN = 512 * 1024;
 
 /** A batch as it lies in the inbox: `slab[start, end)` is only lent for the call. */
 export interface ProposalBatch {
@@ -53,6 +58,8 @@ interface ProposalsParts {
   readonly placed: () => void;
   readonly forwardSettled: (id: number, lastIndex: number) => void;
   readonly entryBytesMax: number;
+  /** Default: `HELD_BYTES_PER_TURN`. */
+  readonly heldBytesPerTurn?: number | undefined;
 }
 
 export class Proposals {
@@ -69,16 +76,23 @@ export class Proposals {
   /** Age of the youngest batch that is or may be in a log: no older one goes there behind it. */
   #youngestPlaced = 0;
   #announced = 0;
+  /** Bytes of held batches that may still be appended in this turn. */
+  #heldAllowance: number;
   #sweepAt = Number.POSITIVE_INFINITY;
 
   constructor(parts: ProposalsParts) {
     this.#parts = parts;
+    this.#heldAllowance = this.#heldBytesPerTurn;
     // The seed is another one in each life of the process.
     this.#forwards = new Forwards(new Prng(parts.raft.state.options.seed).u32());
   }
 
   get deadline(): number {
     return this.#sweepAt;
+  }
+
+  get #heldBytesPerTurn(): number {
+    return this.#parts.heldBytesPerTurn ?? HELD_BYTES_PER_TURN;
   }
 
   /** Ids of held or forwarded batches whose index is still unknown. */
@@ -195,14 +209,34 @@ export class Proposals {
    */
   onLeaderKnown(now: number): void {
     if (!this.#canForward() || this.#forwards.isHeldBehindSent) return;
+    if (this.#parts.raft.role === Role.leader) {
+      this.#appendHeld(now);
+      return;
+    }
     for (const batch of this.#forwards.takeHeld()) {
-      if (this.#parts.raft.role === Role.leader) {
-        this.#appendOwn({ ...batch, start: 0, end: batch.slab.length }, batch.age, now);
-        // Reads behind it wait for its index.
-        this.#parts.forwardSettled(batch.id, this.writes.lastIndex);
-      } else if (batch.mayForward) this.#forward(batch, now);
+      if (batch.mayForward) this.#forward(batch, now);
       else this.#settleRefused(batch, ErrorNumber.notLeader);
     }
+  }
+
+  /** As much as a turn may append; what proposals come meanwhile are held behind the rest. */
+  #appendHeld(now: number): void {
+    for (;;) {
+      const isFirst = this.#heldAllowance === this.#heldBytesPerTurn;
+      const bytesMax = isFirst ? Number.POSITIVE_INFINITY : this.#heldAllowance;
+      const batch = this.#forwards.takeOldestHeld(bytesMax);
+      if (batch === null) break;
+      this.#heldAllowance -= batch.slab.length;
+      this.#appendOwn({ ...batch, start: 0, end: batch.slab.length }, batch.age, now);
+      // Reads behind it wait for its index.
+      this.#parts.forwardSettled(batch.id, this.writes.lastIndex);
+    }
+    if (this.#forwards.heldCount > 0) this.#sweepAt = now;
+  }
+
+  /** What was appended is on its way to storage: as much may follow, in another request. */
+  submitted(): void {
+    this.#heldAllowance = this.#heldBytesPerTurn;
   }
 
   /** A follower's proposals; false when the frame is not what it says. */
@@ -289,9 +323,9 @@ export class Proposals {
       this.#settleRefused(batch, ErrorNumber.noLeader);
     }
     this.#settleUnknown(this.#forwards.takeExpiredSent(now));
-    this.onLeaderKnown(now);
     const waits = this.#forwards.heldCount > 0 || this.#forwards.sentCount > 0;
     this.#sweepAt = waits ? now + SWEEP_MS : Number.POSITIVE_INFINITY;
+    this.onLeaderKnown(now);
   }
 
   lost(part: BatchPart): void {

@@ -42,7 +42,7 @@ function letter(slab: Uint8Array): string {
  * A follower, with everything that left it: `2:a` is command `a`, forwarded to node 2. `seed` is
  * that of the life of its process.
  */
-function follower(seed = 1) {
+function follower(seed = 1, heldBytesPerTurn?: number) {
   const raft = {
     id: nodeId(1),
     role: Role.follower as Role,
@@ -84,6 +84,7 @@ function follower(seed = 1) {
     placed: () => {},
     forwardSettled: () => undefined,
     entryBytesMax: 1024,
+    heldBytesPerTurn,
   });
   const propose = (id: number, command: string, now = 0): void => {
     const slab = entry(command);
@@ -270,4 +271,36 @@ test('a forward that holds anything but commands is malformed and leaves no trac
   const slab = Buffer.concat([entry('a'), entry('b', command)]);
   assert.equal(proposals.onForward(OLD, forwardOf(slab), 1), true);
   assert.deepEqual([log.length, replies], [2, [0]]);
+});
+
+test('a new leader appends what was held a turn at a time, and in order with what comes then', () => {
+  const { raft, log, refused, proposals, propose } = follower(1, 2 * entryBytes(1));
+  raft.leader = NOBODY;
+  for (const [n, command] of ['a', 'b', 'c', 'd', 'e'].entries()) propose(n, command);
+  Object.assign(raft, { role: Role.leader, leader: raft.id });
+  proposals.onLeaderKnown(1);
+  assert.deepEqual(log, ['a', 'b']);
+  propose(5, 'f', 1);
+  assert.equal(proposals.deadline, 1, 'it goes on at once');
+  proposals.tick(1);
+  assert.deepEqual(log, ['a', 'b'], 'not before that is submitted');
+  proposals.submitted();
+  proposals.tick(1);
+  assert.deepEqual(log, ['a', 'b', 'c', 'd']);
+  proposals.submitted();
+  propose(6, 'g', 1);
+  assert.deepEqual([log.join(''), refused], ['abcdefg', []]);
+});
+
+test('a held batch that is larger than a turn appends is appended alone', () => {
+  const { raft, log, proposals, propose } = follower(1, 1);
+  raft.leader = NOBODY;
+  propose(1, 'a');
+  propose(2, 'b');
+  Object.assign(raft, { role: Role.leader, leader: raft.id });
+  proposals.onLeaderKnown(1);
+  assert.deepEqual(log, ['a']);
+  proposals.submitted();
+  proposals.tick(1);
+  assert.deepEqual(log, ['a', 'b']);
 });

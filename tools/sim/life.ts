@@ -194,6 +194,7 @@ export class NodeLife implements NetworkPort {
         arenaMemory: memory,
         arena: { firstPosition: plan.arenaFirst, poison: true },
         entryBytesMax: plan.entryBytesMax,
+        heldBytesPerTurn: plan.heldBytesPerTurn,
         host: this.#hostOf(machine, group),
         snapshots: plan.snapshots,
         foundSnapshots: found,

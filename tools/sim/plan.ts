@@ -64,6 +64,8 @@ export interface RunPlan {
   readonly entryBytesMax: number;
   /** Entry bytes that one turn of a group takes in. */
   readonly intakeBytesMax: number;
+  /** Bytes of proposals held without a leader that one turn appends beside it. */
+  readonly heldBytesPerTurn: number;
   /** How long a worker gathers what arrives before it looks: the longer, the larger a turn. */
   readonly turnUs: number;
   /** How long the transport leaves messages in their queues, at most. */
@@ -230,6 +232,7 @@ export function drawPlan(
     arenaFirst: prng.pick([0x1_0000_0000, 0x1_0000_0000, 0x8000_0000]) - prng.below(2048) * 8,
     entryBytesMax: 8 * KIB,
     intakeBytesMax: 16 * KIB,
+    heldBytesPerTurn: 4 * KIB,
     turnUs: prng.pick([5, 100, 500, 3_000]),
     transportUs: prng.pick([10, 200, 2_000]),
     shippedMachine: prng.chance(0.15),
