@@ -19,6 +19,11 @@ export interface StatusNumbers {
   readonly durableIndex: number;
   readonly standing: Standing;
   readonly failed: boolean;
+  /**
+   * It failed, and entries that it holds keep the log on disk from becoming shorter: that grows
+   * beyond `maxLogBytes` until the node is restarted with what failed mended.
+   */
+  readonly keepsLog: boolean;
   /** Calls of the state machine that took longer than half a heartbeat: they delay heartbeats. */
   readonly slowCalls: number;
   readonly slowestCallMs: number;

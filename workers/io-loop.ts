@@ -169,6 +169,7 @@ export class IoLoop {
     lane.resume();
     const region = (position: number, length: number): Uint8Array => arena.region(position, length);
     requests.drain((kind, at) => {
+      if (kind === StorageKind.stopped) this.#wal.stopped(group.group);
       if (kind !== StorageKind.persist) return RECORD_TAKEN;
       const request = readPersist(group.group, requests.bytes, requests.view, at, region);
       if (lane.offer(request)) return RECORD_TAKEN;

@@ -5,7 +5,7 @@
  *   f64 each: role │ term │ leader │ committed │ applied │ last │ durable │ standing │ failed │
  *             slow calls │ slowest call │ unreadable appends │ term of the entry at committed │
  *             changes │ compacted │ snapshot index │ snapshots taken │ failed │ restored │
- *             bytes of a snapshot that is being fetched, -1 for none
+ *             bytes of a snapshot that is being fetched, -1 for none │ keeps the log
  *
  * Numbers of one page may stem from neighbouring turns; nothing may be decided by them but what to
  * show. Only what `readCommit` says belongs together: changes (an i32) is odd while it is written.
@@ -47,6 +47,7 @@ const SLOT = {
   snapshotsFailed: 17,
   snapshotsRestored: 18,
   fetching: 19,
+  keepsLog: 20,
 } as const;
 const STATUS_PAGE_BYTES = 24 * Float64Array.BYTES_PER_ELEMENT;
 
@@ -77,6 +78,7 @@ export class StatusPage {
     slots[SLOT.durable] = raft.durableIndex;
     slots[SLOT.standing] = STANDINGS.indexOf(raft.standing);
     slots[SLOT.failed] = runtime.failed ? 1 : 0;
+    slots[SLOT.keepsLog] = runtime.keepsLog ? 1 : 0;
     slots[SLOT.slowCalls] = runtime.slowCalls;
     slots[SLOT.slowestCall] = runtime.slowestCallMs;
     slots[SLOT.unreadableAppends] = runtime.unreadableAppends;
@@ -123,6 +125,7 @@ export class StatusPage {
       durableIndex: slot(SLOT.durable),
       standing: STANDINGS[slot(SLOT.standing)] ?? Standing.fresh,
       failed: slot(SLOT.failed) === 1,
+      keepsLog: slot(SLOT.keepsLog) === 1,
       slowCalls: slot(SLOT.slowCalls),
       slowestCallMs: slot(SLOT.slowestCall),
       unreadableAppends: slot(SLOT.unreadableAppends),

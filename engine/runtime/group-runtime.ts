@@ -39,6 +39,10 @@ import type { SnapshotNews, StoredSnapshot } from './snapshot-port.js';
 import { Snapshots } from './snapshots.js';
 import { Submitter } from './submitter.js';
 
+const KEEPS_LOG =
+  'the group stopped on this node, and its entries keep the log on disk from becoming shorter: ' +
+  'nothing of them may go before a restart, and the log grows beyond maxLogBytes. Mend what ' +
+  'stopped the group and restart the node while the disk has space; then a snapshot is taken';
 const NO_BYTES = new Uint8Array(0);
 /** How long one turn applies entries before it looks at messages again. */
 const APPLY_MS_MAX = 1;
@@ -86,6 +90,8 @@ export class GroupRuntime {
   /** Calls of the state machine that took longer than half a heartbeat, and the longest of all. */
   slowCalls = 0;
   slowestCallMs = 0;
+  /** It stopped, and what it holds of the log on disk is why that cannot become shorter. */
+  keepsLog = false;
   /** What `storage.waits` was when last looked at. */
   #waitsSeen = 0;
   #leading = false;
@@ -339,7 +345,13 @@ export class GroupRuntime {
 
   /** The log on disk is long, and entries of this group keep it so. */
   onMustSnapshot(isUrgent: boolean): void {
-    if (!this.#failed) this.snapshots.pressed(isUrgent);
+    if (!this.#failed) {
+      this.snapshots.pressed(isUrgent);
+      return;
+    }
+    if (this.keepsLog) return;
+    this.keepsLog = true;
+    this.#ports.completions.event({ kind: 'snapshotWarning', text: KEEPS_LOG });
   }
 
   onLoaded(entries: LoadedEntries): void {
@@ -454,6 +466,7 @@ export class GroupRuntime {
     this.#ports.completions.event({ kind: 'failed', code, text });
     this.#end(code, thrownAt);
     this.#oldLog.forget();
+    this.#ports.storage.stopped();
   }
 
   /** Ends the group: everything that still waits gets an answer. */

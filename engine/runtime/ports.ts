@@ -48,6 +48,8 @@ export interface Submission {
 export interface StoragePort {
   /** The arena regions of `runs` stay untouched until the submission is acknowledged. */
   submit(submission: Submission): void;
+  /** The group has stopped here: nothing of its log will be forgotten before a restart. */
+  stopped(): void;
   /**
    * The disk has no space for another segment, and what is left of this one is for what was
    * submitted already: clients' entries are to be refused before they are in the log.

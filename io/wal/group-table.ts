@@ -19,6 +19,7 @@ const U32_MAX = 0xffff_ffff;
 export class GroupTable {
   readonly holdings = new Holdings();
   readonly #groups = new Map<number, LiveGroup>();
+  readonly #stopped = new Set<number>();
   /** Groups that recovery cut: also those whose first record is still to come. */
   readonly doubt: GroupMask;
   /** The term that no group of these goes back before: see term-floor.ts. */
@@ -131,7 +132,12 @@ export class GroupTable {
 
   /** Whether the group has ever forgotten a part of its log: its machine takes snapshots then. */
   compacts(group: number): boolean {
-    return this.#known(group).log.base.index > 0;
+    return !this.#stopped.has(group) && this.#known(group).log.base.index > 0;
+  }
+
+  /** The group forgets nothing any more in this life of the process. */
+  stopped(group: number): void {
+    this.#stopped.add(group);
   }
 
   /** A request that repeats entries of the group as they are, and its last index. */

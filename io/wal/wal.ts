@@ -352,6 +352,15 @@ export class Wal {
     this.#reclaim.note();
   }
 
+  /**
+   * The group has stopped and forgets nothing before a restart. Where its entries keep the log from
+   * shrinking, that has no bound any more: others are not refused for what no snapshot can mend.
+   */
+  stopped(group: number): void {
+    this.#groups.stopped(group);
+    this.#reclaim.note();
+  }
+
   /** Groups that keep the log from shrinking with more than is copied: they should snapshot. */
   takePinning(): readonly number[] {
     return this.#reclaim.takePinning();

@@ -2,14 +2,15 @@
  * The log on disk stays within its bound: ten times `maxLogBytes` is written beside a group that
  * has fallen silent, and the process is killed again and again on the way.
  *
- * After each restart everything that was acknowledged must be there, once.
+ * After each restart everything that was acknowledged must be there, once. A group that failed is
+ * the exception: what it holds is kept, beyond the bound, and said.
  */
 
 import assert from 'node:assert/strict';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
-import { TestCluster } from './cluster.js';
+import { bytes, TestCluster } from './cluster.js';
 import { LEDGER } from './compiled.js';
 import { NodeProcess, type Outcome } from './node-process.js';
 
@@ -26,7 +27,7 @@ const COMMAND = `add 1 ${'x'.repeat(100_000)}`;
 const COMMANDS_A_ROUND = 20;
 const COMMANDS = Math.ceil((10 * MAX_LOG_BYTES) / COMMAND.length);
 /** Of all commands, what is written before each kill: the log is of another length each time. */
-const SHARES = [0.13, 0.35, 0.22, 0.3];
+const SHARES = [0.13, 0.46, 0.41];
 const IDLE_TOTAL = 7;
 
 const groups = ['busy', 'idle'].map((name) => ({
@@ -100,4 +101,37 @@ test('ten times maxLogBytes beside an idle group stays bounded, and kills lose n
   } finally {
     await node.kill();
   }
+});
+
+test('a group that failed keeps its log, says so, and does not get the writes of others refused', async () => {
+  await using cluster = await TestCluster.start({
+    nodes: 1,
+    durable: true,
+    groups,
+    options: {
+      segmentBytes: SEGMENT_BYTES,
+      maxLogBytes: MAX_LOG_BYTES,
+      snapshot: { retain: 1, trailingEntries: 0 },
+    },
+  });
+  const [busy, failing] = [cluster.group(1, 'busy'), cluster.group(1, 'idle')];
+  await failing.propose(bytes('add 1'));
+  await failing.snapshot();
+  assert.ok(failing.status().compactedIndex > 0);
+  for (let n = 0; n < 3; n += 1) await failing.propose(bytes(COMMAND));
+  const warned = new Promise<string>((resolve) => {
+    failing.on('warning', ({ text }) => resolve(text));
+  });
+  await assert.rejects(failing.propose(bytes('throw')), { code: 'ERR_STATE_MACHINE' });
+  for (let written = 0; written < 2 * MAX_LOG_BYTES; ) {
+    const commands = Array.from({ length: COMMANDS_A_ROUND }, () => bytes(COMMAND));
+    for (const outcome of await Promise.allSettled(commands.map((one) => busy.propose(one)))) {
+      if (outcome.status === 'fulfilled') written += COMMAND.length;
+      else assert.equal(outcome.reason.code, 'ERR_BUSY');
+    }
+  }
+  assert.match(await warned, /stopped on this node.*grows beyond maxLogBytes/);
+  assert.equal(failing.status().keepsLog, true);
+  assert.equal(busy.status().keepsLog, false);
+  assert.ok(cluster.engine(1).status().log.logBytes > MAX_LOG_BYTES);
 });

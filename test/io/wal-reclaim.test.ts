@@ -371,6 +371,26 @@ test('a log whose groups never compacted anything goes on beyond its bound', () 
   assert.equal(wal.isShort, false);
 });
 
+test('a group that stopped does not get others refused, and is named as long as it keeps the log', () => {
+  const { wal } = openWal(newDisk(), { ...OPEN, maxLogBytes: 4 * SEGMENT_BYTES });
+  const submitter = new Submitter();
+  fillSegment(wal, submitter, 1, 1);
+  commit(wal, submitter.request(1, { compact: { index: 1, term: 1 } }));
+  let next = 1;
+  const write = (): void => {
+    commit(wal, submitter.request(2, { runs: [run(1, 1, next, 1, 700)] }));
+    next += 1;
+  };
+  while (!wal.isShort) write();
+  commit(wal, submitter.request(2, { compact: { index: next - 1, term: 1 } }));
+  assert.equal(wal.isShort, true, 'another one keeps the oldest segment');
+  wal.stopped(1);
+  assert.equal(wal.isShort, false);
+  while (wal.segmentCount < 7) write();
+  while (wal.reclaim());
+  assert.deepEqual([wal.isShort, wal.takePinning()], [false, [1]]);
+});
+
 /** What survives: nothing, everything, renames alone, and as the coin says. */
 const CRASHES: readonly CrashOptions[] = [
   { keepSector: 0, keepDirectoryOperation: 0 },

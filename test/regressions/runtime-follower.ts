@@ -76,6 +76,7 @@ export class RuntimeFollower {
   readonly submissions: Submission[] = [];
   readonly storage = {
     submit: (submission: Submission) => this.#store(submission),
+    stopped: () => undefined,
     isFull: false,
     waits: 0,
   };

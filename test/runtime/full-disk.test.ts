@@ -53,8 +53,10 @@ class Leader {
   readonly runtime: GroupRuntime;
   readonly submissions: Submission[] = [];
   readonly answers: string[] = [];
+  readonly events: string[] = [];
   readonly storage = {
     submit: (submission: Submission) => void this.submissions.push(submission),
+    stopped: () => void this.answers.push('stopped'),
     isFull: false,
     waits: 0,
   };
@@ -106,7 +108,7 @@ class Leader {
         readResults: () => {},
         readRefused: () => {},
         readFailed: () => {},
-        event: () => {},
+        event: (event: { kind: string }) => void this.events.push(event.kind),
       },
       oldLog: { load: () => {} },
       snapshots: NO_SNAPSHOT_PORT,
@@ -227,4 +229,16 @@ test('a follower on a full disk takes appends for lost ones, but not what leader
   follower.append(2, { term: 2, index: 2 }, 2, ['b', 'c'], 2);
   await follower.turn();
   assert.equal(runtime.raft.durableIndex, 4);
+});
+
+test('a group that stopped tells storage, and says once that it keeps the log long', () => {
+  const leader = new Leader();
+  const { runtime, answers, events } = leader;
+  runtime.onMustSnapshot(true);
+  assert.equal(runtime.keepsLog, false, 'one that runs takes a snapshot');
+  runtime.fail(ErrorNumber.stateMachine, 'it threw');
+  assert.equal(answers.at(-1), 'stopped');
+  const before = events.length;
+  for (let look = 0; look < 3; look += 1) runtime.onMustSnapshot(true);
+  assert.deepEqual([runtime.keepsLog, events.slice(before)], [true, ['snapshotWarning']]);
 });

@@ -96,6 +96,7 @@ export class SimGroup {
     const ports = {
       storage: {
         submit: (submission: Submission) => this.#submit(submission),
+        stopped: () => log.stopped(parts.group),
         get isFull(): boolean {
           return log.isFull;
         },

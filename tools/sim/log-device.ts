@@ -90,6 +90,10 @@ export class LogDevice {
     this.#wake();
   }
 
+  stopped(group: number): void {
+    this.#parts.wal.stopped(group);
+  }
+
   /** Entries of clients are to be refused: see `Wal.isShort`. */
   get isFull(): boolean {
     return this.#parts.wal.isShort;

@@ -73,6 +73,11 @@ export class RingStoragePort implements StoragePort {
       writePersist(bytes, view, at, submission);
     this.producer.put(StorageKind.persist, persistBytes(submission), fill, () => fill);
   }
+
+  stopped(): void {
+    const fill = (): void => {};
+    this.producer.put(StorageKind.stopped, 0, fill, () => fill);
+  }
 }
 
 export class RingLogReaderPort implements LogReaderPort {

@@ -6,6 +6,7 @@
  *           │ runs u32 │ configuration bytes u32 │
  *           │ per run: term f64 │ first f64 │ count u32 │ position u32 │ bytes u32 │ 0 u32      │
  *           │ configuration bytes                                                               │
+ *   STOPPED  empty: the group submits no more and forgets nothing
  *   STORED  │ seq │ generation │ term │ lastIndex │ segment │ offset │  (six f64)
  *   PROMISED  the same: only term and vote of submission seq are durable
  *   MOVED   │ first │ last │ segment │ offset │  (four f64): where these entries lie from now on
@@ -25,6 +26,7 @@ export const StorageKind = {
   promised: 3,
   moved: 4,
   mustSnapshot: 5,
+  stopped: 6,
 } as const;
 
 const CLEARS_DOUBT = 1;
