@@ -117,7 +117,7 @@ export class IoLoop {
     this.#reclaims = this.#wal.reclaim();
     this.#tellReclaimed();
     if (this.#hasNoRoom) this.#room.waited();
-    this.#room.say(this.#wal.isShort);
+    this.#room.say(this.#wal);
     this.#acknowledge();
     // Whoever reads old entries must hear where they are before their segment goes.
     if (!this.#acksWait) this.#wal.recycleFreed();

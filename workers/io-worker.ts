@@ -35,10 +35,13 @@ function say(message: ThreadReady): void {
   parentPort?.postMessage(message);
 }
 
-/** Every entry that is under way lies in an arena; records and roll-overs take a little more. */
+/**
+ * Every entry that is under way lies in an arena; records and roll-overs take a little more. As
+ * much again is for what leaders have in their logs already.
+ */
 function underWayBytesMax(): number {
   const arenas = memory.groups.reduce((sum, { arena }) => sum + arena.byteLength, 0);
-  return 2 * (arenas + data.segmentBytes);
+  return 3 * (arenas + data.segmentBytes);
 }
 
 function openLog() {

@@ -131,6 +131,9 @@ export class SpareOrders {
   }
 }
 
+const ROOM_SHORT = 1;
+const ROOM_FULL = 2;
+
 /**
  * What the io thread tells the consensus workers: whether entries still find room, and that what
  * waits for it does not wait for a stalled disk.
@@ -142,8 +145,14 @@ export class RoomWords {
     this.#words = new Int32Array(words);
   }
 
+  /** Clients' entries are to be refused. */
+  get isShort(): boolean {
+    return Atomics.load(this.#words, WORD_FULL) >= ROOM_SHORT;
+  }
+
+  /** Those of leaders too. */
   get isFull(): boolean {
-    return Atomics.load(this.#words, WORD_FULL) === 1;
+    return Atomics.load(this.#words, WORD_FULL) >= ROOM_FULL;
   }
 
   /** Grows, modulo 2^32, with each look at a submission that found no room. */
@@ -151,8 +160,9 @@ export class RoomWords {
     return Atomics.load(this.#words, WORD_WAITS);
   }
 
-  say(isFull: boolean): void {
-    Atomics.store(this.#words, WORD_FULL, isFull ? 1 : 0);
+  say({ isShort, isFull }: { readonly isShort: boolean; readonly isFull: boolean }): void {
+    const room = isFull ? ROOM_FULL : ROOM_SHORT;
+    Atomics.store(this.#words, WORD_FULL, isShort || isFull ? room : 0);
   }
 
   waited(): void {

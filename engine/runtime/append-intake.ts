@@ -93,7 +93,7 @@ export class AppendIntake {
 
   /** Refused here, a proposal was certainly not executed; refused by the log, nobody would know. */
   admitsProposals(bytes: number, count: number): boolean {
-    if (this.#parts.ports.storage.isFull) {
+    if (this.#parts.ports.storage.isShort) {
       this.fullRefusals += 1;
       return false;
     }

@@ -51,9 +51,11 @@ export interface StoragePort {
   /** The group has stopped here: nothing of its log will be forgotten before a restart. */
   stopped(): void;
   /**
-   * The disk has no space for another segment, and what is left of this one is for what was
-   * submitted already: clients' entries are to be refused before they are in the log.
+   * There is no space for another segment, or the log is as long as it may be, and what is left is
+   * for what is in some log already: clients' entries are to be refused before they are in one.
    */
+  readonly isShort: boolean;
+  /** What is left is for what was submitted here: entries of leaders are to be refused as well. */
   readonly isFull: boolean;
   /** Grows with each look at a submission that finds no space: storage waits, it is not stalled. */
   readonly waits: number;

@@ -6,8 +6,9 @@
  *   bytes ≤ maxLogBytes / 2   nothing: segments go as their groups forget them
  *   bytes > maxLogBytes / 2   the oldest segment is to go
  *   bytes ≥ 3/4 maxLogBytes   it is urgent: nothing that can be sent anew is kept for others
- *   bytes at maxLogBytes      new entries are refused, if snapshots can make some room; what is
- *                             under way still finds it, up to a bound
+ *   bytes at maxLogBytes      new entries are refused, if snapshots can make some room; what
+ *                             leaders have in their logs already, and what is under way, still
+ *                             finds it, up to a bound
  *
  * It reads old segments in slices and must never write: the log writes what is `ready`.
  */
@@ -23,6 +24,11 @@ import type { PersistRun } from './wal-types.js';
 const LEFTOVER_BYTES_MAX = 64 * 1024;
 /** From this share of `maxLogBytes` on it is urgent. */
 const URGENT_SHARE = 3 / 4;
+/**
+ * Share of what may go beyond the bound that entries of leaders may take. Without any, followers at
+ * their bound would commit nothing, and what is not committed no snapshot can shorten.
+ */
+const LEADERS_SHARE = 3;
 /** All groups together: what is copied for a segment must be much less than the segment. */
 const LEFTOVERS_SHARE = 8;
 
@@ -52,6 +58,7 @@ export class Reclaim {
   #found: Leftover[] = [];
   #pinning = new Set<number>();
   #isLimited = false;
+  #isFull = false;
   #isOver = false;
 
   constructor(parts: ReclaimParts) {
@@ -62,6 +69,11 @@ export class Reclaim {
   /** Entries are to be refused: the log is as long as it may be, and snapshots can shorten it. */
   get isLimited(): boolean {
     return this.#isLimited;
+  }
+
+  /** Nor are entries to be taken that a leader has in its log: what is left is under way here. */
+  get isFull(): boolean {
+    return this.#isFull;
   }
 
   /** Not even entries that were under way find room any more. */
@@ -86,6 +98,7 @@ export class Reclaim {
     const { segments, segmentBytes, maxLogBytes, underWayBytesMax } = this.#parts;
     const beyond = segments.count > 1 ? segments.bytes + segmentBytes - maxLogBytes : 0;
     this.#isLimited = beyond > 0 && this.#canShrink();
+    this.#isFull = this.#isLimited && beyond > underWayBytesMax / LEADERS_SHARE;
     this.#isOver = this.#isLimited && beyond > underWayBytesMax;
   }
 

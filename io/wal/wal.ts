@@ -144,9 +144,18 @@ export class Wal {
    * in a log.
    */
   get isShort(): boolean {
+    return this.#isShort(this.#reclaim.isLimited);
+  }
+
+  /** Not even entries that a leader has in its log already should be taken. */
+  get isFull(): boolean {
+    return this.#isShort(this.#reclaim.isFull);
+  }
+
+  #isShort(isAtBound: boolean): boolean {
     if (this.#next !== null) return true;
     const { ready, isStarved } = this.#supply;
-    const noneComes = (isStarved && ready === 0) || this.#reclaim.isLimited;
+    const noneComes = (isStarved && ready === 0) || isAtBound;
     return isShortOfRoom(this.#writer.live.room, this.#segmentBytes, noneComes);
   }
 

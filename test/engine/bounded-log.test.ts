@@ -22,7 +22,7 @@ const ENTRY_BYTES_MAX = MIB / 8;
 const ARENA_BYTES = 16 * ENTRY_BYTES_MAX;
 /** What was under way finds room beyond the bound, and files for later use come on top. */
 const DISK_BYTES_MAX =
-  MAX_LOG_BYTES + 2 * (2 * ARENA_BYTES + SEGMENT_BYTES) + (1 + 4) * SEGMENT_BYTES;
+  MAX_LOG_BYTES + 3 * (2 * ARENA_BYTES + SEGMENT_BYTES) + (1 + 4) * SEGMENT_BYTES;
 const COMMAND = `add 1 ${'x'.repeat(100_000)}`;
 const COMMANDS_A_ROUND = 20;
 const COMMANDS = Math.ceil((10 * MAX_LOG_BYTES) / COMMAND.length);

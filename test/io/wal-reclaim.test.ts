@@ -371,6 +371,24 @@ test('a log whose groups never compacted anything goes on beyond its bound', () 
   assert.equal(wal.isShort, false);
 });
 
+test('beyond its bound the log takes entries of leaders, then what is under way, then none', () => {
+  const maxLogBytes = 4 * SEGMENT_BYTES;
+  const underWayBytesMax = 6 * SEGMENT_BYTES;
+  const { wal } = openWal(newDisk(), { ...OPEN, maxLogBytes, underWayBytesMax });
+  const submitter = new Submitter();
+  let next = fillSegment(wal, submitter, 1, 1);
+  commit(wal, submitter.request(1, { compact: { index: 1, term: 1 } }));
+  const lane = new RequestLane(wal);
+  let seen = '';
+  for (; !lane.isWaiting; next += 1) {
+    assert.ok(lane.offer(submitter.request(1, { runs: [run(1, 1, next, 1, 700)] })));
+    wal.commit(0);
+    const state = `${wal.segmentCount} ${wal.isShort ? 'short' : ''}${wal.isFull ? ' full' : ''}`;
+    if (wal.isShort && !seen.endsWith(state)) seen += `, ${state}`;
+  }
+  assert.match(seen, /^, 4 short, .*, 6 short full, .*, 10 short full$/);
+});
+
 test('a group that stopped does not get others refused, and is named as long as it keeps the log', () => {
   const { wal } = openWal(newDisk(), { ...OPEN, maxLogBytes: 4 * SEGMENT_BYTES });
   const submitter = new Submitter();

@@ -77,6 +77,7 @@ export class RuntimeFollower {
   readonly storage = {
     submit: (submission: Submission) => this.#store(submission),
     stopped: () => undefined,
+    isShort: false,
     isFull: false,
     waits: 0,
   };

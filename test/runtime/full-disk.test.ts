@@ -57,6 +57,7 @@ class Leader {
   readonly storage = {
     submit: (submission: Submission) => void this.submissions.push(submission),
     stopped: () => void this.answers.push('stopped'),
+    isShort: false,
     isFull: false,
     waits: 0,
   };
@@ -150,7 +151,7 @@ test('a leader on a full disk refuses proposals and forwards as busy, until ther
   const leader = new Leader();
   const { runtime, storage, answers } = leader;
   const { lastIndex } = runtime.raft;
-  storage.isFull = true;
+  storage.isShort = true;
   leader.propose(1);
   const slab = slabOf(['other']);
   assert.ok(leader.forward(7, slab));
@@ -159,7 +160,7 @@ test('a leader on a full disk refuses proposals and forwards as busy, until ther
   assert.deepEqual(answers.splice(0), [`refused 1 ${busy}`, `forward ${busy}`]);
   assert.equal(runtime.raft.lastIndex, lastIndex, 'neither is in the log');
   assert.equal(runtime.fullRefusals, 2);
-  storage.isFull = false;
+  storage.isShort = false;
   leader.propose(2);
   assert.ok(leader.forward(8, slab));
   leader.turn();
@@ -214,6 +215,7 @@ test('a follower on a full disk takes appends for lost ones, but not what leader
   await follower.turn();
   assert.deepEqual([runtime.raft.lastIndex, submissions.at(-1)?.usesReserve], [1, false]);
   storage.isFull = true;
+  storage.isShort = true;
   follower.append(1, { term: 1, index: 1 }, 1, ['b', 'c'], 1);
   await follower.turn();
   assert.deepEqual([runtime.raft.lastIndex, runtime.fullRefusals], [1, 1]);
@@ -241,4 +243,13 @@ test('a group that stopped tells storage, and says once that it keeps the log lo
   const before = events.length;
   for (let look = 0; look < 3; look += 1) runtime.onMustSnapshot(true);
   assert.deepEqual([runtime.keepsLog, events.slice(before)], [true, ['snapshotWarning']]);
+});
+
+test('a follower whose log is as long as it may be takes what its leader has in its log', async () => {
+  const follower = new RuntimeFollower();
+  const { runtime, storage } = follower;
+  storage.isShort = true;
+  follower.append(1, { term: 0, index: 0 }, 1, ['a'], 0);
+  await follower.turn();
+  assert.deepEqual([runtime.raft.durableIndex, runtime.fullRefusals], [1, 0]);
 });

@@ -97,6 +97,9 @@ export class SimGroup {
       storage: {
         submit: (submission: Submission) => this.#submit(submission),
         stopped: () => log.stopped(parts.group),
+        get isShort(): boolean {
+          return log.isShort;
+        },
         get isFull(): boolean {
           return log.isFull;
         },

@@ -95,8 +95,13 @@ export class LogDevice {
   }
 
   /** Entries of clients are to be refused: see `Wal.isShort`. */
-  get isFull(): boolean {
+  get isShort(): boolean {
     return this.#parts.wal.isShort;
+  }
+
+  /** Those of leaders too. */
+  get isFull(): boolean {
+    return this.#parts.wal.isFull;
   }
 
   #wake(): void {

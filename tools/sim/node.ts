@@ -192,7 +192,7 @@ export class SimNode {
       segmentBytes,
       sync: { mode: plan.sync, intervalMs: 10 },
       maxLogBytes: plan.segmentBytes * plan.logSegmentsMax,
-      underWayBytesMax: 2 * (plan.groups * plan.arenaBytes + plan.segmentBytes),
+      underWayBytesMax: 3 * (plan.groups * plan.arenaBytes + plan.segmentBytes),
       supply: this.#supply,
       ...identity,
     });

@@ -60,6 +60,10 @@ export class RingStoragePort implements StoragePort {
     this.#room = room;
   }
 
+  get isShort(): boolean {
+    return this.#room.isShort;
+  }
+
   get isFull(): boolean {
     return this.#room.isFull;
   }
