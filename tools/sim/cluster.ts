@@ -35,6 +35,7 @@ export class SimCluster implements Service, FaultSubjects {
       died: () => {
         if (this.members.every((member) => !member.isUp)) world.counts.crashAlls += 1;
       },
+      mayLose: (node: number) => this.mayLose(node),
     };
     this.members = Array.from({ length: this.nodes }, (_, at) => new SimNode(world, at + 1, peers));
   }

@@ -66,6 +66,8 @@ export const COUNT_SPECS = {
   lostChunks: must('chunks of a snapshot lost on their way'),
   brokenTransfers: must('connections that broke in the middle of a transfer'),
   goneSnapshots: must('fetches of a snapshot that was gone'),
+  rottenSnapshots: may('snapshots damaged as a peer asked for them'),
+  unservable: may('snapshots found damaged as they were sent'),
   partitions: must('partitions'),
   oneWays: must('partitions in one direction'),
   lost: must('frames lost'),

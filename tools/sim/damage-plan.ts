@@ -30,9 +30,14 @@ export interface SnapshotFaultShares {
   readonly cut: number;
   /** A peer says that the snapshot is gone. */
   readonly gone: number;
+  /** A file is damaged as a peer asks its leader for it. */
+  readonly rot: number;
 }
 
-export const NO_SNAPSHOT_FAULTS: SnapshotFaultShares = { pack: 0, lose: 0, cut: 0, gone: 0 };
+export const NO_SNAPSHOT_FAULTS: SnapshotFaultShares = {
+  ...{ pack: 0, lose: 0, cut: 0 },
+  ...{ gone: 0, rot: 0 },
+};
 
 export function drawDamages(
   prng: Prng,
@@ -63,5 +68,6 @@ export function drawSnapshotFaults(prng: Prng): SnapshotFaultShares {
     lose: prng.pick([0, 0.05, 0.2]),
     cut: prng.pick([0, 0.02, 0.1]),
     gone: prng.pick([0, 0.05, 0.2]),
+    rot: prng.pick([0, 0.5, 1]),
   };
 }

@@ -86,6 +86,8 @@ export class SimGroup {
   #compacted = 0;
   /** The log has told this group that it is urgent, in this life. */
   #wasUrgent = false;
+  /** The snapshot that was found to be of no use last. */
+  #lost = 0;
   #turnBytes = 0;
 
   constructor(parts: GroupParts, options: GroupRuntimeOptions) {
@@ -237,12 +239,14 @@ export class SimGroup {
   }
 
   #countNews(news: SnapshotNews): void {
+    if (news.kind === 'unservable') this.#lost = news.point.index;
     const { counts, node, group } = { ...this.#parts, ...this.#parts.world };
     const at = 'stored' in news ? news.stored.point : news.point;
     if (news.kind === 'written') counts.snapshotsTaken += 1;
     else if (news.kind === 'failed') counts.snapshotsFailed += 1;
     else if (news.kind === 'fetched') counts.snapshotsFetched += 1;
     else if (news.kind === 'refused') counts.snapshotFetchesRefused += 1;
+    else if (news.kind === 'unservable' && !news.isGone) counts.unservable += 1;
     else if (news.kind === 'unreadable') {
       throw new SimFailure(`node ${node} group ${group}: ${news.text}`);
     } else return;
@@ -417,7 +421,9 @@ export class SimGroup {
 
   /** Up to where the log may be forgotten while snapshots are being sent to peers that live. */
   #keptForTransfers(): number {
-    return this.#wasUrgent ? Number.POSITIVE_INFINITY : this.runtime.raft.snapshotFloor;
+    const { snapshotFloor: floor } = this.runtime.raft;
+    // What was lost cannot be sent: those who fetched it are offered another one.
+    return this.#wasUrgent || floor === this.#lost ? Number.POSITIVE_INFINITY : floor;
   }
 
   #checkKept(kept: number): void {

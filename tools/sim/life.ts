@@ -10,7 +10,7 @@ import { bootstrapConfiguration } from '../../engine/raft/membership.js';
 import type { Message } from '../../engine/raft/message.js';
 import { Prng } from '../../engine/raft/prng.js';
 import type { Recovered } from '../../engine/raft/state.js';
-import { incarnation, logIndex, nodeId } from '../../engine/raft/types.js';
+import { incarnation, logIndex, nodeId, Role } from '../../engine/raft/types.js';
 import { recoveredFrom } from '../../engine/recovered.js';
 import { ARENA_POISON, createArena } from '../../engine/runtime/arena.js';
 import { InWorkerHost, type MachineHost } from '../../engine/runtime/machine-host.js';
@@ -56,6 +56,10 @@ export interface LifeParts {
   readonly clusterId: number;
   identityOf(peer: number): PeerIdentity;
   failed(cause: unknown): void;
+  /** Whether one of its snapshots may be damaged while it runs; the damage; and its end. */
+  mayRot(): boolean;
+  rot(path: string, group: number, index: number): void;
+  replaced(group: number, index: number): void;
 }
 
 export class NodeLife implements NetworkPort {
@@ -106,6 +110,8 @@ export class NodeLife implements NetworkPort {
         () => world.scheduler.nowUs >= world.plan.faultsEndUs,
       ),
       cut: (peer) => world.network.cut(node, peer),
+      mayRot: (group) => this.#leadsAtRest(group) && parts.mayRot(),
+      rot: (path, group, index) => parts.rot(path, group, index),
       began: (group, { point }) =>
         world.witnessOf(group).takes(node, point.index, this.digest(group)),
       answer: (group, answer) => this.#onSnapshot(group, answer),
@@ -243,8 +249,17 @@ export class NodeLife implements NetworkPort {
     return found;
   }
 
+  /** It leads, and its machine is not being given the image of a file. */
+  #leadsAtRest(group: number): boolean {
+    const { raft, snapshots } = this.#group(group, this.#parts.node).runtime;
+    return raft.role === Role.leader && !snapshots.isRestoring;
+  }
+
   #onSnapshot(group: number, answer: SnapshotAnswer): void {
     const { slab } = this.snapshots;
+    if (answer.kind === 'written' || answer.kind === 'fetched') {
+      this.#parts.replaced(group, answer.stored.point.index);
+    }
     if (answer.kind !== 'read') {
       this.groups[group]!.snapshotNews(answer, () => {});
       return;

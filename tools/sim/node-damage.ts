@@ -25,12 +25,19 @@ interface Armed {
   blocks: number | null;
 }
 
+/** A snapshot that was damaged, and none was taken or fetched since. */
+interface Rotten {
+  readonly group: number;
+  readonly index: number;
+}
+
 export type LossState = 'waits' | 'unproven' | 'proven';
 
 export class NodeDamage {
   readonly #prng: Prng;
   readonly #counts: Counts;
   #armed: Armed | null = null;
+  #rotten: Rotten | null = null;
   /** The next start may find something wrong. */
   isPending = false;
   /** What was lost left no trace: the next start would believe a log that has forgotten. */
@@ -39,6 +46,11 @@ export class NodeDamage {
   constructor(prng: Prng, counts: Counts) {
     this.#prng = prng;
     this.#counts = counts;
+  }
+
+  /** A snapshot is damaged, and its process may not know yet. */
+  get isRotten(): boolean {
+    return this.#rotten !== null;
   }
 
   get isArmed(): boolean {
@@ -75,6 +87,20 @@ export class NodeDamage {
     return paths.length;
   }
 
+  /** Flips a bit of a snapshot while its process runs, which may lack it until it has another. */
+  rot(disk: SimulatedDisk, path: string, of: Rotten): void {
+    const file = disk.open(path, 'read');
+    const size = file.size();
+    file.close();
+    disk.flipBit(path, this.#prng.below(size), this.#prng.below(8));
+    this.#rotten = of;
+  }
+
+  /** A snapshot of the group is whole. */
+  replaced(group: number, index: number): void {
+    if (this.#rotten?.group === group && this.#rotten.index <= index) this.#rotten = null;
+  }
+
   /** From now on the next write to such a file does not reach its place. */
   arm(disk: SimulatedDisk, kind: Armed['kind'], part: DamagedPart): void {
     this.#armed = { kind, part, before: disk.counters()[kind], blocks: null };
@@ -108,6 +134,7 @@ export class NodeDamage {
   /** A start has come to an end: it goes on, or its disk is another one now. */
   ended(): void {
     this.isPending = false;
+    this.#rotten = null;
     this.isForgotten = false;
   }
 

@@ -47,6 +47,8 @@ function isRefusal(cause: unknown): boolean {
 export interface NodePeers {
   identityOf(peer: number): PeerIdentity;
   died(): void;
+  /** Whether enough others have everything for this node to lose something. */
+  mayLose(node: number): boolean;
 }
 
 export class SimNode {
@@ -95,7 +97,7 @@ export class SimNode {
 
   /** Its disk is damaged, or about to be, and no start has shown yet what that means. */
   get isDamaged(): boolean {
-    return this.#damage.isArmed || this.#damage.isPending;
+    return this.#damage.isArmed || this.#damage.isPending || this.#damage.isRotten;
   }
 
   get hasLossToCome(): boolean {
@@ -120,6 +122,12 @@ export class SimNode {
     const lost = this.#damage.loseSnapshots(this.disk);
     if (lost > 0) this.#world.event(this.id, `loses its ${lost} snapshots`);
     return lost > 0;
+  }
+
+  /** A bit of a snapshot flips while its process is about to send it. */
+  #rot(path: string, group: number, index: number): void {
+    this.#damage.rot(this.disk, path, { group, index });
+    this.#world.event(this.id, `a bit of ${path} flips as it is asked for`);
   }
 
   /** The next write to such a file will not be where it belongs. */
@@ -250,12 +258,15 @@ export class SimNode {
       clusterId: CLUSTER_ID,
       identityOf: (peer) => this.#peers.identityOf(peer),
       failed: (cause) => this.#failStop(cause),
+      mayRot: () => !this.isDamaged && this.#peers.mayLose(this.id),
+      rot: (path, group, index) => this.#rot(path, group, index),
+      replaced: (group, index) => this.#damage.replaced(group, index),
     });
     if (this.#damage.isPending) {
       world.counts.damagedSnapshots += this.life.snapshots.damaged;
       if (report.cut !== null) world.counts.damageCuts += 1;
-      this.#damage.ended();
     }
+    this.#damage.ended();
     const cut = report.cut === null ? '' : `, cut ${report.cut.clearedBytes} bytes`;
     world.event(this.id, `up, life ${this.#lives}, ${report.blocks} blocks${cut}`);
     this.life.device.setSyncTime(this.#syncUs);

@@ -11,10 +11,12 @@ import { decodeChunkHead, decodeFetch, decodeRefused } from '../../codec/frames/
 import { compressInSlab } from '../../codec/lz4-chunk.js';
 import type { Prng } from '../../engine/raft/prng.js';
 import type { SnapshotHead, SnapshotPort } from '../../engine/runtime/snapshot-port.js';
+import { snapshotName } from '../../io/snapshots/snapshot-names.js';
 import { SnapshotStore } from '../../io/snapshots/snapshot-store.js';
 import { SlabSnapshotPort } from '../../workers/ports/slab-snapshot-port.js';
 import type {
   BulkToTransport,
+  FetchAsked,
   SnapshotAnswer,
   SnapshotOrder,
   TransportToBulk,
@@ -47,6 +49,9 @@ export interface SnapshotDeviceParts {
   readonly faults: SnapshotFaults;
   /** The connection to a peer breaks. */
   cut(peer: number): void;
+  /** Whether the file of a group may be damaged now, and the damage. */
+  mayRot(group: number): boolean;
+  rot(path: string, group: number, index: number): void;
   /** A group begins to take a snapshot, of the state as it is now. */
   began(group: number, head: SnapshotHead): void;
   answer(group: number, answer: SnapshotAnswer): void;
@@ -153,6 +158,7 @@ export class SnapshotDevice {
       const asked = decodeFetch(view, 0, body.length);
       if (asked === null) return false;
       const { group, point } = asked;
+      this.#rot(asked);
       if (this.#parts.faults.strikes('gone')) {
         this.#parts.send({ kind: 'refuse', peer, group, point, text: 'that snapshot is gone' });
       } else this.fromTransport({ kind: 'asked', peer, asked });
@@ -172,6 +178,12 @@ export class SnapshotDevice {
     // Without a slot the chunk is lost: it is asked for again.
     if (slot !== NO_SLOT) this.fromTransport({ kind: 'chunk', peer, slot, sent });
     return true;
+  }
+
+  #rot({ group, point }: FetchAsked): void {
+    const { disk, directory, faults, mayRot, rot } = this.#parts;
+    const path = `${directory}/${snapshotName(group, point)}`;
+    if (disk.exists(path) && mayRot(group) && faults.strikes('rot')) rot(path, group, point.index);
   }
 
   /** The connection to a peer broke. */

@@ -16,6 +16,7 @@ const COUNTED = {
   lose: 'lostChunks',
   cut: 'brokenTransfers',
   gone: 'goneSnapshots',
+  rot: 'rottenSnapshots',
 } as const satisfies Record<Name, keyof Counts>;
 
 export class SnapshotFaults {
