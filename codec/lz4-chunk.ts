@@ -67,10 +67,16 @@ export function compressChunk(raw: Uint8Array): { body: ChunkBody; stored: Uint8
   // The declaration asks for a Buffer; the library takes every view of bytes.
   const packed = compressSync(raw as Buffer);
   const isWorthIt = packed.byteLength <= rawBytes - Math.ceil(rawBytes / SAVING);
-  const stored = isWorthIt ? packed : raw;
-  const flags = isWorthIt ? ChunkFlag.lz4 : ChunkFlag.stored;
-  const storedBytes = stored.byteLength;
-  return { body: { flags, rawBytes, storedBytes, storedCrc: crc32c(stored) }, stored };
+  if (!isWorthIt) return { body: bodyOfStored(raw), stored: raw };
+  const storedBytes = packed.byteLength;
+  const body = { flags: ChunkFlag.lz4, rawBytes, storedBytes, storedCrc: crc32c(packed) };
+  return { body, stored: packed };
+}
+
+/** What is known of a chunk that is stored as it is. */
+function bodyOfStored(raw: Uint8Array): ChunkBody {
+  const rawBytes = raw.byteLength;
+  return { flags: ChunkFlag.stored, rawBytes, storedBytes: rawBytes, storedCrc: crc32c(raw) };
 }
 
 /** Where in a slab the raw bytes are and the stored ones shall be; all in bytes. */
@@ -81,10 +87,12 @@ export interface SlabJob {
   readonly outAt: number;
   /** At least `rawBytes`. */
   readonly outBytesMax: number;
+  /** False: the chunk is stored as it is, and only its checksum is worked out. */
+  readonly compress: boolean;
 }
 
 /**
- * Compresses inside one slab: the stored bytes begin at `outAt`. Throws a RangeError, before
+ * Makes stored bytes of raw ones inside one slab: the stored bytes begin at `outAt`. Throws a RangeError, before
  * anything is changed, for a job that lies outside the slab or whose two ranges overlap in part.
  */
 export function compressInSlab(slab: Uint8Array, job: SlabJob): ChunkBody {
@@ -98,7 +106,10 @@ export function compressInSlab(slab: Uint8Array, job: SlabJob): ChunkBody {
   if (outBytesMax < rawBytes) {
     throw new RangeError(`room of ${outBytesMax} bytes for a chunk of ${rawBytes}`);
   }
-  const { body, stored } = compressChunk(slab.subarray(rawAt, rawAt + rawBytes));
+  const raw = slab.subarray(rawAt, rawAt + rawBytes);
+  const { body, stored } = job.compress
+    ? compressChunk(raw)
+    : { body: bodyOfStored(raw), stored: raw };
   if (body.flags === ChunkFlag.lz4 || rawAt !== outAt) slab.set(stored, outAt);
   return body;
 }

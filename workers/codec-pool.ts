@@ -72,13 +72,13 @@ export class CodecPool {
   }
 
   /**
-   * Compresses `rawBytes` at `rawAt` to `outAt`. Rejects with the RangeError of a job that lies
+   * Compresses `rawBytes` at `rawAt` to `outAt`, if asked to, and works out the checksum. Rejects with the RangeError of a job that lies
    * outside of the slab, and with piscina's error when too many wait, when the thread died, or when
    * the pool is closed: then what lies at `outAt` counts for nothing.
    */
-  compress({ rawAt, rawBytes, outAt, outBytesMax }: SlabJob): Promise<ChunkBody> {
+  compress({ rawAt, rawBytes, outAt, outBytesMax, compress }: SlabJob): Promise<ChunkBody> {
     if (this.#isClosed) return Promise.reject(new Error('the codec pool is closed'));
-    return this.#pool.run({ rawAt, rawBytes, outAt, outBytesMax });
+    return this.#pool.run({ rawAt, rawBytes, outAt, outBytesMax, compress });
   }
 
   /** Ends all threads; jobs that are not done yet are rejected. */

@@ -103,7 +103,8 @@ export class SnapshotServer {
     const job = this.#nextJob;
     this.#nextJob += 1;
     this.#jobs.set(job, packed);
-    this.#parts.toTransport({ kind: 'pack', job, slot, rawBytes });
+    const { compress } = this.#parts;
+    this.#parts.toTransport({ kind: 'pack', job, slot, rawBytes, compress });
   }
 
   onOrder(group: number, order: SnapshotOrder): void {

@@ -12,6 +12,7 @@
  * and a snapshot that is taken meanwhile, or read, or fetched, is none the slower.
  */
 
+import type { SlabJob } from '../codec/lz4-chunk.js';
 import { assert } from '../engine/raft/types.js';
 
 /** Answer of `take` when all slots of the use are taken. */
@@ -103,6 +104,14 @@ export class SnapshotSlab {
 
   packedAt(slot: number): number {
     return this.rawAt(slot) + this.chunkBytes;
+  }
+
+  /** The codec pool's job for a slot that holds so many raw bytes. */
+  job(slot: number, rawBytes: number, compress: boolean): SlabJob {
+    const rawAt = this.rawAt(slot);
+    if (!compress) return { rawAt, rawBytes, outAt: rawAt, outBytesMax: rawBytes, compress };
+    const outAt = this.packedAt(slot);
+    return { rawAt, rawBytes, outAt, outBytesMax: this.packedBytesMax, compress };
   }
 
   raw(slot: number, bytes = this.chunkBytes): Buffer {

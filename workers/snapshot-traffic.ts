@@ -146,12 +146,9 @@ export class SnapshotTraffic implements BulkHandlers {
   }
 
   #pack(order: PackOrder): void {
-    const { slot, rawBytes } = order;
+    const { slot, rawBytes, compress } = order;
     assert(rawBytes <= this.#slab.chunkBytes, 'a chunk fits into its slot');
-    const rawAt = this.#slab.rawAt(slot);
-    const outAt = this.#slab.packedAt(slot);
-    const outBytesMax = this.#slab.packedBytesMax;
-    this.#packer.compress({ rawAt, rawBytes, outAt, outBytesMax }).then(
+    this.#packer.compress(this.#slab.job(slot, rawBytes, compress)).then(
       (result) => this.#packed(order, result, ''),
       (cause: unknown) => this.#packed(order, null, String(cause)),
     );

@@ -6,8 +6,7 @@
  * whatever becomes of it.
  */
 
-import { crc32c } from '../codec/checksum.js';
-import { type ChunkBody, ChunkFlag } from '../codec/lz4-chunk.js';
+import type { ChunkBody } from '../codec/lz4-chunk.js';
 import type { SnapshotPoint } from '../engine/raft/types.js';
 import type { SnapshotHead } from '../engine/runtime/snapshot-port.js';
 import { DiskError } from '../io/disk/disk.js';
@@ -97,12 +96,6 @@ export class SnapshotWriting {
     }
     const chunk = taking.received;
     taking.received += 1;
-    if (!this.#around.compress) {
-      const body = { flags: ChunkFlag.stored, rawBytes, storedBytes: rawBytes };
-      const storedCrc = crc32c(slab.raw(slot, rawBytes));
-      taking.ready.set(chunk, { slot, body: { ...body, storedCrc } });
-      return;
-    }
     this.#around.pack(slot, rawBytes, (body) => this.#onPacked(taking, chunk, slot, body));
   }
 

@@ -16,6 +16,7 @@ import {
   ChunkDamage,
   ChunkFlag,
   checkChunkBytesMax,
+  checkStored,
   compressChunk,
   compressInSlab,
   decompressChunk,
@@ -86,7 +87,13 @@ test('all of it works at offsets of one shared slab, also in place', () => {
   for (const raw of [words(5000, 'slab '), noise(5000, 9)]) {
     for (const outAt of [20_001, 103]) {
       slab.set(raw, 103);
-      const job = { rawAt: 103, rawBytes: raw.length, outAt, outBytesMax: raw.length };
+      const job = {
+        rawAt: 103,
+        rawBytes: raw.length,
+        outAt,
+        outBytesMax: raw.length,
+        compress: true,
+      };
       const body = compressInSlab(slab, job);
       const stored = slab.subarray(outAt, outAt + body.storedBytes);
       assert.deepEqual(body, compressChunk(raw).body);
@@ -97,10 +104,21 @@ test('all of it works at offsets of one shared slab, also in place', () => {
   }
 });
 
+test('a job without compression leaves the bytes where they are, and sums them up', () => {
+  const slab = words(5000, 'slab ');
+  const before = Buffer.from(slab);
+  const job = { rawAt: 100, rawBytes: 4000, outAt: 100, outBytesMax: 4000, compress: false };
+  const storedCrc = crc32c(slab.subarray(100, 4100));
+  const body = compressInSlab(slab, job);
+  assert.deepEqual(body, { flags: ChunkFlag.stored, rawBytes: 4000, storedBytes: 4000, storedCrc });
+  assert.deepEqual(Buffer.from(slab), before);
+  checkStored(body, slab.subarray(100, 4100), MAX);
+});
+
 test('a job outside of its slab, or over itself, changes nothing', () => {
   const slab = words(1000, 'x');
   const before = Buffer.from(slab);
-  const job = { rawAt: 0, rawBytes: 400, outAt: 500, outBytesMax: 400 };
+  const job = { rawAt: 0, rawBytes: 400, outAt: 500, outBytesMax: 400, compress: true };
   for (const [change, message] of [
     [{ rawAt: -1 }, /lie outside of a slab of 1000/],
     [{ rawAt: 0.5 }, /outside/],

@@ -5,6 +5,7 @@
  * The machine's image ends at once; a file is written when the test says so.
  */
 
+import assert from 'node:assert/strict';
 import { bootstrapConfiguration } from '../../engine/raft/membership.js';
 import { logIndex, nodeId, type SnapshotPoint, term } from '../../engine/raft/types.js';
 import type { SnapshotOptions } from '../../engine/runtime/snapshot-policy.js';
@@ -40,12 +41,26 @@ export class CorePart {
   snapshotFloor = Number.POSITIVE_INFINITY;
   snapshotsBeingSent: SnapshotPoint[] = [];
   canInstallAny = true;
-  readonly state = { log: { bytesBetween: () => 0 } };
+  readonly state = {
+    log: { bytesBetween: () => 0 },
+    snapshot: null as SnapshotPoint | null,
+  };
+  /** Points whose offers were taken back, for the newest. */
+  readonly gone: number[] = [];
 
   termAt = () => term(1);
   configurationAt = () => ({ index: logIndex(1), configuration: CONFIGURATION });
   withdrawIdleOffers = () => undefined;
-  snapshotTaken = () => undefined;
+  snapshotTaken = (point: SnapshotPoint): void => {
+    if (point.index > (this.state.snapshot?.index ?? 0)) this.state.snapshot = point;
+  };
+  snapshotGone = ({ index }: SnapshotPoint): void => {
+    assert.ok(
+      index < (this.state.snapshot?.index ?? 0),
+      'the newest is not offered instead of itself',
+    );
+    this.gone.push(index);
+  };
   canInstall = () => this.canInstallAny;
   compact = (index: number): void => {
     this.compactedIndex = index;
@@ -122,6 +137,11 @@ export class SnapshotsBench {
 
   offered(index: number): void {
     this.snapshots.wanted(nodeId(2), pointAt(index), this.now);
+  }
+
+  unservable(index: number, text: string, isGone = false): void {
+    const news = { kind: 'unservable', point: pointAt(index), text, isGone } as const;
+    this.snapshots.onNews(news, this.now);
   }
 
   refused(index: number, text: string): void {

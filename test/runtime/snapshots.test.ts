@@ -134,3 +134,66 @@ test('no file that came in vain takes the place of the two that the log rests on
   }
   assert.deepEqual(bench.pinned, [pointAt(20), pointAt(10)]);
 });
+
+/** Two snapshots are there. */
+function benchWithTwo(): SnapshotsBench {
+  const bench = new SnapshotsBench({ threshold: 10 });
+  for (const index of [10, 20]) {
+    bench.applies(index);
+    bench.turns();
+    bench.written();
+  }
+  return bench;
+}
+
+test('a newest snapshot that cannot be sent is replaced at once, and offered instead', () => {
+  for (const applied of [20, 23]) {
+    const bench = benchWithTwo();
+    bench.applies(applied);
+    bench.unservable(20, 'damaged');
+    bench.unservable(20, 'damaged');
+    assert.deepEqual([bench.raft.gone, bench.events.length], [[], 1]);
+    assert.equal(bench.snapshots.newest?.point.index, 10);
+    bench.turns();
+    assert.deepEqual(bench.begun, [10, 20, applied]);
+    assert.equal(bench.raft.compactedIndex, 10, 'nothing is forgotten meanwhile');
+    bench.written();
+    assert.deepEqual(bench.raft.gone, applied > 20 ? [20] : []);
+    bench.turns(10);
+    assert.equal(bench.begun.length, 3);
+    assert.deepEqual(
+      [bench.raft.compactedIndex, bench.snapshots.newest?.point.index],
+      [10, applied],
+    );
+  }
+});
+
+test('the replacement of one that cannot be sent is tried again after a pause', () => {
+  const bench = benchWithTwo();
+  bench.problem = 'no space';
+  bench.unservable(20, 'damaged');
+  bench.turns(100);
+  assert.equal(bench.begun.length, 3);
+  bench.problem = null;
+  bench.turns(1, RETRY_MS);
+  bench.turns();
+  bench.written();
+  assert.deepEqual([bench.begun.length, bench.snapshots.newest?.point.index], [4, 20]);
+});
+
+test('an older one that cannot be sent is replaced by the newest', () => {
+  const bench = benchWithTwo();
+  bench.unservable(10, 'damaged');
+  bench.turns();
+  assert.deepEqual([bench.raft.gone, bench.begun, bench.events.length], [[10], [10, 20], 1]);
+});
+
+test('one that is not there any more is news only if the group relies on it', () => {
+  const bench = benchWithTwo();
+  bench.unservable(5, 'there is none', true);
+  bench.turns();
+  assert.deepEqual([bench.begun, bench.events], [[10, 20], []]);
+  bench.unservable(20, 'there is none', true);
+  bench.turns();
+  assert.deepEqual([bench.begun, bench.events.length], [[10, 20, 20], 1]);
+});

@@ -24,7 +24,8 @@ const SLOTS = 8;
 
 function jobOf(slot: number, rawBytes: number): SlabJob {
   const rawAt = slot * 2 * SLOT_BYTES;
-  return { rawAt, rawBytes, outAt: rawAt + SLOT_BYTES, outBytesMax: SLOT_BYTES };
+  const out = { outAt: rawAt + SLOT_BYTES, outBytesMax: SLOT_BYTES };
+  return { rawAt, rawBytes, ...out, compress: true };
 }
 
 async function conforms({ CodecPool }: PoolModule): Promise<void> {

@@ -303,14 +303,19 @@ class HalfPacker implements ChunkPacker {
 test('what is to be packed goes to the packer, and the answer has the slot', async () => {
   const packer = new HalfPacker();
   const { one, pass } = await start({ packer });
-  const order = { kind: 'pack', job: 7, slot: 3, rawBytes: 5000 } as const;
+  const order = { kind: 'pack', job: 7, slot: 3, rawBytes: 5000, compress: true } as const;
   one.order(order);
   await pass(3);
   const { slab } = one;
   const [rawAt, outAt, outBytesMax] = [slab.rawAt(3), slab.packedAt(3), slab.packedBytesMax];
-  assert.deepEqual(packer.jobs, [{ rawAt, rawBytes: 5000, outAt, outBytesMax }]);
+  assert.deepEqual(packer.jobs, [{ rawAt, rawBytes: 5000, outAt, outBytesMax, compress: true }]);
   const packed = { flags: 1, rawBytes: 5000, storedBytes: 2500, storedCrc: 9 };
   assert.deepEqual(one.answers(), [{ kind: 'packed', job: 7, slot: 3, packed, problem: '' }]);
+  one.order({ ...order, compress: false });
+  await pass(3);
+  const inPlace = { outAt: rawAt, outBytesMax: 5000 };
+  assert.deepEqual(packer.jobs[1], { rawAt, rawBytes: 5000, ...inPlace, compress: false });
+  one.answers();
   packer.failure = new Error('the thread died');
   one.order({ ...order, job: 8 });
   await pass(3);

@@ -132,16 +132,14 @@ export class SnapshotDevice {
       return;
     }
     const { process, prng, faults } = this.#parts;
-    const { job, slot, rawBytes } = record;
+    const { job, slot, rawBytes, compress } = record;
     process.after(prng.between(50, 3_000), () => {
       const { slab } = this;
       if (faults.strikes('pack')) {
         this.fromTransport({ kind: 'packed', job, slot, packed: null, problem: POOL_FAILED });
         return;
       }
-      const outBytesMax = slab.packedBytesMax;
-      const place = { rawAt: slab.rawAt(slot), rawBytes, outAt: slab.packedAt(slot), outBytesMax };
-      const packed = compressInSlab(this.#bytes, place);
+      const packed = compressInSlab(this.#bytes, slab.job(slot, rawBytes, compress));
       this.fromTransport({ kind: 'packed', job, slot, packed, problem: '' });
     });
   }

@@ -59,12 +59,13 @@ export interface FetchAsked {
 }
 
 export type BulkToTransport =
-  /** Pack the raw part of the slot into its packed part. */
+  /** Pack the raw part of the slot into its packed part; or leave it as it is, and sum it up. */
   | {
       readonly kind: 'pack';
       readonly job: number;
       readonly slot: number;
       readonly rawBytes: number;
+      readonly compress: boolean;
     }
   | { readonly kind: 'fetch'; readonly peer: number; readonly asked: FetchAsked }
   /** The slot's packed part holds the stored bytes; the transport gives the slot back once sent. */
