@@ -92,8 +92,9 @@ export interface SlabJob {
 }
 
 /**
- * Makes stored bytes of raw ones inside one slab: the stored bytes begin at `outAt`. Throws a RangeError, before
- * anything is changed, for a job that lies outside the slab or whose two ranges overlap in part.
+ * Makes stored bytes of raw ones inside one slab: the stored bytes begin at `outAt`. Throws a
+ * RangeError, before anything is changed, for a job that lies outside the slab or whose two ranges
+ * overlap in part.
  */
 export function compressInSlab(slab: Uint8Array, job: SlabJob): ChunkBody {
   const { rawAt, rawBytes, outAt, outBytesMax } = job;

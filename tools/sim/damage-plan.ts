@@ -68,6 +68,6 @@ export function drawSnapshotFaults(prng: Prng): SnapshotFaultShares {
     lose: prng.pick([0, 0.05, 0.2]),
     cut: prng.pick([0, 0.02, 0.1]),
     gone: prng.pick([0, 0.05, 0.2]),
-    rot: prng.pick([0, 0.5, 1]),
+    rot: prng.pick([0.5, 1]),
   };
 }
