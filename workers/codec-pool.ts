@@ -73,8 +73,9 @@ export class CodecPool {
 
   /**
    * Compresses `rawBytes` at `rawAt` to `outAt`, if asked to, and works out the checksum. Rejects
-   * with the RangeError of a job that lies outside of the slab, and with piscina's error when too many wait, when the thread died, or when
-   * the pool is closed: then what lies at `outAt` counts for nothing.
+   * with the RangeError of a job that lies outside of the slab, and with piscina's error when too
+   * many wait, when the thread died, or when the pool is closed: then what lies at `outAt` counts
+   * for nothing.
    */
   compress({ rawAt, rawBytes, outAt, outBytesMax, compress }: SlabJob): Promise<ChunkBody> {
     if (this.#isClosed) return Promise.reject(new Error('the codec pool is closed'));
