@@ -8,9 +8,13 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { shownBelow, wordsOf } from '../docs/transcripts.js';
 import { followersOf, leaderOf, type Node, Run, startCluster } from './processes.js';
 import { array, exchange } from './raw-client.js';
 
+const PAGE = 'docs/repair.md';
+/** The node's data directory in the transcripts of the page. */
+const DATA_SHOWN = '/srv/kv/2';
 const PATIENT_MS = 30_000;
 const nodes = await startCluster({ after }, 3);
 
@@ -61,9 +65,19 @@ test('a node with a damaged log is refused, repaired, and comes back by the same
   bytes[700] = (bytes[700] as number) ^ 1;
   writeFileSync(join(wal, first), bytes);
   await assert.rejects(node.start(), /the log is damaged: .*run "ringraft repair" on the data/s);
+  await node.run.ended;
+  const refused = node.run.output.slice(node.run.output.indexOf('ringraft: the node cannot'));
+  const look = new Run(['repair', data, '--dry-run']);
+  assert.equal((await look.ended).code, 0, look.output);
   const command = new Run(['repair', data]);
   assert.equal((await command.ended).code, 0, command.output);
   assert.match(command.output, /Next: start the node by its usual command/);
+  // The page shows what an operator gets to see, word for word.
+  const shown = ['ringraft server', 'ringraft repair'].flatMap((each) => shownBelow(PAGE, each));
+  assert.deepEqual(
+    shown.map((text) => wordsOf(text, DATA_SHOWN)),
+    [refused, look.output, command.output].map((text) => wordsOf(text, data)),
+  );
   await node.start();
   await becomesFull(node);
   await counts(node);
