@@ -41,6 +41,10 @@ const CLOSE_POLL_MS = 5;
 /** When a refusal as busy is worth trying again: soon, or when a full disk may have room. */
 const BUSY_HINT: BusyHint = { retryAfterMs: 20 };
 const DISK_FULL_HINT: BusyHint = { retryAfterMs: 1000, detail: 'the disk of this node is full' };
+const LOG_FULL_HINT: BusyHint = {
+  retryAfterMs: 1000,
+  detail: 'the log of this node has reached maxLogBytes and waits for snapshots to shorten it',
+};
 
 export interface PeerEvent {
   readonly remote: string;
@@ -202,8 +206,10 @@ export class Engine extends EventEmitter<EngineEvents> {
     const page = new StatusPage(this.#node.statusPages[id] as SharedArrayBuffer);
     const { timeoutMs, enableReadIndex: readIndex, nodeId } = options;
     const node = { id: nodeId, incarnation: this.#node.incarnation };
-    const room = new RoomWords(this.#node.spares);
-    const busyHint = (): BusyHint => (room.isFull ? DISK_FULL_HINT : BUSY_HINT);
+    const { spares } = this.#node;
+    const room = new RoomWords(spares);
+    const fullHint = (): BusyHint => (diskIsFull(spares) ? DISK_FULL_HINT : LOG_FULL_HINT);
+    const busyHint = (): BusyHint => (room.isShort ? fullHint() : BUSY_HINT);
     const hosted = isHostedMachine(machine);
     return new Group({ name, id, node, channel, page, hosted, timeoutMs, readIndex, busyHint });
   }

@@ -153,6 +153,7 @@ export class GroupRuntime {
       port: ports.snapshots,
       applier: this.#applier,
       ...{ completions: ports.completions, stopwatch: ports.stopwatch },
+      logIsShort: () => ports.storage.isShort,
       options: options.snapshots,
       found: options.foundSnapshots,
       logReset: (point) => this.#onLogReset(point),

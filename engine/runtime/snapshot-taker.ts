@@ -84,6 +84,11 @@ export class SnapshotTaker {
     this.#host.beginImage();
   }
 
+  /** The image is written; entries that it covers are not on this node's disk yet. */
+  get isWaitingForLog(): boolean {
+    return this.#stage === 'syncing';
+  }
+
   /** One slice. `durable`: the last entry on this node's disk. */
   step(durable: LogIndex, now: number): void {
     if (this.#stage === 'pulling') this.#pull(now);

@@ -27,6 +27,8 @@ export interface SnapshotsParts {
   readonly completions: CompletionPort;
   readonly options: SnapshotOptions;
   readonly stopwatch: () => number;
+  /** There is no room in the log for what clients propose. */
+  readonly logIsShort: () => boolean;
   /** Complete snapshots found at the start, newest first. */
   readonly found: readonly StoredSnapshot[];
   /** The log begins anew after this point: nothing of it is in memory. */
@@ -59,6 +61,8 @@ export class Snapshots {
   #toldOfLost = '';
   /** The failure that was told last: a machine that gives no image fails again and again. */
   #told = '';
+  /** That one waits for room in the log: told once until one is whole. */
+  #toldOfWait = false;
   /** The refusal of a fetch that was told last. */
   #toldOfFetch = '';
   taken = 0;
@@ -156,6 +160,20 @@ export class Snapshots {
     if (this.#pressure !== 'none') this.#compact();
     if (this.#taker.isIdle) this.#begin(now);
     this.#taker.step(this.#parts.raft.durableIndex, now);
+    this.#tellWait();
+  }
+
+  /** It covers entries that wait for room, and only somebody else can make that. */
+  #tellWait(): void {
+    const { raft, completions, logIsShort } = this.#parts;
+    const { point, isWaitingForLog } = this.#taker;
+    if (!isWaitingForLog || point === null || this.#toldOfWait || !logIsShort()) return;
+    this.#toldOfWait = true;
+    const text =
+      `a snapshot up to entry ${point.index} waits until the log on disk reaches that entry: it ` +
+      `ends at ${raft.durableIndex}, and the disk has no room. Nothing is lost. If that lasts, ` +
+      'free space on the disk: the node goes on by itself';
+    completions.event({ kind: 'snapshotWarning', text });
   }
 
   #begin(now: number): void {
@@ -263,6 +281,7 @@ export class Snapshots {
     this.taken += 1;
     this.#warnedOfSize = false;
     this.#told = '';
+    this.#toldOfWait = false;
     this.#isPressed = false;
     this.#policy.ended(now);
     this.#parts.raft.snapshotTaken(stored.point);

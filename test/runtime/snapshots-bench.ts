@@ -75,7 +75,10 @@ export class SnapshotsBench {
   problem: string | null = null;
   readonly fetches: number[] = [];
   abandonedFetches = 0;
+  /** Files that were to become whole. */
+  finished = 0;
   pinned: readonly SnapshotPoint[] = [];
+  logIsShort = false;
   /** What was said, in words. */
   readonly events: string[] = [];
   readonly snapshots: Snapshots;
@@ -92,6 +95,9 @@ export class SnapshotsBench {
     const port: SnapshotPort = {
       ...NO_SNAPSHOT_PORT,
       begin: ({ point }: SnapshotHead) => void this.begun.push(point.index),
+      finish: () => {
+        this.finished += 1;
+      },
       fetch: (_, { index }) => void this.fetches.push(index),
       abandonFetch: () => {
         this.abandonedFetches += 1;
@@ -105,7 +111,14 @@ export class SnapshotsBench {
         void this.events.push(event.text ?? event.kind),
     };
     const parts = { raft: this.raft, host, port, applier: this.applier, completions };
-    const rest = { stopwatch: () => 0, found: [], logReset: () => {}, logCompacted: () => {} };
+    const room = { logIsShort: () => this.logIsShort };
+    const rest = {
+      ...room,
+      stopwatch: () => 0,
+      found: [],
+      logReset: () => {},
+      logCompacted: () => {},
+    };
     const given = { ...parts, ...rest, options: { ...SNAPSHOTS_OFF, ...options } };
     this.snapshots = new Snapshots(given as unknown as SnapshotsParts);
   }

@@ -197,3 +197,17 @@ test('one that is not there any more is news only if the group relies on it', ()
   bench.turns();
   assert.deepEqual([bench.begun, bench.events.length], [[10, 20, 20], 1]);
 });
+
+test('a snapshot ahead of a log without room waits, says once what to do, and goes on with room', () => {
+  const bench = new SnapshotsBench({ threshold: 10 });
+  bench.applies(10);
+  bench.raft.durableIndex = 7;
+  bench.logIsShort = true;
+  bench.turns(20);
+  assert.equal(bench.finished, 0);
+  assert.equal(bench.events.length, 1);
+  assert.match(bench.events[0] as string, /up to entry 10 waits .* ends at 7, .*free space/);
+  bench.raft.durableIndex = 10;
+  bench.turns();
+  assert.deepEqual([bench.finished, bench.events.length], [1, 1]);
+});
