@@ -100,7 +100,7 @@ export class SnapshotReceiving {
       const sizes = `${header.chunkBytesMax} bytes, this node takes ${slab.chunkBytes}`;
       throw new ChunkDamage(`is of a snapshot in chunks of ${sizes}: upgrade this node`);
     }
-    return store.create(sent.head);
+    return store.createFetched(sent.head);
   }
 
   #finish(receiving: Receiving, writer: SnapshotWriter, sent: SnapshotChunkHead): void {

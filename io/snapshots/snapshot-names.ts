@@ -8,15 +8,15 @@ import type { LogPoint } from './snapshot-format.js';
 export const SNAPSHOT_SUFFIX = '.snapshot';
 /** Being written, or broken off. */
 export const UNFINISHED_SUFFIX = '.tmp';
-/** What is whole of an unfinished file, while it is copied; then it takes that one's name. */
-export const COPY_SUFFIX = '.tmp.copy';
+/** The same of one that comes from a peer: both may be of one point. */
+export const FETCHED_SUFFIX = '.fetched.tmp';
 /** Was found damaged and is kept for whoever wants to look. */
 export const DAMAGED_SUFFIX = '.damaged';
 
 export const GROUP_MAX = 0xffff;
 
 export interface SnapshotFile {
-  readonly kind: 'snapshot' | 'unfinished' | 'copy' | 'damaged';
+  readonly kind: 'snapshot' | 'unfinished' | 'damaged';
   readonly group: number;
   readonly point: LogPoint;
   readonly name: string;
@@ -28,7 +28,7 @@ const NAME = /^g([0-9a-f]{4})-([0-9a-f]{16})-([0-9a-f]{16})\.snapshot(\.\w+(?:\.
 const KINDS = new Map<string, SnapshotFile['kind']>([
   ['', 'snapshot'],
   [UNFINISHED_SUFFIX, 'unfinished'],
-  [COPY_SUFFIX, 'copy'],
+  [FETCHED_SUFFIX, 'unfinished'],
   [DAMAGED_SUFFIX, 'damaged'],
 ]);
 

@@ -14,12 +14,13 @@ import { decodeSnapshotHeader, type LogPoint } from './snapshot-format.js';
 import {
   byAge,
   DAMAGED_SUFFIX,
+  FETCHED_SUFFIX,
   type SnapshotFile,
   snapshotName,
   snapshotOfName,
+  UNFINISHED_SUFFIX,
 } from './snapshot-names.js';
 import { SnapshotReader } from './snapshot-reader.js';
-import { resumeSnapshot, type SnapshotResume } from './snapshot-resume.js';
 import { SnapshotWriter, type WriterOptions } from './snapshot-writer.js';
 
 /** Damaged files of one group that are kept; the oldest beyond are removed, and reported. */
@@ -30,8 +31,6 @@ export interface StoreOptions {
   readonly directory: string;
   readonly clusterId: number;
   readonly writer?: WriterOptions;
-  /** Which unfinished file a transfer may go on with; none by default. */
-  readonly keep?: (unfinished: SnapshotFile) => boolean;
 }
 
 /** A file that was passed over. */
@@ -58,7 +57,7 @@ export class SnapshotStore {
   readonly #clusterId: number;
   readonly #writer: WriterOptions;
 
-  constructor(options: Omit<StoreOptions, 'keep'>) {
+  constructor(options: StoreOptions) {
     this.#disk = options.disk;
     this.directory = options.directory;
     this.#clusterId = options.clusterId;
@@ -72,9 +71,7 @@ export class SnapshotStore {
   static open(options: StoreOptions): SnapshotStore {
     const store = new SnapshotStore(options);
     makeDurableDirectory(options.disk, options.directory);
-    const keep = options.keep ?? (() => false);
-    const unfinished = store.#files('unfinished').filter((file) => !keep(file));
-    for (const { path } of [...unfinished, ...store.#files('copy')]) options.disk.remove(path);
+    for (const { path } of store.#files('unfinished')) options.disk.remove(path);
     options.disk.syncDirectory(options.directory);
     return store;
   }
@@ -82,11 +79,6 @@ export class SnapshotStore {
   /** The group's snapshots, newest first; whether they are whole is not looked at. */
   list(group: number): SnapshotFile[] {
     return this.#files('snapshot', group);
-  }
-
-  /** What is being written for the group, or was kept at the start, newest first. */
-  unfinished(group: number): SnapshotFile[] {
-    return this.#files('unfinished', group);
   }
 
   /**
@@ -134,14 +126,17 @@ export class SnapshotStore {
 
   /** Begins the file of the snapshot that `headerBytes` (see snapshot-format.ts) describe. */
   create(headerBytes: Uint8Array): SnapshotWriter {
-    const path = this.#pathFor(headerBytes);
-    return SnapshotWriter.create(this.#disk, path, headerBytes, this.#writer);
+    return this.#create(headerBytes, UNFINISHED_SUFFIX);
   }
 
-  /** Goes on with such a file; null when there is none of just this snapshot. */
-  resume(headerBytes: Uint8Array): SnapshotResume | null {
+  /** The same, beside such a file that is taken here meanwhile. */
+  createFetched(headerBytes: Uint8Array): SnapshotWriter {
+    return this.#create(headerBytes, FETCHED_SUFFIX);
+  }
+
+  #create(headerBytes: Uint8Array, suffix: string): SnapshotWriter {
     const path = this.#pathFor(headerBytes);
-    return resumeSnapshot(this.#disk, path, headerBytes, this.#writer);
+    return SnapshotWriter.create(this.#disk, path, headerBytes, this.#writer, path + suffix);
   }
 
   /**

@@ -55,7 +55,7 @@ export class SnapshotWriter {
   /** The zeros after one chunk and the header of the next, written as one. */
   readonly #lead = new Uint8Array(aligned(1) + CHUNK_HEADER_BYTES);
   /** What the file is called until it is whole. */
-  #aside: string;
+  readonly #aside: string;
   #written: Written;
   /** Bytes that no sync has made durable yet. */
   #unsynced: number;
@@ -172,20 +172,6 @@ export class SnapshotWriter {
   /** Removes what was written so far; does nothing after `finish` or a failure. */
   abandon(): void {
     if (this.#state === 'open') this.#discard('abandoned');
-  }
-
-  /** Lets go of the file and leaves what was written for `resumeSnapshot`. */
-  suspend(): void {
-    this.#assertOpen();
-    this.#attempt(() => this.#file.close());
-    this.#state = 'abandoned';
-  }
-
-  /** Calls the file `aside` until it is whole, in the place of another of this name. */
-  moveAside(aside: string): void {
-    this.#assertOpen();
-    this.#attempt(() => this.#disk.rename(this.#aside, aside));
-    this.#aside = aside;
   }
 
   #checkChunk(chunk: ChunkHeader, stored: Uint8Array): void {

@@ -1,7 +1,7 @@
 /**
- * Power lost between any two operations of the disk while snapshots are written, renamed, gone on
- * with and removed: the newest valid one is then the last that was finished or the one after it,
- * whole, and never none.
+ * Power lost between any two operations of the disk while snapshots are written, fetched, renamed
+ * and removed: the newest valid one is then the last that was finished or the one after it, whole,
+ * and never none.
  */
 
 import assert from 'node:assert/strict';
@@ -13,7 +13,6 @@ import type { SnapshotWriter } from '../../io/snapshots/snapshot-writer.js';
 import {
   appendAll,
   assertHolds,
-  bytesOf,
   CLUSTER_ID,
   DIRECTORY,
   headerFor,
@@ -36,28 +35,17 @@ const CRASHES: readonly CrashOptions[] = [
 
 const pointOf = (index: number) => ({ index, term: 5 });
 
-function openStore(disk: Disk, keep = false): SnapshotStore {
+function openStore(disk: Disk): SnapshotStore {
   return SnapshotStore.open({
     disk,
     directory: DIRECTORY,
     clusterId: CLUSTER_ID,
     writer: { syncBytes: 500 },
-    keep: () => keep,
   });
 }
 
 function begin(store: SnapshotStore, index: number): SnapshotWriter {
   return store.create(headerFor(pointOf(index)));
-}
-
-/** Goes on with the unfinished file of the point, or starts over. */
-function beginOrResume(store: SnapshotStore, index: number): SnapshotWriter {
-  const resume = store.resume(headerFor(pointOf(index)));
-  if (resume === null) return begin(store, index);
-  for (;;) {
-    const writer = resume.step();
-    if (writer !== null) return writer;
-  }
 }
 
 /** What the caller knew when the power went. */
@@ -83,9 +71,10 @@ function live(disk: Disk, seen: Witness): void {
   store.retain(GROUP, 2);
   const brokenOff = begin(store, 4);
   appendAll(brokenOff, imageOf(pointOf(4)).slice(0, 3));
-  brokenOff.suspend();
-  const next = openStore(disk, true);
-  write(beginOrResume(next, 4), 4, seen);
+  const next = openStore(disk);
+  const fetched = next.createFetched(headerFor(pointOf(4)));
+  write(begin(next, 4), 4, seen);
+  write(fetched, 4, seen);
   next.retain(GROUP, 1, [pointOf(3)]);
   write(begin(next, 5), 5, seen);
   next.retain(GROUP, 1);
@@ -128,34 +117,6 @@ test('after a loss of power anywhere the newest valid snapshot is the old or the
     }
     assert.ok(budget > 80, `${budget} operations`);
   }
-});
-
-test('after a loss of power anywhere a transfer goes on, and its file is the same', () => {
-  const whole = prepared(1);
-  const seen = { finished: 1, begun: 1 };
-  write(begin(openStore(whole), 2), 2, seen);
-  const { path } = openStore(whole).list(GROUP)[0]!;
-  const bytes = bytesOf(whole, path);
-  let resumed = 0;
-  for (const [seed, crash] of CRASHES.entries()) {
-    for (let [budget, crashed] = [0, true]; crashed; budget += 1) {
-      const disk = prepared(seed * 1000 + budget);
-      crashed = untilPowerLoss(disk, budget, crash, (power) => {
-        write(beginOrResume(openStore(power, true), 2), 2, seen);
-      });
-      // The second start loses its power as well, in the midst of going on.
-      untilPowerLoss(disk, budget % 7, crash, (power) => {
-        write(beginOrResume(openStore(power, true), 2), 2, seen);
-      });
-      const store = openStore(disk, true);
-      const writer = beginOrResume(store, 2);
-      if (writer.chunks > 0) resumed += 1;
-      write(writer, 2, seen);
-      disk.crash({ keepSector: 0, keepDirectoryOperation: 0 });
-      assert.deepEqual(bytesOf(disk, path), bytes);
-    }
-  }
-  assert.ok(resumed > 20, `${resumed} went on`);
 });
 
 test('damaged files are set aside without ever losing the valid one', () => {

@@ -15,11 +15,7 @@ import {
 } from '../../io/snapshots/snapshot-errors.js';
 import type { LogPoint, SnapshotHeader } from '../../io/snapshots/snapshot-format.js';
 import { snapshotName, snapshotOfName } from '../../io/snapshots/snapshot-names.js';
-import {
-  DAMAGED_KEPT_MAX,
-  SnapshotStore,
-  type StoreOptions,
-} from '../../io/snapshots/snapshot-store.js';
+import { DAMAGED_KEPT_MAX, SnapshotStore } from '../../io/snapshots/snapshot-store.js';
 import {
   appendAll,
   assertHolds,
@@ -34,9 +30,8 @@ import {
 
 const GROUP = 1;
 
-function openStore(disk: SimulatedDisk, keep?: StoreOptions['keep']): SnapshotStore {
-  const base = { disk, directory: DIRECTORY, clusterId: CLUSTER_ID };
-  return SnapshotStore.open(keep === undefined ? base : { ...base, keep });
+function openStore(disk: SimulatedDisk): SnapshotStore {
+  return SnapshotStore.open({ disk, directory: DIRECTORY, clusterId: CLUSTER_ID });
 }
 
 function put(
@@ -188,34 +183,34 @@ test('a newer file of another version or cluster is refused and left alone', () 
   assert.deepEqual(indexes(store), [2000, 1000]);
 });
 
-test('unfinished files are removed at the start, but for those that are to be gone on with', () => {
+test('unfinished files are removed at the start, taken here or fetched', () => {
   const { disk, store } = filled(1000);
-  for (const index of [2000, 3000]) {
-    const writer = store.create(headerFor({ index, term: 5 }));
-    appendAll(writer, imageOf({ index, term: 5 }).slice(0, 2));
-    writer.suspend();
+  appendAll(store.create(headerFor({ index: 2000, term: 5 })), imageOf({ index: 2000, term: 5 }));
+  store.createFetched(headerFor({ index: 3000, term: 5 }));
+  assert.equal(disk.list(DIRECTORY).length, 3);
+  assert.deepEqual(indexes(openStore(disk)), [1000]);
+  assert.equal(disk.list(DIRECTORY).length, 1);
+  assert.equal(disk.unsynced().directoryOperations, 0);
+});
+
+test('a snapshot taken here and one that is fetched do not meet, although of one point', () => {
+  const { store } = filled(1000);
+  const point = { index: 2000, term: 5 };
+  const [own, fetched] = [store.create(headerFor(point)), store.createFetched(headerFor(point))];
+  const image = imageOf(point);
+  for (const part of [image.slice(0, 2), image]) {
+    appendAll(own, part);
+    appendAll(fetched, part);
   }
-  assert.deepEqual(
-    store.unfinished(GROUP).map(({ point }) => point.index),
-    [3000, 2000],
-  );
-  const next = openStore(disk, ({ point }) => point.index === 3000);
-  assert.deepEqual(
-    next.unfinished(GROUP).map(({ point }) => point.index),
-    [3000],
-  );
-  const header = headerFor({ index: 3000, term: 5 });
-  const resume = next.resume(header);
-  let writer = resume?.step() ?? null;
-  while (writer === null) writer = resume?.step() ?? null;
-  assert.equal(writer.chunks, 2);
-  appendAll(writer, imageOf({ index: 3000, term: 5 }));
-  writer.finish();
-  const { reader } = next.newestValid(GROUP, { deep: true });
-  assert.equal(reader?.header.point.index, 3000);
-  assert.equal(next.resume(header), null);
-  openStore(disk);
-  assert.deepEqual(indexes(next), [3000, 1000]);
+  own.finish();
+  assert.deepEqual(indexes(store), [2000, 1000]);
+  fetched.abandon();
+  const again = store.createFetched(headerFor(point));
+  appendAll(again, image);
+  again.finish();
+  const { reader, passedOver } = store.newestValid(GROUP, { deep: true });
+  assert.deepEqual([reader?.header.point.index, passedOver], [2000, []]);
+  reader?.close();
 });
 
 test('the newest few are kept, and those that are pinned', () => {

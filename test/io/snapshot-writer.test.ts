@@ -8,11 +8,8 @@ import test from 'node:test';
 import { compressChunk } from '../../codec/lz4-chunk.js';
 import { DiskError } from '../../io/disk/disk.js';
 import type { ArmableFault } from '../../io/disk/disk-faults.js';
-import type { SimulatedDisk } from '../../io/disk/simulated-disk.js';
-import { CHUNK_HEADER_BYTES, SnapshotSection } from '../../io/snapshots/chunk-format.js';
+import { SnapshotSection } from '../../io/snapshots/chunk-format.js';
 import { SnapshotChunkRefused, SnapshotDamage } from '../../io/snapshots/snapshot-errors.js';
-import { SnapshotReader } from '../../io/snapshots/snapshot-reader.js';
-import { resumeSnapshot } from '../../io/snapshots/snapshot-resume.js';
 import { SnapshotWriter } from '../../io/snapshots/snapshot-writer.js';
 import {
   appendAll,
@@ -23,7 +20,6 @@ import {
   imageOf,
   newDisk,
   noise,
-  overwrite,
   words,
   writeSnapshot,
 } from './snapshot-harness.js';
@@ -36,15 +32,6 @@ const SYNC = { syncBytes: 600 };
 function chunkOf(raw: Uint8Array, number: number) {
   const { body, stored } = compressChunk(raw);
   return { chunk: { ...body, number, section: SnapshotSection.machine }, stored };
-}
-
-function resumed(disk: SimulatedDisk, header = headerFor(POINT)): SnapshotWriter | null {
-  const resume = resumeSnapshot(disk, PATH, header, SYNC);
-  if (resume === null) return null;
-  for (;;) {
-    const writer = resume.step();
-    if (writer !== null) return writer;
-  }
 }
 
 test('short writes are looped, and a file is the same whatever the disk takes at once', () => {
@@ -165,80 +152,6 @@ test('a copy that does not end as its original did is refused and removed', () =
   assert.deepEqual(disk.list(DIRECTORY), ['a.snapshot']);
 });
 
-test('a file that was broken off anywhere goes on after its last whole chunk', () => {
-  const whole = newDisk();
-  writeSnapshot(whole, PATH, headerFor(POINT), IMAGE);
-  const bytes = bytesOf(whole, PATH);
-  const reader = SnapshotReader.open(whole, PATH);
-  const ends = IMAGE.map((_, number) => reader.chunk(number)).map(
-    ({ offset, storedBytes }) => offset + storedBytes,
-  );
-  const disk = newDisk();
-  for (let length = 0; length <= bytes.length; length += 1) {
-    overwrite(disk, `${PATH}.tmp`, bytes.subarray(0, length));
-    const writer = resumed(disk);
-    if (length < headerFor(POINT).length) {
-      assert.equal(writer, null, 'nothing to go on with');
-      continue;
-    }
-    assert.ok(writer !== null);
-    assert.equal(writer.chunks, ends.filter((end) => end <= length).length, `${length} bytes`);
-    appendAll(writer, IMAGE);
-    writer.finish();
-    assert.deepEqual(bytesOf(disk, PATH), bytes, `${length} bytes`);
-  }
-});
-
-test('a chunk that changed in an unfinished file is where writing goes on', () => {
-  const whole = newDisk();
-  writeSnapshot(whole, PATH, headerFor(POINT), IMAGE);
-  const bytes = bytesOf(whole, PATH);
-  const second = SnapshotReader.open(whole, PATH).chunk(1);
-  const disk = newDisk();
-  const from = second.offset - CHUNK_HEADER_BYTES;
-  for (let bit = from * 8; bit < (second.offset + second.storedBytes) * 8; bit += 5) {
-    const changed = Buffer.from(bytes);
-    changed[bit >> 3]! ^= 1 << (bit & 7);
-    overwrite(disk, `${PATH}.tmp`, changed);
-    const writer = resumed(disk);
-    assert.equal(writer?.chunks, 1);
-    appendAll(writer as SnapshotWriter, IMAGE);
-    writer?.finish();
-    assert.deepEqual(bytesOf(disk, PATH), bytes);
-  }
-});
-
-test('the unfinished file of another snapshot is not gone on with, and may be written over', () => {
-  const disk = newDisk();
-  const writer = SnapshotWriter.create(disk, PATH, headerFor(POINT));
-  appendAll(writer, IMAGE);
-  writer.suspend();
-  assert.equal(resumed(disk, headerFor(POINT, { timeMs: 1 })), null);
-  assert.ok(disk.exists(`${PATH}.tmp`), 'left to the caller');
-  writeSnapshot(disk, PATH, headerFor(POINT, { timeMs: 1 }), IMAGE.slice(0, 1));
-  assertFileHolds(disk, PATH, IMAGE.slice(0, 1));
-  assert.equal(resumed(disk), null, 'there is none any more');
-});
-
-test('bytes that a failed sync left in memory only are durable after going on with them', () => {
-  for (let seed = 1; seed <= 30; seed += 1) {
-    const disk = newDisk(seed);
-    const writer = SnapshotWriter.create(disk, PATH, headerFor(POINT));
-    appendAll(writer, IMAGE.slice(0, 3));
-    // The process dies in its failing sync, before it could remove the file.
-    const file = disk.open(`${PATH}.tmp`, 'readwrite');
-    disk.arm({ kind: 'syncError' });
-    assert.throws(() => file.sync(), DiskError);
-    disk.disarm();
-    const next = resumed(disk) as SnapshotWriter;
-    assert.equal(next.chunks, 3);
-    appendAll(next, IMAGE);
-    next.finish();
-    disk.crash();
-    assertFileHolds(disk, PATH, IMAGE);
-  }
-});
-
 test('a file whose sync failed and that could not be removed is not written to again', () => {
   for (let seed = 1; seed <= 30; seed += 1) {
     const disk = newDisk(seed);
@@ -250,29 +163,5 @@ test('a file whose sync failed and that could not be removed is not written to a
     write();
     disk.crash();
     assertFileHolds(disk, PATH, IMAGE);
-  }
-});
-
-test('a disk that fails while going on throws, and leaves no copy', () => {
-  const kinds: ArmableFault[] = ['readError', 'writeError', 'syncError'];
-  for (const kind of kinds) {
-    for (let after = kind === 'readError' ? 1 : 0; ; after += 1) {
-      const disk = newDisk();
-      const writer = SnapshotWriter.create(disk, PATH, headerFor(POINT));
-      appendAll(writer, IMAGE);
-      writer.suspend();
-      disk.arm({ kind, after });
-      let next: SnapshotWriter | null = null;
-      try {
-        next = resumed(disk);
-      } catch (error) {
-        assert.ok(error instanceof DiskError);
-        assert.ok(disk.list(DIRECTORY).every((name) => name === 'x.snapshot.tmp'));
-      }
-      if (disk.counters()[kind] > 0) continue;
-      assert.equal(next?.chunks, IMAGE.length);
-      assert.ok(after > 0, `${kind} never struck`);
-      break;
-    }
   }
 });
