@@ -36,7 +36,9 @@ export interface StartMembership {
 }
 
 type Found = Pick<RecoveredGroup, 'group' | 'configurations'>;
-type Given = Pick<ResolvedOptions, 'nodeId' | 'members' | 'groups'>;
+type Given = Pick<ResolvedOptions, 'nodeId' | 'members'> & {
+  readonly groups: readonly { readonly name: string }[];
+};
 
 /** What a restart found. */
 export interface Recorded {

@@ -195,6 +195,13 @@ const CORE_MUTANTS: readonly Mutant[] = [
     find: 'if (isSame && at === this.#filled) return null;',
     replace: 'if (isSame) return null;',
   },
+  {
+    name: 'list-wins-over-record',
+    what: 'a node that has voted and logged nothing takes the members that its start names',
+    file: 'engine/start-membership.ts',
+    find: 'const remembered = firstMembers.find((each) => each.groups.includes(number))?.members;',
+    replace: 'const remembered = firstMembers.length > 0 ? this.#given.members : undefined;',
+  },
 ];
 
 export const MUTANTS: readonly Mutant[] = [...CORE_MUTANTS, ...SNAPSHOT_MUTANTS];

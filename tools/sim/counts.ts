@@ -33,6 +33,8 @@ export const COUNT_SPECS = {
   powerLosses: must('losses of power'),
   crashAlls: must('moments at which every node was down'),
   restarts: must('restarts with recovery'),
+  lonelyStarts: must('restarts of a node with no list of members but itself'),
+  wrongStarts: must('restarts of a node with a list of members that was never true'),
   recoveryCrashes: must('losses of power during recovery'),
   lostSectors: must('unsynced sectors lost'),
   lostDirectoryOperations: must('unsynced directory operations lost'),

@@ -5,17 +5,14 @@
  * A life never survives its process: a restarted node is a new life on the old disk.
  */
 
-import { decodeConfiguration } from '../../codec/configuration.js';
-import { bootstrapConfiguration } from '../../engine/raft/membership.js';
 import type { Message } from '../../engine/raft/message.js';
 import { Prng } from '../../engine/raft/prng.js';
-import type { Recovered } from '../../engine/raft/state.js';
-import { incarnation, logIndex, nodeId, Role } from '../../engine/raft/types.js';
+import { incarnation, nodeId, Role } from '../../engine/raft/types.js';
 import { recoveredFrom } from '../../engine/recovered.js';
 import { ARENA_POISON, createArena } from '../../engine/runtime/arena.js';
 import { InWorkerHost, type MachineHost } from '../../engine/runtime/machine-host.js';
 import type { NetworkPort as PeerPort } from '../../engine/runtime/ports.js';
-import type { StoredSnapshot } from '../../engine/runtime/snapshot-port.js';
+import type { GroupMembership, StartMembership } from '../../engine/start-membership.js';
 import { isInDoubt } from '../../io/wal/recovery.js';
 import type { OpenedWal, WalCounters } from '../../io/wal/wal.js';
 import type { SnapshotAnswer } from '../../workers/records/snapshot.js';
@@ -51,6 +48,7 @@ export interface LifeParts {
   readonly process: SimProcess;
   readonly disk: FusedDisk;
   readonly opened: OpenedWal;
+  readonly membership: StartMembership;
   readonly walDirectory: string;
   readonly snapshotDirectory: string;
   readonly clusterId: number;
@@ -164,7 +162,16 @@ export class NodeLife implements NetworkPort {
     const { world, node, process, opened, identity } = this.#parts;
     const { plan } = world;
     const found = this.snapshots.found[group]?.snapshots ?? [];
-    const recovered = recoveredOf(opened, group, { nodes: plan.nodes, node }, found[0]);
+    const recovered = recoveredFrom(
+      opened.groups.find((each) => each.group === group),
+      {
+        membership: this.#parts.membership.groups[group] as GroupMembership,
+        snapshot: found[0],
+        inDoubt: isInDoubt(opened, group),
+        termFloor: opened.report.termFloor,
+        self: node,
+      },
+    );
     const memory = createArena(plan.arenaBytes);
     Buffer.from(memory).fill(ARENA_POISON);
     const watch: Watch = (index, _, timeMs, command) =>
@@ -317,29 +324,4 @@ export class NodeLife implements NetworkPort {
     this.router.abandon();
     for (const group of this.groups) group.end();
   }
-}
-
-/** What a restart found for one group, in the core's words. */
-export function recoveredOf(
-  opened: OpenedWal,
-  group: number,
-  plan: { readonly nodes: number; readonly node: number },
-  snapshot: StoredSnapshot | undefined,
-): Recovered {
-  const members = Array.from({ length: plan.nodes }, (_, at) => {
-    return { id: nodeId(at + 1), address: `node-${at + 1}` };
-  });
-  const found = opened.groups.find((candidate) => candidate.group === group);
-  return recoveredFrom(found, {
-    membership: {
-      bootstrap: bootstrapConfiguration(members),
-      configurations: (found?.configurations ?? []).map(({ index, bytes }) => {
-        return { index: logIndex(index), configuration: decodeConfiguration(bytes) };
-      }),
-    },
-    snapshot,
-    inDoubt: isInDoubt(opened, group),
-    termFloor: opened.report.termFloor,
-    self: plan.node,
-  });
 }

@@ -7,12 +7,15 @@
 
 import { ErrorNumber } from '../../engine/errors.js';
 import { Prng } from '../../engine/raft/prng.js';
+import { membershipAtStart, type StartMembership } from '../../engine/start-membership.js';
 import {
   confirmDataDirectory,
   type DataDirectory,
   openDataDirectory,
+  recordFirstMembers,
 } from '../../io/data-directory.js';
 import { SimulatedDisk } from '../../io/disk/simulated-disk.js';
+import { isInDoubt } from '../../io/wal/recovery.js';
 import { InlineSegmentSupply, type SegmentSupply } from '../../io/wal/segment-supply.js';
 import { type OpenedWal, Wal } from '../../io/wal/wal.js';
 import type { DamagedPart } from './damage-plan.js';
@@ -23,6 +26,7 @@ import { type LossState, NodeDamage } from './node-damage.js';
 import { Stream, streamSeed } from './plan.js';
 import { SimProcess } from './process.js';
 import { SimFailure } from './sim-failure.js';
+import { StartLists } from './start-list.js';
 import type { World } from './world.js';
 
 const DATA = '/data';
@@ -41,6 +45,13 @@ const REFUSAL = /\/data\/\S+( at byte \d+)?: .+\. .*(Restore|Put|move) .*(a copy
 function isRefusal(cause: unknown): boolean {
   const code = cause instanceof Error && 'code' in cause ? cause.code : null;
   return code === 'walDamage' || code === 'walMissing' || code === 'ERR_DATA_DIRECTORY';
+}
+
+/** What a start found. */
+interface Recovered {
+  readonly opened: OpenedWal;
+  readonly data: DataDirectory;
+  readonly membership: StartMembership;
 }
 
 /** What a node asks of, and tells, the cluster around it. */
@@ -64,6 +75,7 @@ export class SimNode {
   #isStarting = false;
   #supply: SlowSupply | null = null;
   readonly #damage: NodeDamage;
+  readonly #lists: StartLists;
   /** Figures of disks and logs that are gone. */
   readonly #former = {
     lostSectors: 0,
@@ -81,6 +93,8 @@ export class SimNode {
     this.disk = this.#newDisk();
     const { seed } = world.plan;
     this.#damage = new NodeDamage(new Prng(streamSeed(seed, Stream.nodeDamage + id)), world.counts);
+    const listPrng = new Prng(streamSeed(seed, Stream.startLists + id));
+    this.#lists = new StartLists(listPrng, world.counts, id, world.plan.nodes);
   }
 
   #newDisk(): SimulatedDisk {
@@ -165,7 +179,7 @@ export class SimNode {
     const isFused = this.#prng.chance(world.plan.crashInRecovery);
     if (isFused) fuse.arm(this.#prng.below(RECOVERY_CHANGES_MAX));
     const failedSyncs = this.disk.counters().syncError;
-    let recovered: { opened: OpenedWal; data: DataDirectory };
+    let recovered: Recovered;
     try {
       recovered = this.#recover(fuse, process);
     } catch (cause) {
@@ -174,10 +188,10 @@ export class SimNode {
       return;
     }
     fuse.disarm();
-    this.#begin(process, fuse, recovered.opened, recovered.data);
+    this.#begin(process, fuse, recovered);
   }
 
-  #recover(fuse: FusedDisk, process: SimProcess): { opened: OpenedWal; data: DataDirectory } {
+  #recover(fuse: FusedDisk, process: SimProcess): Recovered {
     const { plan, scheduler } = this.#world;
     const data = openDataDirectory(fuse, {
       path: DATA,
@@ -204,7 +218,23 @@ export class SimNode {
       supply: this.#supply,
       ...identity,
     });
-    return { opened, data: data.fresh ? confirmDataDirectory(fuse, data) : data };
+    const confirmed = data.fresh ? confirmDataDirectory(fuse, data) : data;
+    const membership = this.#membershipAt(opened, confirmed);
+    recordFirstMembers(fuse, confirmed, membership.firstMembers);
+    return { opened, data: confirmed, membership };
+  }
+
+  #membershipAt(opened: OpenedWal, { meta }: DataDirectory): StartMembership {
+    const numbers = Array.from({ length: this.#world.plan.groups }, (_, group) => group);
+    const { firstMembers = [] } = meta;
+    const members = this.#lists.next({
+      isRecorded: firstMembers.length > 0,
+      hasPast: numbers.every((group) => opened.groups.some((found) => found.group === group)),
+    });
+    const groups = numbers.map((group) => ({ name: `group-${group}` }));
+    const inDoubt = numbers.filter((group) => isInDoubt(opened, group));
+    const recorded = { groups: opened.groups, inDoubt, firstMembers };
+    return membershipAtStart({ nodeId: this.id, members, groups }, recorded);
   }
 
   #onFailedStart(cause: unknown, isBlown: boolean, syncFailed: boolean): void {
@@ -235,8 +265,9 @@ export class SimNode {
     this.#startAfter(this.#prng.between(10_000, RETRY_US));
   }
 
-  #begin(process: SimProcess, fuse: FusedDisk, opened: OpenedWal, data: DataDirectory): void {
+  #begin(process: SimProcess, fuse: FusedDisk, recovered: Recovered): void {
     const world = this.#world;
+    const { opened, data, membership } = recovered;
     const { report } = opened;
     this.#lives += 1;
     if (this.#lives > 1) world.counts.restarts += 1;
@@ -253,6 +284,7 @@ export class SimNode {
       process,
       disk: fuse,
       opened,
+      membership,
       walDirectory: data.paths.wal,
       snapshotDirectory: data.paths.snapshots,
       clusterId: CLUSTER_ID,

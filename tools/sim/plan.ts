@@ -45,6 +45,7 @@ export const Stream = {
   life: 200,
   nodeDamage: 300,
   nodeSnapshots: 400,
+  startLists: 500,
 } as const;
 
 export function streamSeed(seed: number, stream: number): number {
