@@ -48,3 +48,9 @@ export function ruleProblem(name: string, value: unknown, rule: Rule): string | 
       return typeof value === 'object' && value !== null ? null : `${name} must be an object`;
   }
 }
+
+/** What was given; a field that is undefined was not. */
+export function withoutUndefined<T extends object>(options: T): T {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given) as T;
+}

@@ -6,12 +6,15 @@
  * group must be equal on all its replicas; the others may differ from process to process.
  */
 
-import { isAbsolute } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import {
+  type GroupOptions,
+  groupProblems,
+  type ResolvedGroup,
+  resolveGroup,
+} from './config-groups.js';
 import { REMEDIES, unknownNames } from './config-names.js';
-import { type Rule, ruleProblem } from './config-rules.js';
+import { type Rule, ruleProblem, withoutUndefined } from './config-rules.js';
 import { ErrorNumber, RingraftError } from './errors.js';
-import { type HostedMachine, isHostedMachine } from './hosted-machine.js';
 import { LIMITS } from './limits.js';
 import {
   type ResolvedSnapshot,
@@ -37,21 +40,6 @@ export const TIMING_PRESETS = {
 export type TimingPreset = keyof typeof TIMING_PRESETS;
 
 export type SyncMode = 'always' | 'batch' | 'none';
-
-export interface GroupOptions {
-  /** Name of the group, unique in the engine. */
-  readonly name: string;
-  /**
-   * The state machine: the URL (or absolute path) of a module whose default export makes one,
-   * loaded in the group's own thread (see state-machine.ts); or an object of callbacks that run on
-   * the main thread (see hosted-machine.ts).
-   */
-  readonly machine: URL | string | HostedMachine;
-  /** Given to the machine as part of its context; must survive structured cloning. */
-  readonly machineOptions?: unknown;
-  /** Largest command in bytes; equal on all replicas (checked when they meet). Default 1 MiB. */
-  readonly entryBytesMax?: number;
-}
 
 export interface EngineOptions {
   /** This node, 1-based; a member of `cluster`. */
@@ -100,7 +88,7 @@ export interface EngineOptions {
   readonly enableReadIndex?: boolean;
   /** False: a request of the leader to take over is ignored. Default true. */
   readonly enableLeadershipTransfer?: boolean;
-  /** When snapshots are taken and what is kept: see snapshot-settings.ts. */
+  /** When snapshots are taken and what is kept; a group may have its own: snapshot-settings.ts. */
   readonly snapshot?: SnapshotSettings;
   /** Consensus threads; groups are spread over them. Default: one per group. */
   readonly workers?: number;
@@ -114,7 +102,7 @@ export interface ResolvedOptions
   extends Required<Omit<EngineOptions, 'dataDir' | 'walDir' | 'groups' | 'snapshot'>> {
   readonly dataDir: string | null;
   readonly walDir: string | null;
-  readonly groups: readonly Required<GroupOptions>[];
+  readonly groups: readonly ResolvedGroup[];
   readonly snapshot: ResolvedSnapshot;
   /** As given; of a node that runs, as its data has them on record. */
   readonly members: readonly { readonly id: number; readonly address: string }[];
@@ -180,10 +168,6 @@ const RULES: { readonly [Name in keyof EngineOptions]-?: Rule } = {
   timeoutMs: TIME,
 };
 
-/** Of a name that is too long. */
-const NAME_SHOWN = 32;
-const GROUP_NAMES = ['name', 'machine', 'machineOptions', 'entryBytesMax'];
-
 function timingProblems(times: Times): string[] {
   const { heartbeatInterval, electionTimeoutMin: min, electionTimeoutMax: max } = times;
   const problems: string[] = [];
@@ -236,66 +220,6 @@ function memberProblems(options: EngineOptions): string[] {
     problems.push(
       `nodeId ${options.nodeId} is not in cluster (${ids.join(', ')}): add its address`,
     );
-  }
-  return problems;
-}
-
-function machineProblems({ machine, machineOptions }: GroupOptions, where: string): string[] {
-  const problems: string[] = [];
-  if (typeof machine === 'string') {
-    if (!URL.canParse(machine) && !isAbsolute(machine)) {
-      const remedy = `an absolute path or new URL('${machine}', import.meta.url)`;
-      problems.push(`${where}machine is "${machine}", must be the URL of a module: ${remedy}`);
-    }
-  } else if (!(machine instanceof URL) && !isHostedMachine(machine)) {
-    const what = 'the URL of a state machine module, or an object with apply and query';
-    problems.push(
-      `${where}machine is ${machine === undefined ? 'missing' : 'neither'}: give ${what}`,
-    );
-  }
-  try {
-    structuredClone(machineOptions);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    problems.push(`${where}machineOptions cannot be sent to another thread: ${reason}`);
-  }
-  return problems;
-}
-
-function nameProblems(name: unknown, where: string): string[] {
-  if (typeof name !== 'string' || name === '') {
-    return [`${where}name is "${String(name)}", must be a text`];
-  }
-  const bytes = Buffer.byteLength(name);
-  const max = LIMITS.groupNameBytesMax;
-  if (bytes <= max) return [];
-  const shown = `"${name.slice(0, NAME_SHOWN)}…"`;
-  return [`${where}name is ${shown} of ${bytes} bytes, must have at most ${max}: shorten it`];
-}
-
-function groupProblems(groups: readonly GroupOptions[]): string[] {
-  const problems: string[] = [];
-  if (groups.length === 0) problems.push('groups is empty, must name at least one group');
-  if (groups.length > LIMITS.groupsMax) {
-    problems.push(`groups has ${groups.length} members, at most ${LIMITS.groupsMax} are allowed`);
-  }
-  const names = new Set<string>();
-  for (const [at, group] of groups.entries()) {
-    const where = `groups[${at}].`;
-    if (typeof group !== 'object' || group === null) {
-      problems.push(`groups[${at}] is ${String(group)}, must be an object with name and machine`);
-      continue;
-    }
-    problems.push(...unknownNames(group, GROUP_NAMES, where, REMEDIES));
-    problems.push(...nameProblems(group.name, where));
-    if (names.has(group.name)) problems.push(`${where}name "${group.name}" is used twice`);
-    names.add(group.name);
-    problems.push(...machineProblems(group, where));
-    if (group.entryBytesMax !== undefined) {
-      const rule: Rule = { kind: 'integer', min: 64, max: LIMITS.entryBytesMaxMax };
-      const problem = ruleProblem(`${where}entryBytesMax`, group.entryBytesMax, rule);
-      if (problem !== null) problems.push(problem);
-    }
   }
   return problems;
 }
@@ -356,12 +280,8 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
   const problems = allProblems(options);
   if (problems.length > 0) throw invalid(problems);
   const times = timesOf(options);
-  const groups = options.groups.map((group) => ({
-    machineOptions: null,
-    entryBytesMax: LIMITS.entryBytesMaxDefault,
-    ...withoutUndefined(group),
-    machine: machineUrl(group.machine),
-  }));
+  const snapshot = resolveSnapshot(options.snapshot);
+  const groups = options.groups.map((group) => resolveGroup(group, snapshot));
   const segmentBytes = options.segmentBytes ?? DEFAULTS.segmentBytes;
   return {
     ...DEFAULTS,
@@ -371,22 +291,11 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
     ...times,
     workers: Math.min(options.workers ?? groups.length, groups.length),
     groups,
-    snapshot: resolveSnapshot(options.snapshot),
+    snapshot,
     dataDir: options.dataDir ?? null,
     walDir: options.walDir ?? null,
     members: Object.entries(options.cluster).map(([id, address]) => ({ id: Number(id), address })),
   };
-}
-
-function withoutUndefined<T extends object>(options: T): T {
-  const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(given) as T;
-}
-
-/** A path becomes the URL that `import` takes on every platform. */
-function machineUrl(machine: GroupOptions['machine']): GroupOptions['machine'] {
-  if (typeof machine !== 'string' || URL.canParse(machine)) return machine;
-  return pathToFileURL(machine);
 }
 
 function invalid(problems: readonly string[]): RingraftError {

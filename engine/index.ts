@@ -12,11 +12,11 @@ export {
 } from './channel.js';
 export {
   type EngineOptions,
-  type GroupOptions,
   type SyncMode,
   TIMING_PRESETS,
   type TimingPreset,
 } from './config.js';
+export type { GroupOptions } from './config-groups.js';
 export {
   type CloseOptions,
   type CloseReport,
@@ -37,7 +37,7 @@ export type {
 export { Group } from './group.js';
 export { type HostedEntry, type HostedMachine, Reject } from './hosted-machine.js';
 export type { SnapshotTaken } from './snapshot-calls.js';
-export type { SnapshotSettings } from './snapshot-settings.js';
+export type { GroupSnapshotSettings, SnapshotSettings } from './snapshot-settings.js';
 export type {
   ApplyBatch,
   MachineContext,

@@ -7,7 +7,7 @@
 
 import { CHUNK_RAW_BYTES_MAX } from '../codec/frames/snapshot-frames.js';
 import { SNAPSHOT_REMEDIES, unknownNames } from './config-names.js';
-import { type Rule, ruleProblem } from './config-rules.js';
+import { type Rule, ruleProblem, withoutUndefined } from './config-rules.js';
 
 export interface SnapshotSettings {
   /** Entries since the last snapshot that make the next one due. Default 10,000. */
@@ -72,20 +72,48 @@ export const SNAPSHOT_RULES: { readonly [Name in keyof SnapshotSettings]-?: Rule
   transferRate: { kind: 'integer', min: 0, max: Number.MAX_SAFE_INTEGER },
 };
 
+/** What the files and connections of all groups are like: no group has its own. */
+const OF_THE_NODE = ['chunkSize', 'compression', 'transferRate'] as const;
+
+/** What a group may have of its own. */
+export type GroupSnapshotSettings = Omit<SnapshotSettings, (typeof OF_THE_NODE)[number]>;
+
+const RULES_OF_A_GROUP = Object.fromEntries(
+  Object.entries(SNAPSHOT_RULES).filter(([name]) => !OF_THE_NODE.some((other) => other === name)),
+);
+const REMEDIES_OF_A_GROUP = {
+  ...SNAPSHOT_REMEDIES,
+  ...Object.fromEntries(
+    OF_THE_NODE.map((name) => [name, `${name} is the same for all groups: give it beside groups`]),
+  ),
+};
+
 export function snapshotProblems(settings: SnapshotSettings | undefined): string[] {
+  return problemsOf(settings, 'snapshot.', SNAPSHOT_RULES, SNAPSHOT_REMEDIES);
+}
+
+/** `where`: what stands before the names. */
+export function groupSnapshotProblems(settings: GroupSnapshotSettings, where: string): string[] {
+  return problemsOf(settings, where, RULES_OF_A_GROUP, REMEDIES_OF_A_GROUP);
+}
+
+function problemsOf(
+  settings: SnapshotSettings | undefined,
+  where: string,
+  rules: Readonly<Record<string, Rule>>,
+  remedies: Readonly<Record<string, string>>,
+): string[] {
   if (settings === undefined || typeof settings !== 'object' || settings === null) return [];
-  const known = Object.keys(SNAPSHOT_RULES);
-  const problems = unknownNames(settings, known, 'snapshot.', SNAPSHOT_REMEDIES);
-  for (const [name, rule] of Object.entries(SNAPSHOT_RULES)) {
+  const problems = unknownNames(settings, Object.keys(rules), where, remedies);
+  for (const [name, rule] of Object.entries(rules)) {
     const value = settings[name as keyof SnapshotSettings];
     if (value === undefined) continue;
-    const problem = ruleProblem(`snapshot.${name}`, value, rule);
+    const problem = ruleProblem(`${where}${name}`, value, rule);
     if (problem !== null) problems.push(problem);
   }
   return problems;
 }
 
 export function resolveSnapshot(settings: SnapshotSettings = {}): ResolvedSnapshot {
-  const given = Object.entries(settings).filter(([, value]) => value !== undefined);
-  return { ...SNAPSHOT_DEFAULTS, ...Object.fromEntries(given) };
+  return { ...SNAPSHOT_DEFAULTS, ...withoutUndefined(settings) };
 }

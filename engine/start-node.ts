@@ -39,6 +39,7 @@ import type {
 } from '../workers/thread-data.js';
 import { appendBytesMax, createNodeMemory, type NodeMemory } from '../workers/topology.js';
 import type { ResolvedOptions } from './config.js';
+import type { ResolvedGroup } from './config-groups.js';
 import { ErrorNumber, RingraftError } from './errors.js';
 import { isHostedMachine } from './hosted-machine.js';
 import { LIMITS } from './limits.js';
@@ -204,7 +205,7 @@ function asStartError(refused: ThreadRefused): RingraftError {
   return new RingraftError(number, { detail: refused.message, cause: refused });
 }
 
-function snapshotOptions({ snapshot }: ResolvedOptions): SnapshotOptions {
+function snapshotOptions({ snapshot }: ResolvedGroup): SnapshotOptions {
   return {
     threshold: snapshot.threshold,
     logBytes: snapshot.logBytes,
@@ -243,7 +244,7 @@ function groupData(
       status: statusPages[number] as SharedArrayBuffer,
       machineUrl: isHostedMachine(group.machine) ? null : String(group.machine),
       machineOptions: group.machineOptions,
-      snapshots: snapshotOptions(options),
+      snapshots: snapshotOptions(group),
       foundSnapshots: snapshots,
     };
   });

@@ -5,12 +5,8 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import {
-  type EngineOptions,
-  type GroupOptions,
-  resolveOptions,
-  TIMING_PRESETS,
-} from '../../engine/config.js';
+import { type EngineOptions, resolveOptions, TIMING_PRESETS } from '../../engine/config.js';
+import type { GroupOptions } from '../../engine/config-groups.js';
 import { LIMITS } from '../../engine/limits.js';
 import { SNAPSHOT_DEFAULTS, SNAPSHOT_RULES } from '../../engine/snapshot-settings.js';
 import { tableRows } from './markdown.js';
@@ -48,6 +44,7 @@ const GROUP_OPTIONS: Readonly<Record<keyof GroupOptions, true>> = {
   machine: true,
   machineOptions: true,
   entryBytesMax: true,
+  snapshot: true,
 };
 
 const machine = new URL('file:///machine.js');

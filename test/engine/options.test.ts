@@ -214,6 +214,29 @@ test('machine options that no other thread could get are refused before one star
   assert.match(problemsOf({ groups }), /machineOptions cannot be sent to another thread/);
 });
 
+test('a group has its own settings of snapshots where it gives some, and those of files never', () => {
+  const groups = [
+    { name: 'a', machine, snapshot: { threshold: 7, retain: undefined } },
+    { name: 'b', machine },
+  ];
+  const snapshot = { threshold: 50, retain: 3 };
+  const given = { ...VALID, groups, snapshot } as unknown as EngineOptions;
+  const [a, b] = resolveOptions(given).groups.map((group) => group.snapshot);
+  assert.deepEqual([a?.threshold, a?.retain, a?.trailingEntries], [7, 3, 5_000]);
+  assert.deepEqual([b?.threshold, b?.retain], [50, 3]);
+  const wrong = (own: unknown) => problemsOf({ groups: [{ name: 'a', machine, snapshot: own }] });
+  assert.match(wrong({ threshold: 0 }), /groups\[0\]\.snapshot\.threshold is 0, must be a whole/);
+  assert.match(
+    wrong({ chunkSize: 65_536 }),
+    /chunkSize is not an option: .* the same for all groups/,
+  );
+  assert.match(
+    wrong({ treshold: 1 }),
+    /snapshot\.treshold is not an option; did you mean threshold\?/,
+  );
+  assert.match(wrong(7), /groups\[0\]\.snapshot must be an object/);
+});
+
 test('there are never more workers than groups, and an undefined option is its default', () => {
   const groups = [1, 2, 3].map((n) => ({ name: `g${n}`, machine, entryBytesMax: undefined }));
   const given = { ...VALID, groups, workers: 16, timeoutMs: undefined } as unknown as EngineOptions;

@@ -9,7 +9,7 @@ import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } fr
 import { join } from 'node:path';
 import test from 'node:test';
 import { bytes, type ClusterOptions, eventually, TestCluster } from './cluster.js';
-import type { EngineOptions, HostedMachine } from './compiled.js';
+import { type EngineOptions, type HostedMachine, LEDGER } from './compiled.js';
 
 /** As little log as possible is kept, and nothing is taken by itself. */
 const BY_HAND = { retain: 1, trailingEntries: 0, threshold: 1_000_000 } as const;
@@ -74,6 +74,20 @@ for (const durable of [false, true]) {
     else assert.equal(existsSync(cluster.dataDir(1)), false);
   });
 }
+
+test('a group with a threshold of its own takes snapshots when another does not', async () => {
+  const groups = [
+    { name: 'often', machine: LEDGER, snapshot: { threshold: 20, minInterval: 0 } },
+    { name: 'seldom', machine: LEDGER },
+  ];
+  await using cluster = await alone({ groups });
+  for (const { name } of groups) {
+    await cluster.group(1, name).proposeMany(Array.from({ length: 50 }, () => bytes('add 1')));
+  }
+  const taken = (name: string): number => cluster.group(1, name).status().snapshots.taken;
+  await eventually('a snapshot of the one', () => (taken('often') > 0 ? true : null));
+  assert.equal(taken('seldom'), 0);
+});
 
 test('calls at the same time are answered by one snapshot, and one without news by the last', async () => {
   await using cluster = await alone();
