@@ -2,8 +2,8 @@
  * The rows under load: windows without and with snapshots, in turns on the same nodes and from the
  * same sort of log; at saturation first, then at half of the rate that was measured there.
  *
- * Before each pair of windows all nodes take a snapshot at rest, so that neither begins with the
- * other's log. A window in which a node did not complete all of its snapshots measures nothing.
+ * Before each window but the very first all nodes take a snapshot at rest, so that none begins with
+ * another's log. A window in which a node did not complete all of its snapshots measures nothing.
  */
 
 import { totalErrors } from '../../tools/load/error-kinds.js';
@@ -155,40 +155,47 @@ export interface LoadResult {
 }
 
 export async function measureLoadPart(nodes: Nodes, plan: LoadPlan): Promise<LoadResult> {
+  plan.say('saturated, before any snapshot');
+  const fresh = await measureWindow(nodes, plan, null, false);
+  plan.say(`  without: ${line(fresh)}`);
   const saturated: Turn[] = [];
   for (let run = 1; plan.loads.includes('saturated') && run <= plan.runs; run += 1) {
     plan.say(`saturated, ${IN_FLIGHT} in flight, turn ${run}`);
     saturated.push(await measureTurn(nodes, plan, null));
   }
   const half: Turn[] = [];
-  const rate = plan.loads.includes('half') ? await halfRate(nodes, plan, saturated) : 0;
+  const rate = plan.loads.includes('half') ? halfRate(fresh, saturated) : 0;
   for (let run = 1; rate > 0 && run <= plan.runs; run += 1) {
     plan.say(`half, ${rate} writes/s, turn ${run}`);
     half.push(await measureTurn(nodes, plan, rate));
   }
   const digests = await stateDigests(nodes);
-  return { rows: rowsOf(saturated, half, digestProblems(digests)) };
+  const problems = [...digestProblems(digests), ...fresh.problems];
+  return { rows: rowsOf(fresh, saturated, half, problems) };
 }
 
-/** Half of what goes without snapshots, which is measured once if it was not yet. */
-async function halfRate(nodes: Nodes, plan: LoadPlan, saturated: readonly Turn[]) {
-  const rates = saturated.map(({ without }) => without.rate);
-  if (rates.length === 0) rates.push((await measureWindow(nodes, plan, null, false)).rate);
-  return Math.round(median(rates) / 2);
+/** Half of what goes without snapshots. */
+function halfRate(fresh: Window, saturated: readonly Turn[]): number {
+  const rates = saturated.length === 0 ? [fresh] : saturated.map(({ without }) => without);
+  return Math.round(median(rates.map(({ rate }) => rate)) / 2);
 }
 
 const ratios = (turns: readonly Turn[], pick: (window: Window) => number): number[] =>
   turns.map(({ without, with: withThem }) => pick(withThem) / pick(without));
 
-/** Per turn: how much larger the largest difference of one node's peaks is. */
-export function peakAbove(turns: readonly Turn[]): number[] {
-  return turns.map(({ without, with: withThem }) =>
-    Math.max(...withThem.peakMiB.map((peak, at) => peak - (without.peakMiB[at] ?? Number.NaN))),
+/**
+ * Per turn: how much larger the largest difference of one node's peaks is. Compared with what the
+ * processes needed before they had ever taken a snapshot: what one leaves behind counts.
+ */
+export function peakAbove(fresh: Window, turns: readonly Turn[]): number[] {
+  return turns.map(({ with: withThem }) =>
+    Math.max(...withThem.peakMiB.map((peak, at) => peak - (fresh.peakMiB[at] ?? Number.NaN))),
   );
 }
 
 /** The rows of the loads that have turns; what is wrong with a window is wrong with its rows. */
 export function rowsOf(
+  fresh: Window,
   saturated: readonly Turn[],
   half: readonly Turn[],
   problems: readonly string[],
@@ -227,7 +234,7 @@ export function rowsOf(
       both,
       both.flatMap((turn) => turn.with.taken.map(({ seconds }) => seconds)),
     ),
-    row('memory', both, peakAbove(both)),
+    row('memory', both, peakAbove(fresh, both), { before: fresh.peakMiB }),
   ];
   return rows.filter(([, { runs }]) => runs.length > 0);
 }

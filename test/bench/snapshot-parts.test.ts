@@ -97,7 +97,7 @@ test('the rows of a load compare the two windows of each turn', () => {
   const taken = [{ node: 1, seconds: 7, index: 9 }];
   const saturated = [turn({ rate: 80_000, p99Ms: 15, gapMs: 99, taken })];
   const half = [turn({ p99Ms: 30, gapMs: 44 }, { p99Ms: 20, gapMs: 33 })];
-  const rows = new Map<RowId, Measured>(rowsOf(saturated, half, []));
+  const rows = new Map<RowId, Measured>(rowsOf(window(), saturated, half, []));
   assert.deepEqual(rows.get('throughput')?.runs, [0.8]);
   assert.deepEqual(rows.get('p99-saturated')?.runs, [1.5]);
   assert.deepEqual(rows.get('p99-half')?.runs, [1.5]);
@@ -109,12 +109,12 @@ test('the rows of a load compare the two windows of each turn', () => {
 });
 
 test('a load that was not measured has no rows', () => {
-  const rows = new Map(rowsOf([], [turn()], []));
+  const rows = new Map(rowsOf(window(), [], [turn()], []));
   assert.deepEqual([...rows.keys()], ['p99-half', 'gap-half', 'memory']);
 });
 
 test('what is wrong with a window is wrong with the rows that are made of it', () => {
-  const rows = new Map(rowsOf([turn({ problems: ['late'] })], [turn()], ['differ']));
+  const rows = new Map(rowsOf(window(), [turn({ problems: ['late'] })], [turn()], ['differ']));
   assert.deepEqual(rows.get('throughput')?.problems, ['differ', 'late']);
   assert.deepEqual(rows.get('gap-half')?.problems, ['differ']);
   assert.deepEqual(rows.get('memory')?.problems, ['differ', 'late']);
@@ -122,7 +122,7 @@ test('what is wrong with a window is wrong with the rows that are made of it', (
 
 test('memory is compared node by node, and the worst counts', () => {
   const turns = [turn({ peakMiB: [540, 515, 600] }), turn({ peakMiB: [400, 400, 400] })];
-  assert.deepEqual(peakAbove(turns), [80, -100]);
+  assert.deepEqual(peakAbove(window(), turns), [80, -100]);
 });
 
 test('errors, a rate that was not kept and missing snapshots are problems', () => {

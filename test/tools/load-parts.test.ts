@@ -31,7 +31,7 @@ function emitted(ring: RequestRing, count: number): string {
   return text;
 }
 
-const SET_FORM = /^\*3\r\n\$3\r\nSET\r\n\$12\r\nkey:(\d{8})\r\n\$5\r\n[a-z]{5}\r\n/;
+const SET_FORM = /^\*3\r\n\$3\r\nSET\r\n\$12\r\nkey:(\d{8})\r\n\$5\r\n[\w-]{5}\r\n/;
 const GET_FORM = /^\*2\r\n\$3\r\nGET\r\n\$12\r\nkey:(\d{8})\r\n/;
 
 /** Splits emitted bytes into requests, each `SET n` or `GET n`; fails on anything else. */
@@ -53,6 +53,17 @@ test('a request ring emits well-formed requests across its end', () => {
   const all = [...requests(emitted(ring, 7)), ...requests(emitted(ring, 10))];
   assert.equal(all.length, 17);
   assert.ok(all.every((one) => one.startsWith('SET ')));
+});
+
+test('values are found in no other slot and on no other connection', () => {
+  const values = [1, 2].flatMap((seed) => {
+    const order = { kind: 'uniform', seed } as const;
+    const text = emitted(new RequestRing({ ...SHAPE, valueBytes: 64, order }), SHAPE.slots);
+    return [...text.matchAll(/\$64\r\n([\w-]{64})\r\n/g)].map(([, value]) => value);
+  });
+  assert.equal(values.length, 2 * SHAPE.slots);
+  const quarters = values.flatMap((value) => value?.match(/.{16}/g) ?? []);
+  assert.equal(new Set(quarters).size, quarters.length);
 });
 
 test('the ratio of reads holds in every turn of the ring', () => {

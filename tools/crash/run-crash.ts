@@ -114,8 +114,15 @@ async function runTrials(
   };
 }
 
-function flagsOf({ sync, timing }: CrashOptions): string[] {
+/** Beside damage there are to be snapshots to damage, and followers that need one. */
+const OFTEN = [
+  ...['--snapshot-threshold', '2000', '--snapshot-trailing', '0'],
+  ...['--snapshot-min-interval', '500ms'],
+];
+
+function flagsOf({ sync, timing, damage }: CrashOptions): string[] {
   return [
+    ...(damage ? OFTEN : []),
     ...(sync === undefined ? [] : ['--sync', sync]),
     ...(timing === undefined ? [] : ['--timing', timing]),
   ];

@@ -23,6 +23,8 @@ const RETRY_MS = 25;
 const PACE_MS = 1;
 /** A ring repeats its reads and writes; one this long has any ratio to a percent. */
 const RING_SLOTS_MIN = 100;
+const VALUES_MAX = 4096;
+const VALUE_BYTES_MAX = 4 * 1024 * 1024;
 
 /** A node that was found to lead, and when, on `performance.now`'s clock. */
 export interface LeaderSighting {
@@ -189,6 +191,8 @@ function ringFor(options: DriverOptions, window: number, at: number): RequestRin
     options.order === 'uniform'
       ? { kind: 'uniform', seed: at + 1 }
       : { kind: 'sequence', first: at, stride: Math.min(options.connections, options.inFlight) };
-  const slots = mixed ? Math.max(window, RING_SLOTS_MIN) : window;
+  // Values repeat after this many: far more than fit into what LZ4 looks back upon.
+  const values = Math.min(VALUES_MAX, Math.floor(VALUE_BYTES_MAX / Math.max(1, valueSize)));
+  const slots = Math.max(window, values, mixed ? RING_SLOTS_MIN : 1);
   return new RequestRing({ slots, valueBytes: valueSize, keys, readShare, order });
 }

@@ -4,8 +4,9 @@
  *
  *   SET  *3␍␊$3␍␊SET␍␊$12␍␊key:00001234␍␊$16␍␊….␍␊      GET  *2␍␊$3␍␊GET␍␊$12␍␊key:00001234␍␊
  *
- * A slot may be rewritten once its reply has arrived, since its bytes have then left this process;
- * so there must never be more requests in flight than `slots`. Nothing is allocated per request.
+ * Each slot has a value of its own. A slot may be rewritten once its reply has arrived, since its
+ * bytes have then left this process; so there must never be more requests in flight than `slots`.
+ * Nothing is allocated per request.
  */
 
 export type RequestOrder =
@@ -126,7 +127,8 @@ export class RequestRing {
   }
 
   #fill(shape: RequestShape): void {
-    const letters = Buffer.from(letterSequence(shape.valueBytes + shape.slots), 'latin1');
+    const { order } = shape;
+    const letters = new Letters(order.kind === 'uniform' ? order.seed : order.first);
     for (let slot = 0; slot < shape.slots; slot++) {
       const at = this.#offsets[slot]!;
       if (isRead(slot, shape.readShare)) {
@@ -135,7 +137,7 @@ export class RequestRing {
       }
       const head = `${SET_HEAD}${keyName(0)}\r\n$${shape.valueBytes}\r\n`;
       const valueAt = at + this.#bytes.write(head, at, 'latin1');
-      letters.copy(this.#bytes, valueAt, slot, slot + shape.valueBytes);
+      letters.fill(this.#bytes.subarray(valueAt, valueAt + shape.valueBytes));
       this.#bytes.write('\r\n', valueAt + shape.valueBytes, 'latin1');
     }
   }
@@ -157,13 +159,24 @@ function offsetsOf(shape: RequestShape): Float64Array {
   return offsets;
 }
 
-/** Letters without an obvious period: slot n's value begins at letter n, so values differ. */
-function letterSequence(length: number): string {
-  const letters = new Uint8Array(length);
-  let state = 0x2545f491;
-  for (let at = 0; at < length; at++) {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    letters[at] = 97 + ((state >>> 16) % 26);
+const ALPHABET = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_');
+
+/** Values in which no compression finds anything, others for each seed. */
+class Letters {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = (Math.imul(seed + 1, 0x9e3779b1) ^ 0x2545f491) >>> 0 || 1;
   }
-  return Buffer.from(letters.buffer).toString('latin1');
+
+  fill(value: Uint8Array): void {
+    let state = this.#state;
+    for (let at = 0; at < value.length; at++) {
+      state ^= state << 13;
+      state ^= state >>> 17;
+      state ^= state << 5;
+      value[at] = ALPHABET[(state >>> 8) & 63]!;
+    }
+    this.#state = state;
+  }
 }
