@@ -15,7 +15,7 @@ import { readMeta } from '../data-refusals.js';
 import { type Disk, DiskError } from '../disk/disk.js';
 import { checkLog } from '../wal/recovery.js';
 import { LogRemains } from '../wal/remains.js';
-import { WalDamage, WalMissing } from '../wal/wal-errors.js';
+import { WalDamage, WalMissing, WalUnreadable } from '../wal/wal-errors.js';
 
 /** Directories of earlier repairs, in the data directory and in a separate log directory. */
 export const ASIDE = /^damaged-/;
@@ -103,7 +103,7 @@ function checkedLog(
     checkLog(disk, wal, { clusterId, nodeId, logId: meta?.logId ?? null });
     return false;
   } catch (error) {
-    if (error instanceof WalDamage) {
+    if (error instanceof WalDamage || error instanceof WalUnreadable) {
       damage.push(`${error.path} at byte ${error.offset}: ${error.what}`);
       return false;
     }

@@ -11,7 +11,7 @@ import { entryBytes, entryPayloadBytes } from '../../codec/entry.js';
 import type { Disk } from '../disk/disk.js';
 import { BlockKind } from './block-format.js';
 import { readRequests, type StoredRun } from './request-record.js';
-import { SECTOR_BYTES, segmentOfName, segmentPath } from './segment-format.js';
+import { SECTOR_BYTES, type SegmentHeader, segmentOfName, segmentPath } from './segment-format.js';
 import { isBlock, SegmentReader } from './segment-reader.js';
 import { WalDamage, WalMissing } from './wal-errors.js';
 import type { PersistRun } from './wal-types.js';
@@ -117,7 +117,7 @@ export class LogReader {
   /**
    * Entries `[first..]` in runs of one term each, as copies. Empty when the log ends before
    * `first`, or the segment has been freed. Throws `WalDamage` when the place that should hold
-   * `first` is unreadable.
+   * `first` is damaged, `WalUnreadable` when the disk cannot read it.
    */
   read(read: LogRead): PersistRun[] {
     const gathering = new Gathering(read);
@@ -188,7 +188,7 @@ export class LogReader {
     if (!this.#disk.exists(path)) return false;
     this.close();
     const reader = new SegmentReader(this.#disk, path, segment, READ_AHEAD_BYTES);
-    const header = reader.header();
+    const header = headerOf(reader);
     if (header === null || header.segment !== segment) {
       // Renamed into place but not begun yet: the log ends before it.
       reader.release();
@@ -202,6 +202,16 @@ export class LogReader {
   close(): void {
     this.#reader?.release();
     this.#reader = null;
+  }
+}
+
+/** The header, or what the disk failed with: a read that is tried again and again keeps no file. */
+function headerOf(reader: SegmentReader): SegmentHeader | null {
+  try {
+    return reader.header();
+  } catch (error) {
+    reader.release();
+    throw error;
   }
 }
 

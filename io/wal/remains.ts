@@ -14,6 +14,7 @@ import type { WalConfiguration } from './record-cursor.js';
 import { readRequests } from './request-record.js';
 import { SECTOR_BYTES, type SegmentHeader, segmentOfName } from './segment-format.js';
 import { isBlock, SCAN_WINDOW_BYTES, SegmentReader, type VerifiedBlock } from './segment-reader.js';
+import { WalUnreadable } from './wal-errors.js';
 
 export class LogRemains {
   /** The newest whole header of a segment; null when none is left. */
@@ -79,7 +80,7 @@ function readable<T>(read: () => T): T | null {
   try {
     return read();
   } catch (error) {
-    if (error instanceof DiskError) return null;
+    if (error instanceof DiskError || error instanceof WalUnreadable) return null;
     throw error;
   }
 }

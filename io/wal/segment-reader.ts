@@ -5,7 +5,7 @@
  * end is not decided here. It must never write.
  */
 
-import type { Disk, DiskFile } from '../disk/disk.js';
+import { type Disk, DiskError, type DiskFile } from '../disk/disk.js';
 import {
   type BlockFrame,
   bodyMatches,
@@ -17,6 +17,7 @@ import {
   trailerMatches,
 } from './block-format.js';
 import { readSegmentHeader, SECTOR_BYTES, type SegmentHeader } from './segment-format.js';
+import { WalUnreadable } from './wal-errors.js';
 
 /** Window of a scan over whole segments; a reader of single blocks passes less. */
 export const SCAN_WINDOW_BYTES = 4 * 1024 * 1024;
@@ -69,6 +70,7 @@ export class SegmentReader {
 
   /**
    * Brings bytes `[offset, offset + length)` of the file into the window and says where they are.
+   * Throws `WalUnreadable` when the disk cannot read one of them.
    */
   locate(offset: number, length: number): number {
     if (offset < 0 || offset + length > this.size) {
@@ -87,18 +89,47 @@ export class SegmentReader {
       this.#bytes = new Uint8Array(wanted);
       this.#view = new DataView(this.#bytes.buffer);
     }
+    // Until it is filled: a read that fails leaves bytes of two places in it.
+    this.#length = 0;
+    const isFilled = this.#fill(this.#bytes, offset, wanted);
+    if (!isFilled) this.#fillBySectors(this.#bytes, offset, length);
+    this.#start = offset;
+    this.#length = isFilled ? wanted : length;
+  }
+
+  /** False when the disk cannot read some of it, which may lie in what is only read ahead. */
+  #fill(target: Uint8Array, offset: number, length: number): boolean {
+    try {
+      this.#read(target, 0, length, offset);
+      return true;
+    } catch (error) {
+      if (error instanceof DiskError && error.code === 'EIO') return false;
+      throw error;
+    }
+  }
+
+  /** Reads once more, which finds the sector that cannot be read. */
+  #fillBySectors(target: Uint8Array, offset: number, length: number): void {
+    for (let at = 0; at < length; at += SECTOR_BYTES) {
+      try {
+        this.#read(target, at, Math.min(SECTOR_BYTES, length - at), offset + at);
+      } catch (error) {
+        if (!(error instanceof DiskError && error.code === 'EIO')) throw error;
+        throw new WalUnreadable(this.path, offset + at, error);
+      }
+    }
+  }
+
+  /** What is missing of a file that shrank meanwhile reads as zeros, and validates nowhere. */
+  #read(target: Uint8Array, start: number, length: number, position: number): void {
     this.#file ??= this.#disk.open(this.path, 'read');
     let filled = 0;
-    while (filled < wanted) {
-      const count = this.#file.read(this.#bytes, filled, wanted - filled, offset + filled);
-      // A file that shrank while it was read: the missing bytes read as zeros, so they validate
-      // nowhere.
+    while (filled < length) {
+      const count = this.#file.read(target, start + filled, length - filled, position + filled);
       if (count <= 0) break;
       filled += count;
     }
-    this.#bytes.fill(0, filled, wanted);
-    this.#start = offset;
-    this.#length = wanted;
+    target.fill(0, start + filled, start + length);
   }
 
   /** Drops the window: another thread may have appended since it was filled. */
@@ -109,13 +140,8 @@ export class SegmentReader {
   /** The header sector, read past the window: a log of many segments reads many headers. */
   header(): SegmentHeader | null {
     if (this.size < SECTOR_BYTES) return null;
-    this.#file ??= this.#disk.open(this.path, 'read');
     const sector = new Uint8Array(SECTOR_BYTES);
-    for (let filled = 0; filled < SECTOR_BYTES; ) {
-      const count = this.#file.read(sector, filled, SECTOR_BYTES - filled, filled);
-      if (count <= 0) return null;
-      filled += count;
-    }
+    this.#fillBySectors(sector, 0, SECTOR_BYTES);
     return readSegmentHeader(sector);
   }
 

@@ -4,9 +4,12 @@
  * (`busy`).
  */
 
+import type { DiskError } from '../disk/disk.js';
+
 export type WalErrorCode =
   | 'walDamage'
   | 'walMissing'
+  | 'walUnreadable'
   | 'walVersion'
   | 'walForeign'
   | 'walFailed'
@@ -37,6 +40,30 @@ export class WalDamage extends WalError {
         'Restore this file from a copy, or run "ringraft repair" on the data directory: it sets ' +
         'the damaged log aside and the node rejoins as a new replica, as this one may have ' +
         'forgotten what it acknowledged',
+    );
+    this.path = path;
+    this.offset = offset;
+    this.what = what;
+  }
+}
+
+/** The disk fails to read a part of the log: nobody can tell what stands there. */
+export class WalUnreadable extends WalError {
+  readonly path: string;
+  /** Where the sector begins. */
+  readonly offset: number;
+  readonly what: string;
+
+  constructor(path: string, offset: number, cause: DiskError) {
+    const part = offset === 0 ? 'the segment header' : 'a sector of its blocks';
+    const what = `the disk cannot read ${part} (${cause.code})`;
+    super(
+      'walUnreadable',
+      `the log cannot be read: ${path} at byte ${offset}: ${what}. Nothing that it acknowledged ` +
+        'was removed. Start again once the disk can read it, restore this file from a copy, or ' +
+        'run "ringraft repair" on the data directory: it sets the log aside and the node rejoins ' +
+        'as a new replica, as this one may have forgotten what it acknowledged',
+      cause,
     );
     this.path = path;
     this.offset = offset;

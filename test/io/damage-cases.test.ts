@@ -9,12 +9,12 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { DiskError } from '../../io/disk/disk.js';
 import type { FaultPlan } from '../../io/disk/disk-faults.js';
 import type { SimulatedDisk } from '../../io/disk/simulated-disk.js';
 import { SnapshotStore } from '../../io/snapshots/snapshot-store.js';
 import { SECTOR_BYTES } from '../../io/wal/segment-format.js';
-import { WalError } from '../../io/wal/wal-errors.js';
+import { WalError, WalUnreadable } from '../../io/wal/wal-errors.js';
+import { BadSectorDisk } from './bad-sector-disk.js';
 import { type DamageLog, type Files, livedLog, OPEN, outcomeOf, segmentsOf } from './damage-log.js';
 import * as snapshots from './snapshot-harness.js';
 import { DIRECTORY, filesOf, newDisk, openWal, run, Submitter } from './wal-harness.js';
@@ -69,8 +69,8 @@ function faulty(kind: FaultPlan['kind'], log: DamageLog): End {
       const opened = openWal(disk, OPEN);
       assert.equal(outcomeOf(disk, opened, log), 'whole');
     } catch (error) {
-      assert.ok(error instanceof DiskError && error.code === 'EIO', `${error}`);
-      assert.match(error.message, /^read .*\.wal: EIO$/, 'it names operation and file');
+      assert.ok(error instanceof WalUnreadable, `${error}`);
+      assert.match(error.message, /the log cannot be read: .*\.wal at byte 0: .*\(EIO\)/);
     }
     const struck = disk.counters()[kind] > 0;
     disk.disarm();
@@ -78,6 +78,28 @@ function faulty(kind: FaultPlan['kind'], log: DamageLog): End {
     if (!struck) return after > 10 ? 'whole' : assert.fail('there are more reads than that');
   }
   return assert.fail('a start reads for ever');
+}
+
+/** A sector that the disk never reads again: the start names it, and the repair knows it. */
+function badSector(name: string, at: number, what: string): End {
+  const path = `${DIRECTORY}/${name}`;
+  const disk = new BadSectorDisk(simulated(LOG.files), path, at);
+  const place = `${path} at byte ${at}`;
+  const message = `the log cannot be read: ${place}: the disk cannot read ${what} (EIO)`;
+  for (const mustExist of [true, false]) {
+    assert.throws(
+      () => openWal(disk, { ...OPEN, mustExist }),
+      (error: unknown) => {
+        assert.ok(error instanceof WalUnreadable, `${error}`);
+        assert.ok(error.message.startsWith(message), error.message);
+        assert.match(error.message, /Start again once .* or run "ringraft repair" on the data/);
+        return true;
+      },
+    );
+  }
+  assert.deepEqual(filesOf(disk.disk), new Map(LOG.files), 'nothing was changed');
+  assert.deepEqual(outcomeOf(disk.disk, openWal(disk.disk, OPEN), LOG), 'whole');
+  return 'refused';
 }
 
 /** Writes the block at `from` of a segment somewhere else; `zeros`: and not where it belongs. */
@@ -204,6 +226,7 @@ function noSnapshotSpace(): End {
   return 'whole';
 }
 
+const A_SECTOR = 'a sector of its blocks';
 const LAST = { name: KILLED.last.name, from: KILLED.last.offset };
 
 const CASES: readonly (readonly [name: string, end: End, reach: () => End])[] = [
@@ -246,6 +269,26 @@ const CASES: readonly (readonly [name: string, end: End, reach: () => End])[] = 
     'a write in the middle never reached the disk',
     'refused',
     () => lost(SEGMENTS[1]!, 2 * SECTOR_BYTES, 4 * SECTOR_BYTES, LOG),
+  ],
+  [
+    'the header of the oldest segment cannot be read',
+    'refused',
+    () => badSector(SEGMENTS[0]!, 0, 'the segment header'),
+  ],
+  [
+    'the checkpoint of a segment cannot be read',
+    'refused',
+    () => badSector(SEGMENTS[1]!, SECTOR_BYTES, A_SECTOR),
+  ],
+  [
+    'a block in the middle cannot be read',
+    'refused',
+    () => badSector(SEGMENTS[1]!, 3 * SECTOR_BYTES, A_SECTOR),
+  ],
+  [
+    'the end of the newest segment, where no block is yet, cannot be read',
+    'refused',
+    () => badSector(SEGMENTS.at(-1)!, OPEN.segmentBytes - SECTOR_BYTES, A_SECTOR),
   ],
   ['a read fails while the log is recovered', 'whole', () => faulty('readError', LOG)],
   ['reads are short while the log is recovered', 'whole', () => faulty('shortRead', LOG)],

@@ -10,7 +10,13 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { DiskError } from '../../io/disk/disk.js';
 import { isInDoubt } from '../../io/wal/recovery.js';
-import { WalDamage, WalError, WalForeign, WalVersionError } from '../../io/wal/wal-errors.js';
+import {
+  WalDamage,
+  WalError,
+  WalForeign,
+  WalUnreadable,
+  WalVersionError,
+} from '../../io/wal/wal-errors.js';
 import type { PersistRequest } from '../../io/wal/wal-types.js';
 import {
   DIRECTORY,
@@ -411,10 +417,15 @@ test('a file renamed to another segment number is refused', () => {
   });
 });
 
-test('errors of the disk come through as they are', () => {
+test('errors of the disk come through as they are, but for what it cannot read', () => {
   const disk = newDisk();
   openWal(disk).wal.close();
+  for (const fault of [{ kind: 'directoryError' }, { kind: 'readError', code: 'EBADF' }] as const) {
+    disk.arm(fault);
+    assert.throws(() => openWal(disk), DiskError);
+    disk.disarm();
+  }
   disk.arm({ kind: 'readError' });
-  assert.throws(() => openWal(disk), DiskError);
+  assert.throws(() => openWal(disk), WalUnreadable);
   assert.ok(!(new DiskError('EIO', 'read', 'x') instanceof WalError));
 });

@@ -28,10 +28,12 @@ import { acquireDataLock } from '../../io/data-lock.js';
 import { type DataMeta, decodeMeta } from '../../io/data-meta.js';
 import { NodeDisk } from '../../io/disk/node-disk.js';
 import { randomU48 } from '../../io/identity.js';
+import { examine } from '../../io/repair/examine.js';
 import type { RecoveredGroup } from '../../io/wal/wal-types.js';
 import { ROOT_COMMAND } from '../../tools/cli/commands.js';
 import { ExitCode } from '../../tools/cli/exit-codes.js';
 import { main } from '../../tools/cli/main.js';
+import { BadSectorDisk } from '../io/bad-sector-disk.js';
 import { NODE_ID, openWal, run, Submitter } from '../io/wal-harness.js';
 
 const FIRST = '0000000000000001.wal';
@@ -197,6 +199,17 @@ test('a damaged log goes aside, and a new incarnation keeps term and groups', as
   assert.notEqual(meta.logId, before.logId);
   assertSpent(recovered(data));
   assert.match((await repair(data)).out, /nothing to repair/);
+});
+
+test('a sector of the log that the disk cannot read is damage that goes aside', () => {
+  const data = makeData('sector');
+  const path = join(data, 'wal', FIRST);
+  const { damage, whose, remains } = examine(new BadSectorDisk(disk, path, 1024), data, null);
+  assert.deepEqual(damage, [
+    `${path} at byte 1024: the disk cannot read a sector of its blocks (EIO)`,
+  ]);
+  assert.deepEqual(whose, { clusterId: CLUSTER_ID, nodeId: NODE_ID });
+  assert.equal(remains.termMax, TERM, 'the other segment says it');
 });
 
 test('a dry run says the same and changes nothing', async () => {

@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { DiskError } from '../../io/disk/disk.js';
 import { NodeDisk } from '../../io/disk/node-disk.js';
 import { describeSegment, isSegment } from '../../io/wal/describe.js';
+import { WalUnreadable } from '../../io/wal/wal-errors.js';
 import type { Invocation } from '../cli/command.js';
 import { CommandError, ExitCode } from '../cli/exit-codes.js';
 import type { inspectWalOptions } from './inspect-options.js';
@@ -54,6 +55,10 @@ export async function run(invocation: Invocation<typeof inspectWalOptions>): Pro
         lines += 1;
       }
     } catch (cause) {
+      if (cause instanceof WalUnreadable) {
+        const { offset, what } = cause;
+        throw new CommandError(ExitCode.failed, `${path} at byte ${offset}: ${what}`);
+      }
       if (!(cause instanceof DiskError)) throw cause;
       throw new CommandError(ExitCode.failed, `${path} cannot be read: ${cause.message}`);
     }
