@@ -6,13 +6,14 @@
  */
 
 import { entryBytes, entryPayloadBytes } from '../../codec/entry.js';
-import type { Disk } from '../disk/disk.js';
+import { type Disk, DiskError } from '../disk/disk.js';
 import { BlockKind, type FramePlace } from './block-format.js';
 import type { Holding } from './holdings.js';
 import { Gathering } from './log-reader.js';
 import { readRequests } from './request-record.js';
 import { SECTOR_BYTES, segmentPath } from './segment-format.js';
-import { isBlock, SegmentReader } from './segment-reader.js';
+import { isBlock, SegmentReader, type VerifiedBlock } from './segment-reader.js';
+import { WalUnreadable } from './wal-errors.js';
 import type { PersistRun } from './wal-types.js';
 
 /** Read in one step, or one block when that is larger. */
@@ -59,8 +60,8 @@ export class LeftoverReader {
   }
 
   #readBlock(): void {
-    const block = this.#reader.block(this.#offset, this.#place);
-    if (!isBlock(block)) {
+    const block = this.#blockThere();
+    if (block === null) {
       this.close();
       return;
     }
@@ -77,10 +78,27 @@ export class LeftoverReader {
     if (this.leftovers.every(({ gathering }) => gathering.done)) this.close();
   }
 
+  /** Null where there is none to be had: what lies behind it is nobody's to copy. */
+  #blockThere(): VerifiedBlock | null {
+    try {
+      const found = this.#reader.block(this.#offset, this.#place);
+      return isBlock(found) ? found : null;
+    } catch (error) {
+      // The entries are still where they were for whoever needs them: nothing is lost by it.
+      if (isReadFailure(error)) return null;
+      throw error;
+    }
+  }
+
   close(): void {
     this.isDone = true;
     this.#reader.release();
   }
+}
+
+/** The disk failed, which says nothing about the log that is being written. */
+export function isReadFailure(error: unknown): boolean {
+  return error instanceof WalUnreadable || error instanceof DiskError;
 }
 
 /** The entries `[first, last]` of runs that hold at least these; null when they do not. */

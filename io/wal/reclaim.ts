@@ -16,7 +16,7 @@
 import type { Disk } from '../disk/disk.js';
 import type { GroupTable } from './group-table.js';
 import type { Holding } from './holdings.js';
-import { cutRuns, type Leftover, LeftoverReader } from './leftover-reader.js';
+import { cutRuns, isReadFailure, type Leftover, LeftoverReader } from './leftover-reader.js';
 import type { SegmentList } from './segment-list.js';
 import type { PersistRun } from './wal-types.js';
 
@@ -131,7 +131,13 @@ export class Reclaim {
     // While somebody keeps the segment anyway, copies would be made for nothing.
     if (pinning.size > 0 || held.length === 0) return;
     const termOf = (group: number, index: number): number => groups.termOf(group, index);
-    this.#reader = new LeftoverReader(disk, directory, logId, oldest, held, termOf);
+    try {
+      this.#reader = new LeftoverReader(disk, directory, logId, oldest, held, termOf);
+    } catch (error) {
+      if (!isReadFailure(error)) throw error;
+      // As what cannot be read in it: only forgetting it frees the segment.
+      for (const { group } of held) this.#pinning.add(group);
+    }
   }
 
   /** Groups with too much in a segment to be copied, also when it is only too much of them all. */

@@ -12,13 +12,14 @@ import { Doorbell } from '../../workers/ring/doorbell.js';
 import { createDoorbells } from '../../workers/ring/layout.js';
 import { RECORD_TAKEN, RingConsumer, RingProducer } from '../../workers/ring/spsc-ring.js';
 import { Bell, createGroupMemory } from '../../workers/topology.js';
+import { BadSectorDisk } from '../io/bad-sector-disk.js';
 import { DIRECTORY, newDisk, openWal, run, Submitter } from '../io/wal-harness.js';
 import { FIRST_CURSORS, fromThere } from './first-cursors.js';
 
 const GROUP = 1;
 
-/** A log of two entries in a block each, the second damaged, and a server for it. */
-function damagedLog(first: number) {
+/** A log of two entries in a block each, the second damaged or unreadable, and its server. */
+function damagedLog(first: number, isUnreadable = false) {
   const disk = newDisk();
   const { wal } = openWal(disk, { segmentBytes: 64 * 1024 });
   const submitter = new Submitter();
@@ -28,10 +29,12 @@ function damagedLog(first: number) {
   };
   const good = write(1);
   const bad = write(2);
-  disk.flipBit(`${DIRECTORY}/0000000000000001.wal`, bad.offset + 100);
+  const path = `${DIRECTORY}/0000000000000001.wal`;
+  if (!isUnreadable) disk.flipBit(path, bad.offset + 100);
+  const served = isUnreadable ? new BadSectorDisk(disk, path, bad.offset) : disk;
   const memory = createGroupMemory(1024, 1024 * 1024, first);
   const bell = new Doorbell(createDoorbells(Bell.consensus + 1), Bell.consensus);
-  const server = new LoadServer(disk, DIRECTORY, [{ group: GROUP, memory, bell }]);
+  const server = new LoadServer(served, DIRECTORY, [{ group: GROUP, memory, bell }]);
   const requests = new RingProducer(memory.loads);
   const answers = new RingConsumer(memory.loaded);
   const load = (index: number, { segment, offset }: { segment: number; offset: number }) => {
@@ -62,6 +65,19 @@ for (const first of FIRST_CURSORS) {
     const where = `${DIRECTORY}/0000000000000001.wal at byte ${bad.offset}`;
     assert.ok(broken.slab.toString().includes(where), broken.slab.toString());
     assert.equal(server.failures, 1);
+    server.close();
+  });
+
+  test(`an entry that the disk cannot read is answered with its file and byte${fromThere(first)}`, () => {
+    const { server, load, good, bad } = damagedLog(first, true);
+    for (let times = 1; times <= 2; times += 1) {
+      const broken = load(2, bad);
+      assert.equal(broken.count, 0);
+      const where = `${DIRECTORY}/0000000000000001.wal at byte ${bad.offset}: the disk cannot read`;
+      assert.ok(broken.slab.toString().includes(where), broken.slab.toString());
+      assert.equal(server.failures, times);
+      assert.equal(load(1, good).count, 1, 'what lies beside it is read');
+    }
     server.close();
   });
 
