@@ -10,7 +10,9 @@ import type { SnapshotPoint } from '../engine/raft/types.js';
 import { DiskError } from '../io/disk/disk.js';
 import { SnapshotDamage } from '../io/snapshots/snapshot-errors.js';
 import type { SnapshotReader } from '../io/snapshots/snapshot-reader.js';
-import type { SnapshotStore } from '../io/snapshots/snapshot-store.js';
+import type { SetAside, SnapshotStore } from '../io/snapshots/snapshot-store.js';
+
+const LEFT_THERE: SetAside = { setAsideAs: null, removed: [] };
 
 interface OpenFile {
   readonly point: SnapshotPoint;
@@ -60,16 +62,16 @@ export class SnapshotFiles {
     this.#open = this.#open.filter(isThere);
   }
 
-  /** Where a file is kept that was found damaged as it was read; null: where it was. */
-  setAside(point: SnapshotPoint, reason: unknown): string | null {
+  /** Puts a file out of the way that was found damaged as it was read. */
+  setAside(point: SnapshotPoint, reason: unknown): SetAside {
     this.keep((one) => !isSamePoint(one, point));
-    if (!(reason instanceof SnapshotDamage)) return null;
+    if (!(reason instanceof SnapshotDamage)) return LEFT_THERE;
     try {
       const file = this.#find(point);
-      return file === undefined ? null : this.#store.setAside(file, reason);
+      return file === undefined ? LEFT_THERE : this.#store.setAside(file, reason);
     } catch (cause) {
       if (!(cause instanceof DiskError)) throw cause;
-      return null;
+      return LEFT_THERE;
     }
   }
 

@@ -12,6 +12,7 @@ import { DiskError } from '../io/disk/disk.js';
 import { SnapshotError } from '../io/snapshots/snapshot-errors.js';
 import type { SnapshotReader } from '../io/snapshots/snapshot-reader.js';
 import type { SnapshotStore } from '../io/snapshots/snapshot-store.js';
+import { placeText, removedText } from './set-aside-text.js';
 
 export interface FoundSnapshots {
   readonly group: number;
@@ -22,11 +23,12 @@ export interface FoundSnapshots {
 }
 
 export function findSnapshots(store: SnapshotStore, group: number): FoundSnapshots {
-  const { reader, passedOver } = store.newestValid(group, { deep: true });
+  const { reader, passedOver, removed } = store.newestValid(group, { deep: true });
   const warnings = passedOver.map(({ reason, setAsideAs }) => {
-    const where = setAsideAs === null ? '' : `. It is kept as ${setAsideAs}`;
+    const where = placeText({ setAsideAs, removed: [] });
     return `a snapshot is passed over: ${reason.message}${where}`;
   });
+  if (removed.length > 0) warnings.push(removedText(removed));
   if (reader === null) return { group, snapshots: [], warnings };
   const newest = storedOf(reader);
   reader.close();

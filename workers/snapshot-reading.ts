@@ -12,6 +12,7 @@ import { DiskError } from '../io/disk/disk.js';
 import { SnapshotDamage, SnapshotError } from '../io/snapshots/snapshot-errors.js';
 import type { PlacedChunk, SnapshotReader } from '../io/snapshots/snapshot-reader.js';
 import type { FetchAsked } from './records/snapshot.js';
+import { placeText } from './set-aside-text.js';
 import { isSamePoint, SnapshotFiles, SnapshotGone } from './snapshot-files.js';
 import type { ServedGroup, SnapshotSurroundings } from './snapshot-server.js';
 import { NO_SLOT } from './snapshot-slab.js';
@@ -199,8 +200,7 @@ export class SnapshotReading {
     const { group } = this.#group;
     // A machine that is being given this very image goes on as far as it can be read.
     const isBeingRead = this.#own !== null && isSamePoint(this.#own, point);
-    const keptAs = isBeingRead ? null : this.#files.setAside(point, reason);
-    const where = keptAs === null ? '' : `. It is kept as ${keptAs}`;
+    const where = isBeingRead ? '' : placeText(this.#files.setAside(point, reason));
     const what = reason instanceof SnapshotDamage ? placeOf(reason) : reason.message;
     toTransport({ kind: 'refuse', peer, group, point, text: what });
     const isGone = reason instanceof SnapshotGone;

@@ -33,6 +33,14 @@ export interface StoreOptions {
   readonly writer?: WriterOptions;
 }
 
+/** Where a file is that was found damaged, and what of its kind went for it. */
+export interface SetAside {
+  /** Null when it kept its name: the disk failed, now or at the renaming. */
+  readonly setAsideAs: string | null;
+  /** Paths of damaged files that were set aside earlier and removed now, to keep few. */
+  readonly removed: readonly string[];
+}
+
 /** A file that was passed over. */
 export interface PassedOver {
   readonly path: string;
@@ -110,13 +118,13 @@ export class SnapshotStore {
   }
 
   /**
-   * Keeps a file, which was found damaged as it was read, out of the way. Returns its new path, or
-   * null when the disk refused. Throws the DiskError when that is not durable.
+   * Keeps a file, which was found damaged as it was read, out of the way. Throws the DiskError when
+   * that is not durable.
    */
-  setAside(file: SnapshotFile, reason: SnapshotDamage): string | null {
+  setAside(file: SnapshotFile, reason: SnapshotDamage): SetAside {
     const setAsideAs = this.#setAside(file, reason);
-    this.#settle(file.group, [{ path: file.path, reason, setAsideAs }]);
-    return setAsideAs;
+    const removed = this.#settle(file.group, [{ path: file.path, reason, setAsideAs }]);
+    return { setAsideAs, removed };
   }
 
   /** Opens a snapshot that `list` names, with header and footer verified; throws as the reader. */

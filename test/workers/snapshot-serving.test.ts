@@ -5,6 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { DAMAGED_KEPT_MAX } from '../../io/snapshots/snapshot-store.js';
 import { NO_SLOT } from '../../workers/snapshot-slab.js';
 import { headAt, imageOf, pointAt, ServerBench } from './snapshot-bench.js';
 
@@ -174,6 +175,23 @@ test('a damaged file is refused to the peer, set aside, and told to the group wi
   bench.asks(4, 5, 0, 2);
   bench.sleepAndWork();
   assert.deepEqual(bench.sends(4), [0, 1]);
+});
+
+test('what is removed for a damaged file is told with it', () => {
+  const bench = new ServerBench();
+  const paths = Array.from({ length: DAMAGED_KEPT_MAX + 1 }, (_, at) => {
+    const path = bench.hold(at + 1, imageOf(2));
+    bench.damage(path, -60);
+    bench.asks(2, at + 1, 1, 1);
+    bench.sleepAndWork();
+    return path;
+  });
+  const texts = bench.takeAnswers().map((told) => (told.kind === 'unservable' ? told.text : ''));
+  const removed = `older ones are removed: ${paths[0]}.damaged`;
+  assert.deepEqual(
+    texts.map((text) => text.includes(removed)),
+    [false, false, false, true],
+  );
 });
 
 test('a file that the own machine is being given is not taken away from it', () => {

@@ -87,7 +87,7 @@ export class SnapshotDevice {
     });
   }
 
-  /** Snapshots that the start found damaged, or could not read. */
+  /** Warnings of the start about snapshots: damaged, unreadable, or removed as one too many. */
   get damaged(): number {
     return this.found.reduce((sum, { warnings }) => sum + warnings.length, 0);
   }
