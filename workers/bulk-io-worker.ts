@@ -11,7 +11,7 @@ import { SnapshotStore } from '../io/snapshots/snapshot-store.js';
 import { LoadServer } from './load-server.js';
 import { runParked } from './park-loop.js';
 import { Doorbell } from './ring/doorbell.js';
-import { SnapshotDesk } from './snapshot-desk.js';
+import { SnapshotDesk, servedGroups } from './snapshot-desk.js';
 import { findSnapshots } from './snapshot-found.js';
 import { SparePreparer } from './spare-preparer.js';
 import { SpareOrders } from './spare-words.js';
@@ -41,6 +41,7 @@ function run(): void {
     disk,
     directory: data.snapshotDirectory,
     clusterId: data.snapshots.clusterId,
+    groups: servedGroups(data.snapshots.groupNames),
   });
   const found = groups.map(({ group }) => findSnapshots(store, group));
   const desk = new SnapshotDesk(memory, store, data.snapshots, loads);

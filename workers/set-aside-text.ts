@@ -1,6 +1,6 @@
 /**
- * What an operator reads about snapshot files that were found damaged: where they are now, and which
- * older ones were removed for them.
+ * What an operator reads about snapshot files that were found damaged: where they are now, and
+ * which older ones were removed for them.
  *
  * It must never say less than what was done: nothing of a data directory goes silently.
  */

@@ -101,6 +101,7 @@ export class SnapshotDesk {
   }
 }
 
-function servedGroups(names: readonly string[]): ServedGroup[] {
+/** Groups by the number that log and snapshots know them by. */
+export function servedGroups(names: readonly string[]): ServedGroup[] {
   return names.map((name, group) => ({ group, nameHash: crc32c(Buffer.from(name)) }));
 }

@@ -30,6 +30,11 @@ export interface StoreOptions {
   readonly disk: Disk;
   readonly directory: string;
   readonly clusterId: number;
+  /**
+   * Which groups the numbers name here, by the hash of their names: another directory may have them
+   * in another order. A group that is not listed has its files taken by number alone.
+   */
+  readonly groups?: readonly { readonly group: number; readonly nameHash: number }[];
   readonly writer?: WriterOptions;
 }
 
@@ -63,12 +68,15 @@ export class SnapshotStore {
   readonly directory: string;
   readonly #disk: Disk;
   readonly #clusterId: number;
+  readonly #nameHashes: ReadonlyMap<number, number>;
   readonly #writer: WriterOptions;
 
   constructor(options: StoreOptions) {
     this.#disk = options.disk;
     this.directory = options.directory;
     this.#clusterId = options.clusterId;
+    const groups = options.groups ?? [];
+    this.#nameHashes = new Map(groups.map(({ group, nameHash }) => [group, nameHash]));
     this.#writer = options.writer ?? {};
   }
 
@@ -180,7 +188,7 @@ export class SnapshotStore {
   #opened(file: SnapshotFile, deep: boolean): SnapshotReader {
     const reader = SnapshotReader.open(this.#disk, file.path);
     try {
-      const { clusterId, group, point } = reader.header;
+      const { clusterId, group, point, nameHash } = reader.header;
       if (clusterId !== this.#clusterId) {
         throw new SnapshotForeign(file.path, 'cluster', clusterId, this.#clusterId);
       }
@@ -188,6 +196,8 @@ export class SnapshotStore {
       if (name !== file.name) {
         throw new SnapshotDamage(file.path, 0, `its header is that of ${name}`);
       }
+      const own = this.#nameHashes.get(group) ?? nameHash;
+      if (nameHash !== own) throw new SnapshotDamage(file.path, 0, otherName(nameHash, own));
       if (deep) reader.verify();
       return reader;
     } catch (error) {
@@ -231,4 +241,12 @@ export class SnapshotStore {
     for (const { path } of files) this.#disk.remove(path);
     this.#disk.syncDirectory(this.directory);
   }
+}
+
+function otherName(found: number, own: number): string {
+  const [theirs, ours] = [found, own].map((hash) => hash.toString(16).padStart(8, '0'));
+  return (
+    `it is of a group with another name (its hash is ${theirs}, this group's is ${ours}), as of ` +
+    'a data directory whose groups have other numbers'
+  );
 }

@@ -49,7 +49,10 @@ export class ServerBench {
 
   constructor({ disk = newDisk(), compress = false } = {}) {
     this.disk = disk;
-    this.store = SnapshotStore.open({ disk, directory: DIRECTORY, clusterId: 1 });
+    this.store = SnapshotStore.open({
+      ...{ disk, directory: DIRECTORY, clusterId: 1 },
+      groups: [GROUP],
+    });
     this.server = new SnapshotServer({
       ...{ store: this.store, slab: this.slab, clusterId: 1, chunkBytes: CHUNK_BYTES, compress },
       clock: () => this.now,
@@ -60,8 +63,8 @@ export class ServerBench {
   }
 
   /** A complete file that is there. */
-  hold(index: number, image: readonly Uint8Array[], timeMs = 1): string {
-    const own = { clusterId: 1, ...GROUP, chunkBytesMax: CHUNK_BYTES };
+  hold(index: number, image: readonly Uint8Array[], timeMs = 1, nameHash = GROUP.nameHash): string {
+    const own = { clusterId: 1, ...GROUP, nameHash, chunkBytesMax: CHUNK_BYTES };
     const writer = this.store.create(encodeSnapshotHeader({ ...own, ...headAt(index, timeMs) }));
     for (const [number, raw] of image.entries()) {
       const { body, stored } = compressChunk(raw);

@@ -46,3 +46,26 @@ test('a snapshot that the disk cannot read is named and left, and the one before
   bench.disk.disarm();
   assert.deepEqual(indexes(bench), [7, 5]);
 });
+
+test('a file of another group that has the same number elsewhere is passed over, and says so', () => {
+  const bench = new ServerBench();
+  bench.hold(5, imageOf(2));
+  const path = bench.hold(7, imageOf(2), 1, 0xabc);
+  const { snapshots, warnings } = found(bench);
+  assert.deepEqual([snapshots.map(({ point }) => point.index as number)], [[5]]);
+  const [warning = ''] = warnings;
+  assert.match(
+    warning,
+    /group with another name \(its hash is 00000abc, this group's is 00000005\)/,
+  );
+  assert.ok(warning.includes(path) && warning.endsWith(`. It is kept as ${path}.damaged`), warning);
+});
+
+test('an older file of another group is not offered either', () => {
+  const bench = new ServerBench();
+  bench.hold(5, imageOf(2), 1, 0xabc);
+  bench.hold(7, imageOf(2));
+  const { snapshots, warnings } = found(bench);
+  assert.deepEqual([snapshots.map(({ point }) => point.index as number)], [[7]]);
+  assert.match(`${warnings}`, /an older snapshot cannot be read: .*group with another name/);
+});

@@ -70,8 +70,8 @@ export class SnapshotDevice {
   constructor(parts: SnapshotDeviceParts) {
     this.#parts = parts;
     const { disk, directory, clusterId, groups, compress } = parts;
-    const store = SnapshotStore.open({ disk, directory, clusterId });
     const served = Array.from({ length: groups }, (_, group) => ({ group, nameHash: group + 1 }));
+    const store = SnapshotStore.open({ disk, directory, clusterId, groups: served });
     this.found = served.map(({ group }) => findSnapshots(store, group));
     this.#bytes = new Uint8Array(this.slab.memory);
     this.#server = new SnapshotServer({
