@@ -45,6 +45,10 @@ export interface HostedMachine {
    * As in state-machine.ts, on the main thread: a pull there takes about a millisecond. A machine
    * without `snapshot` can give no image, which fails that snapshot alone; one without `restore`
    * can take none, which stops its group when it is given one.
+   *
+   * There is no `imageBacklogBytes` here: entries come as fast while an image runs, and what
+   * `apply` saves for the image waits in memory, unbounded, until it has been pulled. A machine
+   * with a large state that changes much meanwhile is better off in a module.
    */
   snapshot?(): Iterable<Uint8Array>;
   restore?(): Restoration;

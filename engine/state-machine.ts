@@ -101,8 +101,9 @@ export interface StateMachine {
   /**
    * Bytes that a running image holds because `apply` was about to change them and nobody has pulled
    * them yet. While there are more than 8 MiB, the engine lets `batch.next` end the batch and goes
-   * on when chunks were pulled. Without it a machine is given commands as they come. Cheap: it is
-   * asked at every entry while an image runs.
+   * on when chunks were pulled. Without it a machine is given commands as they come, and so is one
+   * of callbacks on the main thread (hosted-machine.ts), which is not asked. Cheap: it is asked at
+   * every entry while an image runs.
    */
   imageBacklogBytes?(): number;
   /** A few figures about the machine; cheap. The engine does not call it: `query` may show them. */
