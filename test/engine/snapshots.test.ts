@@ -5,7 +5,14 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { bytes, type ClusterOptions, eventually, TestCluster } from './cluster.js';
@@ -180,6 +187,28 @@ test('a damaged snapshot falls back to the one before, and the node says so', as
   const engine = await cluster.open(1);
   assert.match(engine.status().snapshotWarnings.join(), /a snapshot is passed over: .*kept as/);
   assert.equal(await total(cluster), 150);
+});
+
+test('a newer snapshot that belongs to another group elsewhere is not restored', async () => {
+  await using elsewhere = await alone({
+    durable: true,
+    groups: ['other', 'ledger'].map((name) => ({ name, machine: LEDGER })),
+  });
+  const commands = Array.from({ length: 90 }, () => bytes('add 1'));
+  await elsewhere.group(1, 'other').proposeMany(commands);
+  await elsewhere.group(1, 'other').snapshot();
+  await elsewhere.close(1);
+  await using cluster = await alone({ durable: true });
+  await add(cluster, 50);
+  await cluster.group(1).snapshot();
+  await cluster.close(1);
+  const directoryOf = (of: TestCluster) => join(of.dataDir(1), 'snapshots');
+  const [name = ''] = readdirSync(directoryOf(elsewhere));
+  copyFileSync(join(directoryOf(elsewhere), name), join(directoryOf(cluster), name));
+  const engine = await cluster.open(1);
+  const warnings = engine.status().snapshotWarnings.join();
+  assert.match(warnings, /a snapshot is passed over: .* of a group with another name .*kept as/);
+  assert.equal(await total(cluster), 50);
 });
 
 test('a node alone whose only snapshot is gone stops, and says what is missing', async () => {
