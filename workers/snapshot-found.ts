@@ -12,6 +12,7 @@ import { DiskError } from '../io/disk/disk.js';
 import { SnapshotError } from '../io/snapshots/snapshot-errors.js';
 import type { SnapshotReader } from '../io/snapshots/snapshot-reader.js';
 import type { SnapshotStore } from '../io/snapshots/snapshot-store.js';
+import { checkConfiguration } from './readable-configuration.js';
 import { placeText, removedText } from './set-aside-text.js';
 
 export interface FoundSnapshots {
@@ -22,6 +23,10 @@ export interface FoundSnapshots {
   readonly warnings: readonly string[];
 }
 
+/**
+ * Throws SnapshotVersionError or SnapshotForeign when the newest is of another version or cluster:
+ * without it the group would go back in time.
+ */
 export function findSnapshots(store: SnapshotStore, group: number): FoundSnapshots {
   const { reader, passedOver, removed } = store.newestValid(group, { deep: true });
   const warnings = passedOver.map(({ reason, setAsideAs }) => {
@@ -30,22 +35,26 @@ export function findSnapshots(store: SnapshotStore, group: number): FoundSnapsho
   });
   if (removed.length > 0) warnings.push(removedText(removed));
   if (reader === null) return { group, snapshots: [], warnings };
-  const newest = storedOf(reader);
-  reader.close();
+  const newest = closedAs(reader);
   const before = store.list(group).find(({ point }) => point.index < newest.point.index);
   const snapshots = [newest];
   try {
-    if (before !== undefined) {
-      const previous = store.read(before);
-      snapshots.push(storedOf(previous));
-      previous.close();
-    }
+    if (before !== undefined) snapshots.push(closedAs(store.read(before)));
   } catch (cause) {
     // It is needed only if the newest is damaged later: then it is looked at again.
     if (!(cause instanceof SnapshotError) && !(cause instanceof DiskError)) throw cause;
     warnings.push(`an older snapshot cannot be read: ${cause.message}`);
   }
   return { group, snapshots, warnings };
+}
+
+function closedAs(reader: SnapshotReader): StoredSnapshot {
+  try {
+    checkConfiguration(reader.header, reader.path);
+    return storedOf(reader);
+  } finally {
+    reader.close();
+  }
 }
 
 function storedOf({ header, footer }: SnapshotReader): StoredSnapshot {

@@ -14,7 +14,11 @@ import { SnapshotSection } from '../io/snapshots/chunk-format.js';
 import { SnapshotError } from '../io/snapshots/snapshot-errors.js';
 import { decodeSnapshotHeader } from '../io/snapshots/snapshot-format.js';
 import type { SnapshotWriter } from '../io/snapshots/snapshot-writer.js';
+import { checkConfiguration } from './readable-configuration.js';
 import type { ServedGroup, SnapshotSurroundings } from './snapshot-server.js';
+
+/** What refusals call a file that has no name here yet. */
+const FROM_LEADER = 'the snapshot from the leader';
 
 interface Receiving {
   readonly point: SnapshotPoint;
@@ -88,7 +92,7 @@ export class SnapshotReceiving {
 
   #begin({ point }: Receiving, sent: SnapshotChunkHead): SnapshotWriter {
     const { slab, store } = this.#around;
-    const header = decodeSnapshotHeader(sent.head, `the snapshot from the leader`);
+    const header = decodeSnapshotHeader(sent.head, FROM_LEADER);
     const { group, nameHash } = this.#group;
     const isMeant =
       header.group === group &&
@@ -100,6 +104,7 @@ export class SnapshotReceiving {
       const sizes = `${header.chunkBytesMax} bytes, this node takes ${slab.chunkBytes}`;
       throw new ChunkDamage(`is of a snapshot in chunks of ${sizes}: upgrade this node`);
     }
+    checkConfiguration(header, FROM_LEADER);
     return store.createFetched(sent.head);
   }
 

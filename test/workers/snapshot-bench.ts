@@ -7,8 +7,11 @@
  */
 
 import assert from 'node:assert/strict';
+import { encodeConfiguration } from '../../codec/configuration.js';
 import { compressChunk } from '../../codec/lz4-chunk.js';
+import { bootstrapConfiguration } from '../../engine/raft/membership.js';
 import { logIndex, nodeId, type SnapshotPoint, term } from '../../engine/raft/types.js';
+import type { SnapshotHead } from '../../engine/runtime/snapshot-port.js';
 import type { SimulatedDisk } from '../../io/disk/simulated-disk.js';
 import { SnapshotSection } from '../../io/snapshots/chunk-format.js';
 import { encodeSnapshotHeader } from '../../io/snapshots/snapshot-format.js';
@@ -26,9 +29,23 @@ export const pointAt = (index: number): SnapshotPoint => ({
   term: term(1),
 });
 
+/** Of three voters. */
+export const CONFIGURATION: Uint8Array = Uint8Array.from(
+  encodeConfiguration(
+    bootstrapConfiguration([1, 2, 3].map((id) => ({ id: nodeId(id), address: `node${id}` }))),
+  ),
+);
+
+/** The same as a later version may write it. */
+export function laterConfiguration(): Uint8Array {
+  const bytes = CONFIGURATION.slice();
+  bytes[0] = 3;
+  return bytes;
+}
+
 export const headAt = (index: number, timeMs = 1) => ({
   ...{ point: pointAt(index), timeMs },
-  configuration: { index: 1, bytes: Uint8Array.of(1) },
+  configuration: { index: 1, bytes: CONFIGURATION },
 });
 
 /** An image of so many chunks that are a little different each. */
@@ -64,8 +81,19 @@ export class ServerBench {
 
   /** A complete file that is there. */
   hold(index: number, image: readonly Uint8Array[], timeMs = 1, nameHash = GROUP.nameHash): string {
-    const own = { clusterId: 1, ...GROUP, nameHash, chunkBytesMax: CHUNK_BYTES };
-    const writer = this.store.create(encodeSnapshotHeader({ ...own, ...headAt(index, timeMs) }));
+    return this.#hold({ ...headAt(index, timeMs), nameHash }, image);
+  }
+
+  /** The same, with another configuration. */
+  holdWith(index: number, image: readonly Uint8Array[], configuration: Uint8Array): string {
+    const { nameHash } = GROUP;
+    const head = { ...headAt(index), configuration: { index: 1, bytes: configuration } };
+    return this.#hold({ ...head, nameHash }, image);
+  }
+
+  #hold(head: SnapshotHead & { nameHash: number }, image: readonly Uint8Array[]): string {
+    const own = { clusterId: 1, group: GROUP.group, chunkBytesMax: CHUNK_BYTES };
+    const writer = this.store.create(encodeSnapshotHeader({ ...own, ...head }));
     for (const [number, raw] of image.entries()) {
       const { body, stored } = compressChunk(raw);
       writer.append({ ...body, number, section: SnapshotSection.machine }, stored);

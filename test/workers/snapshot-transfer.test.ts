@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readWholeFile } from '../../io/disk/whole-file.js';
-import { carry, imageOf, pointAt, ServerBench } from './snapshot-bench.js';
+import { carry, imageOf, laterConfiguration, pointAt, ServerBench } from './snapshot-bench.js';
 
 const LEADER = 2;
 const FOLLOWER = 1;
@@ -83,5 +83,20 @@ test('a file that was damaged while it is sent is refused, and what has come of 
     said.map(({ kind }) => kind),
     ['fetching', 'fetching', 'refused'],
   );
+  assert.deepEqual(follower.disk.list('/data/snapshots'), []);
+});
+
+test('a snapshot whose configuration is of an unknown version is refused before a byte is kept', () => {
+  const { leader, follower, settle } = pair();
+  leader.holdWith(7, imageOf(2), laterConfiguration());
+  follower.fetches(7);
+  settle();
+  const said = follower.takeAnswers();
+  assert.deepEqual(
+    said.map(({ kind }) => kind),
+    ['refused'],
+  );
+  assert.ok(said[0]?.kind === 'refused');
+  assert.match(said[0].text, /the snapshot from the leader: configuration of format version 3/);
   assert.deepEqual(follower.disk.list('/data/snapshots'), []);
 });
