@@ -122,6 +122,8 @@ export class SnapshotTaker {
     this.#isAsked = false;
     if (chunk === null) {
       this.#stage = 'syncing';
+      // The log may be long in coming, and other groups need the room.
+      this.#port.imageEnded();
       return;
     }
     this.imageBytes += chunk.length;

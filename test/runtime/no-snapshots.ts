@@ -18,6 +18,7 @@ export const SNAPSHOTS_OFF: SnapshotOptions = {
 export const NO_SNAPSHOT_PORT: SnapshotPort = {
   begin: () => undefined,
   write: () => 0,
+  imageEnded: () => undefined,
   finish: () => undefined,
   abandon: () => undefined,
   read: () => undefined,

@@ -54,8 +54,12 @@ export class SlabSnapshotPort implements SnapshotPort {
     this.#slot = NO_SLOT;
   }
 
-  finish(): void {
+  imageEnded(): void {
     if (this.#slot !== NO_SLOT) this.#sendSlot();
+  }
+
+  finish(): void {
+    assert(this.#slot === NO_SLOT, 'a file is finished after its image has ended');
     this.#order({ kind: 'finish' });
   }
 

@@ -1,0 +1,65 @@
+/**
+ * Ports of several groups that share the slots of one slab: a snapshot that waits for its log must
+ * keep none of them from the others.
+ */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { NO_INDEX } from '../../engine/raft/types.js';
+import type { MachineHost } from '../../engine/runtime/machine-host.js';
+import { SnapshotTaker } from '../../engine/runtime/snapshot-taker.js';
+import { SlabSnapshotPort } from '../../workers/ports/slab-snapshot-port.js';
+import type { SnapshotOrder } from '../../workers/records/snapshot.js';
+import { createSnapshotSlab, SnapshotSlab } from '../../workers/snapshot-slab.js';
+import { CHUNK_BYTES, headAt } from './snapshot-bench.js';
+
+/** One group with an image of `bytes`; whoever owns the files takes what it is sent at once. */
+function groupOf(slab: SnapshotSlab, bytes: number) {
+  const orders: SnapshotOrder[] = [];
+  const order = (given: SnapshotOrder): void => {
+    orders.push(given);
+    if (given.kind === 'raw') slab.give(given.slot);
+  };
+  let image: Uint8Array | null = new Uint8Array(bytes);
+  const host = {
+    isWaiting: false,
+    beginImage: () => undefined,
+    endImage: () => undefined,
+    pullImage: () => {
+      const next = image;
+      image = null;
+      taker.onImage(next);
+    },
+  };
+  const port = new SlabSnapshotPort(order, slab, CHUNK_BYTES);
+  const taker = new SnapshotTaker(host as unknown as MachineHost, port, () => 0);
+  taker.begin(headAt(9));
+  return { taker, orders, kinds: () => orders.map(({ kind }) => kind) };
+}
+
+test('four groups that wait for their logs keep no slot from a fifth', () => {
+  const slab = new SnapshotSlab(createSnapshotSlab(CHUNK_BYTES));
+  const waiting = [1, 2, 3, 4].map(() => groupOf(slab, 100));
+  for (let turn = 0; turn < 3; turn += 1) {
+    for (const { taker } of waiting) taker.step(NO_INDEX, turn);
+  }
+  assert.ok(waiting.every(({ taker }) => taker.isWaitingForLog));
+  assert.equal(slab.free('taking'), 4);
+  const fifth = groupOf(slab, CHUNK_BYTES + 100);
+  for (let turn = 0; turn < 3; turn += 1) fifth.taker.step(headAt(9).point.index, turn);
+  assert.deepEqual(fifth.kinds(), ['begin', 'raw', 'raw', 'finish']);
+  for (const { taker, kinds } of waiting) {
+    assert.deepEqual(kinds(), ['begin', 'raw'], 'no file is finished before its log');
+    taker.step(headAt(9).point.index, 9);
+    assert.deepEqual(kinds(), ['begin', 'raw', 'finish']);
+  }
+});
+
+test('a snapshot that is given up while it waits gives nothing back twice', () => {
+  const slab = new SnapshotSlab(createSnapshotSlab(CHUNK_BYTES));
+  const group = groupOf(slab, 100);
+  for (let turn = 0; turn < 3; turn += 1) group.taker.step(NO_INDEX, turn);
+  group.taker.abandon();
+  assert.deepEqual(group.kinds(), ['begin', 'raw', 'abandon']);
+  assert.equal(slab.free('taking'), 4);
+});
