@@ -63,7 +63,7 @@ const RECORDS_PER_TURN = 16;
 /** How soon slots and rings that nobody rings for are looked at again. */
 const ROOM_RETRY_MS = 2;
 const TIMER_MS_MIN = 1;
-/** Requests of peers are refused while so many bytes wait for the bulk thread. */
+/** Requests of peers are dropped while so many bytes wait for the bulk thread. */
 const KEPT_BYTES_MAX = 64 * 1024;
 
 export class SnapshotTraffic implements BulkHandlers {
@@ -233,10 +233,11 @@ export class SnapshotTraffic implements BulkHandlers {
     const { group, point } = asked;
     if (group >= this.#groups) {
       this.#bulk().refuse(peer, { group, point, text: `group ${group} is not here` });
-    } else if (this.#answers.keptBytes > KEPT_BYTES_MAX) {
-      const text = 'too many requests wait here: ask again later';
-      this.#bulk().refuse(peer, { group, point, text });
-    } else this.#answer({ kind: 'asked', peer, asked });
+      return;
+    }
+    // The peer asks again by itself; a refusal would make it begin anew.
+    if (this.#answers.keptBytes > KEPT_BYTES_MAX) return;
+    this.#answer({ kind: 'asked', peer, asked });
   }
 
   space(peer: NodeId, head: SnapshotChunkHead): Uint8Array | null | string {
