@@ -187,7 +187,7 @@ export class BulkLinks {
     for (const peer of [...this.#peers.values()]) {
       if (peer.outbound?.session.isPaused === true) peer.usedAtMs = nowMs;
       if (peer.uselessAtMs(this.#context.limits) <= nowMs) {
-        const silence = `nothing came for ${Math.round(nowMs - peer.usedAtMs)} ms`;
+        const silence = `nothing came for ${Math.round(nowMs - peer.lastUseMs)} ms`;
         const [reason, detail] = peer.isAsked
           ? (['idle', silence] as const)
           : (['unused', ''] as const);

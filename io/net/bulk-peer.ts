@@ -69,9 +69,17 @@ export class BulkPeer {
     this.#asked.clear();
   }
 
+  /** When it was last of use: what comes while a chunk is on its way is bytes of that chunk. */
+  get lastUseMs(): number {
+    const { outbound, isLanding, usedAtMs } = this;
+    return outbound !== null && isLanding
+      ? Math.max(usedAtMs, outbound.session.heardAtMs)
+      : usedAtMs;
+  }
+
   /** When the connection by which we fetch has been of no use for long enough. */
   uselessAtMs({ bulkUnusedMs, bulkSilentMs }: BulkTimes): number {
     if (this.outbound?.isOpen !== true) return Number.POSITIVE_INFINITY;
-    return this.usedAtMs + (this.isAsked ? bulkSilentMs : bulkUnusedMs);
+    return this.lastUseMs + (this.isAsked ? bulkSilentMs : bulkUnusedMs);
   }
 }

@@ -164,8 +164,12 @@ export interface BulkNode extends Node {
 }
 
 /** A node on the cluster's network. */
-export function startBulk(cluster: Cluster, id: number, change: NodeChange = {}): BulkNode {
-  const adapter = new MemoryAdapter(cluster.network, change.name ?? addressOf(id));
+export function startBulk(
+  cluster: Cluster,
+  id: number,
+  change: NodeChange = {},
+  adapter = new MemoryAdapter(cluster.network, change.name ?? addressOf(id)),
+): BulkNode {
   const seen = new Recorder(id);
   const bulk = new BulkRecorder();
   const links = linksOn(adapter, id, seen, withBulk(id, adapter, bulk, change));

@@ -107,6 +107,52 @@ test('a request that is never answered ends the connection in time', async () =>
   assert.deepEqual(two.seen.reasons(), ['idle']);
 });
 
+/** Connections whose reader comes once `isSlow` is set have their bytes when the test says so. */
+class SlowAdapter extends MemoryAdapter {
+  isSlow = false;
+  #held: Buffer = Buffer.alloc(0);
+  #read: (bytes: Uint8Array) => void = () => {};
+
+  override setReadCallback: MemoryAdapter['setReadCallback'] = (connection, callback) => {
+    if (!this.isSlow) {
+      MemoryAdapter.prototype.setReadCallback.call(this, connection, callback);
+      return;
+    }
+    this.#read = callback as (bytes: Uint8Array) => void;
+    MemoryAdapter.prototype.setReadCallback.call(this, connection, (bytes) => {
+      this.#held = Buffer.concat([this.#held, bytes]);
+    });
+  };
+
+  deliver(count: number): void {
+    const bytes = this.#held.subarray(0, count);
+    this.#held = this.#held.subarray(count);
+    if (bytes.length > 0) this.#read(bytes);
+  }
+}
+
+test('a chunk may take longer than any silence while its bytes come', async () => {
+  const cluster = new Cluster([], SLOW);
+  const one = startBulk(cluster, 1);
+  const slow = new SlowAdapter(cluster.network, 'node2');
+  const two = startBulk(cluster, 2, {}, slow);
+  await run(cluster, 300);
+  slow.isSlow = true;
+  two.bulkLinks.fetch(idOf(one), askFor(1, 0, 1));
+  const counters = two.links.counters.values;
+  for (let i = 0; i < 20 && counters.bulkConnections === 0; i += 1) {
+    await run(cluster, 10);
+    slow.deliver(1000);
+  }
+  const begun = cluster.clock.now();
+  while (two.bulk.chunks.length === 0 && two.bulk.log.length === 0) {
+    await run(cluster, 500);
+    slow.deliver(100);
+  }
+  assert.deepEqual([two.bulk.log, numbers(two)], [[], [0]]);
+  assert.ok(cluster.clock.now() - begun > PEER_LIMITS.bulkSilentMs);
+});
+
 test('a broken connection is told, gives its room back, and the next request dials again', async () => {
   const { cluster, one, two } = await pair();
   one.bulkLinks.fetch(idOf(two), askFor(1, 0, 200));
