@@ -38,6 +38,7 @@ interface ThreadPoolOptions {
   readonly idleTimeout: number;
   readonly maxQueue: number;
   readonly recordTiming: boolean;
+  readonly atomics: 'sync' | 'async' | 'disabled';
 }
 const { Piscina } = createRequire(import.meta.url)('piscina') as {
   readonly Piscina: new (options: ThreadPoolOptions) => ThreadPool;
@@ -63,6 +64,9 @@ export class CodecPool {
       idleTimeout: options.idleTimeoutMs ?? IDLE_TIMEOUT_MS_DEFAULT,
       maxQueue: options.waitingMax ?? WAITING_MAX_DEFAULT,
       recordTiming: false,
+      // A thread that waits by Atomics never comes to its event loop, where native buffers are
+      // freed: it would keep every packed chunk of a snapshot.
+      atomics: 'disabled',
     });
   }
 

@@ -5,6 +5,8 @@
  * piscina calls the default export. It must never touch the slab outside of its task's ranges.
  */
 
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { workerData } from 'node:worker_threads';
 import { type ChunkBody, compressInSlab, type SlabJob } from '../codec/lz4-chunk.js';
 
@@ -13,8 +15,19 @@ export interface CodecThreadData {
   readonly slab: SharedArrayBuffer;
 }
 
+/**
+ * Each packed chunk is a native buffer that dies young, in a heap too small for the collector to
+ * notice: by itself it comes once some 100 MiB are dead.
+ */
+const CHUNKS_PER_COLLECTION = 8;
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as (options: { type: 'minor' }) => void;
+
 const slab = new Uint8Array((workerData as CodecThreadData).slab);
+let chunks = 0;
 
 export default function compress(job: SlabJob): ChunkBody {
+  chunks += 1;
+  if (chunks % CHUNKS_PER_COLLECTION === 0) collect({ type: 'minor' });
   return compressInSlab(slab, job);
 }

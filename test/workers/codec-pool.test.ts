@@ -108,3 +108,23 @@ test('a pool without work does not keep its process alive', { skip }, () => {
   const out = execFileSync(process.execPath, ['--input-type=module', '-e', program], options);
   assert.equal(out, '400');
 });
+
+test('packed chunks do not pile up in a pool that is busy all the time', async () => {
+  const chunkBytes = 1024 * 1024;
+  const slab = new SharedArrayBuffer(2 * chunkBytes + 4096);
+  new Uint8Array(slab).set(noise(chunkBytes, 1));
+  const pool = new source.CodecPool({ slab });
+  const job = {
+    ...{ rawAt: 0, rawBytes: chunkBytes, compress: true },
+    ...{ outAt: chunkBytes, outBytesMax: chunkBytes + 4096 },
+  };
+  try {
+    for (let chunk = 0; chunk < 50; chunk += 1) await pool.compress(job);
+    const before = process.memoryUsage().rss;
+    for (let chunk = 0; chunk < 400; chunk += 1) await pool.compress(job);
+    const grown = (process.memoryUsage().rss - before) / chunkBytes;
+    assert.ok(grown < 150, `${grown.toFixed(0)} MiB more after 400 chunks of 1 MiB`);
+  } finally {
+    await pool.close();
+  }
+});
