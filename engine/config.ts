@@ -6,6 +6,7 @@
  * group must be equal on all its replicas; the others may differ from process to process.
  */
 
+import { encodeConfiguration } from '../codec/configuration.js';
 import {
   type GroupOptions,
   groupProblems,
@@ -16,6 +17,8 @@ import { REMEDIES, unknownNames } from './config-names.js';
 import { type Rule, ruleProblem, withoutUndefined } from './config-rules.js';
 import { ErrorNumber, RingraftError } from './errors.js';
 import { LIMITS } from './limits.js';
+import { bootstrapConfiguration } from './raft/membership.js';
+import { nodeId } from './raft/types.js';
 import {
   type ResolvedSnapshot,
   resolveSnapshot,
@@ -200,6 +203,18 @@ function addressProblem(name: string, address: unknown, alone: boolean): string 
   return `${name} is "${String(address)}", its port must be from 1 to ${PORT_MAX}: ${reason}`;
 }
 
+/** All members together, as every replica has them in its log and in its snapshots. */
+function configurationProblems(cluster: EngineOptions['cluster']): string[] {
+  const members = Object.entries(cluster).map(([id, address]) => {
+    return { id: nodeId(Number(id)), address };
+  });
+  const bytes = encodeConfiguration(bootstrapConfiguration(members)).length;
+  const max = LIMITS.configurationBytesMax;
+  if (bytes <= max) return [];
+  const what = `cluster names ${members.length} members, ${bytes} bytes with their addresses`;
+  return [`${what}, at most ${max} are allowed: name fewer, or give shorter addresses`];
+}
+
 function memberProblems(options: EngineOptions): string[] {
   const problems: string[] = [];
   const ids = Object.keys(options.cluster);
@@ -216,6 +231,7 @@ function memberProblems(options: EngineOptions): string[] {
     const problem = addressProblem('listen', options.listen, ids.length === 1);
     if (problem !== null) problems.push(problem);
   }
+  if (problems.length === 0) problems.push(...configurationProblems(options.cluster));
   if (options.cluster[options.nodeId] === undefined) {
     problems.push(
       `nodeId ${options.nodeId} is not in cluster (${ids.join(', ')}): add its address`,

@@ -25,6 +25,12 @@ export const LIMITS = {
   batchBytesMax: 64 * 1024,
   /** Largest answer to a read: it is held whole by both threads while it travels in parts. */
   answerBytesMax: 128 * 1024 * 1024,
+  /**
+   * A configuration as bytes, which is what all members and their addresses make together: it must
+   * fit into an order about a snapshot (the ring `loads` in workers/topology.ts) and into the head
+   * of a chunk (codec/frames/snapshot-frames.ts).
+   */
+  configurationBytesMax: 24 * 1024,
   /** Longest `timeoutMs` of a call. */
   timeoutMsMax: 2 ** 31 - 1,
 } as const;

@@ -116,7 +116,8 @@ export function createGroupMemory(
     toPeers: ring(entries),
     persist: ring(MIB),
     stored: ring(256 * KIB),
-    loads: ring(64 * KIB),
+    // An order to begin a snapshot carries the configuration: LIMITS.configurationBytesMax.
+    loads: ring(256 * KIB),
     loaded: ring(entries),
   };
 }

@@ -113,6 +113,17 @@ test('a name of the guides that is no option here is answered with what does its
   assert.match(problemsOf({ syncMode: 'KRAFT_SYNC_BATCH' }), /"KRAFT_SYNC_BATCH" is "batch" here/);
 });
 
+test('members whose addresses are too long together are refused with their bytes and the remedy', () => {
+  const clusterOf = (count: number) =>
+    Object.fromEntries(
+      Array.from({ length: count }, (_, at) => [at + 1, `${'h'.repeat(253)}:${7001 + at}`]),
+    );
+  resolveOptions({ ...VALID, cluster: clusterOf(80) } as EngineOptions);
+  const message = problemsOf({ cluster: clusterOf(100) });
+  assert.match(message, /cluster names 100 members, \d+ bytes with their addresses, at most 24576/);
+  assert.match(message, /name fewer, or give shorter addresses/);
+});
+
 test('a name that is none inside snapshot is answered with what does its work there', () => {
   const message = problemsOf({
     snapshot: {

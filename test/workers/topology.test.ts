@@ -33,3 +33,10 @@ for (const entryBytesMax of [...ENTRY_SIZES, LIMITS.entryBytesMaxMax]) {
     );
   });
 }
+
+test('an order to begin a snapshot has room for the largest configuration', () => {
+  const { loads } = createGroupMemory(LIMITS.entryBytesMaxDefault, 1024 * 1024);
+  const { payloadBytesMax } = new RingProducer(loads);
+  // Besides it there are a few numbers and their names.
+  assert.ok(payloadBytesMax >= LIMITS.configurationBytesMax + 1024, `${payloadBytesMax}`);
+});
