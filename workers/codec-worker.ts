@@ -22,6 +22,8 @@ export interface CodecThreadData {
 const CHUNKS_PER_COLLECTION = 8;
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as (options: { type: 'minor' }) => void;
+// Flags are the process's: contexts of the application get no collector from here.
+setFlagsFromString('--no-expose-gc');
 
 const slab = new Uint8Array((workerData as CodecThreadData).slab);
 let chunks = 0;

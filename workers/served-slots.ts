@@ -6,7 +6,7 @@
  * gives its slot back. This file must never give a slot back itself.
  */
 
-import type { NodeId, SnapshotPoint } from '../engine/raft/types.js';
+import { isSamePoint, type NodeId, type SnapshotPoint } from '../engine/raft/types.js';
 import { NO_SLOT, type SnapshotSlab } from './snapshot-slab.js';
 
 /** One is on its way while the next is read. */
@@ -44,11 +44,7 @@ export class ServedSlots {
   /** Whether just this chunk waits to be sent to just this peer. */
   isQueued({ peer, group, point, chunk }: ServedChunk): boolean {
     return this.#queuedFor(peer).some(
-      (one) =>
-        one.group === group &&
-        one.chunk === chunk &&
-        one.point.index === point.index &&
-        one.point.term === point.term,
+      (one) => one.group === group && one.chunk === chunk && isSamePoint(one.point, point),
     );
   }
 

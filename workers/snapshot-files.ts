@@ -6,7 +6,7 @@
  * never decide who needs what.
  */
 
-import type { SnapshotPoint } from '../engine/raft/types.js';
+import { isSamePoint, type SnapshotPoint } from '../engine/raft/types.js';
 import { DiskError } from '../io/disk/disk.js';
 import { SnapshotDamage } from '../io/snapshots/snapshot-errors.js';
 import type { SnapshotReader } from '../io/snapshots/snapshot-reader.js';
@@ -84,11 +84,4 @@ export class SnapshotGone extends Error {
   constructor({ index, term }: SnapshotPoint) {
     super(`there is no snapshot of entry ${index} of term ${term} here (any more)`);
   }
-}
-
-export function isSamePoint(
-  a: { readonly index: number; readonly term: number },
-  b: { readonly index: number; readonly term: number },
-): boolean {
-  return a.index === b.index && a.term === b.term;
 }

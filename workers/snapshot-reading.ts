@@ -7,13 +7,13 @@
  * would be offered for ever. It is never passed over silently.
  */
 
-import type { NodeId, SnapshotPoint } from '../engine/raft/types.js';
+import { isSamePoint, type NodeId, type SnapshotPoint } from '../engine/raft/types.js';
 import { DiskError } from '../io/disk/disk.js';
 import { SnapshotDamage, SnapshotError } from '../io/snapshots/snapshot-errors.js';
 import type { PlacedChunk, SnapshotReader } from '../io/snapshots/snapshot-reader.js';
 import type { FetchAsked } from './records/snapshot.js';
 import { placeText } from './set-aside-text.js';
-import { isSamePoint, SnapshotFiles, SnapshotGone } from './snapshot-files.js';
+import { SnapshotFiles, SnapshotGone } from './snapshot-files.js';
 import type { ServedGroup, SnapshotSurroundings } from './snapshot-server.js';
 import { NO_SLOT } from './snapshot-slab.js';
 

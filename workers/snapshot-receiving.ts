@@ -8,7 +8,7 @@
 
 import type { SnapshotChunkHead } from '../codec/frames/snapshot-frames.js';
 import { ChunkDamage, type ChunkFlag, checkStored } from '../codec/lz4-chunk.js';
-import type { NodeId, SnapshotPoint } from '../engine/raft/types.js';
+import { isSamePoint, type NodeId, type SnapshotPoint } from '../engine/raft/types.js';
 import { DiskError } from '../io/disk/disk.js';
 import { SnapshotSection } from '../io/snapshots/chunk-format.js';
 import { SnapshotError } from '../io/snapshots/snapshot-errors.js';
@@ -41,7 +41,7 @@ export class SnapshotReceiving {
 
   fetch(peer: NodeId, point: SnapshotPoint, from: number, count: number): void {
     const { group } = this.#group;
-    if (this.#receiving?.point.index !== point.index || this.#receiving.point.term !== point.term) {
+    if (this.#receiving === null || !isSamePoint(this.#receiving.point, point)) {
       this.abandon();
       this.#receiving = { point, peer, writer: null, next: 0 };
     }
@@ -95,10 +95,7 @@ export class SnapshotReceiving {
     const header = decodeSnapshotHeader(sent.head, FROM_LEADER);
     const { group, nameHash } = this.#group;
     const isMeant =
-      header.group === group &&
-      header.nameHash === nameHash &&
-      header.point.index === point.index &&
-      header.point.term === point.term;
+      header.group === group && header.nameHash === nameHash && isSamePoint(header.point, point);
     if (!isMeant) throw new ChunkDamage('begins another snapshot than the one that was asked for');
     if (header.chunkBytesMax > slab.chunkBytes) {
       const sizes = `${header.chunkBytesMax} bytes, this node takes ${slab.chunkBytes}`;
@@ -134,6 +131,5 @@ export class SnapshotReceiving {
 }
 
 function isOf({ point, next }: Receiving, sent: SnapshotChunkHead): boolean {
-  const { index, term } = sent.point;
-  return index === point.index && term === point.term && sent.packed.chunk === next;
+  return isSamePoint(sent.point, point) && sent.packed.chunk === next;
 }

@@ -61,6 +61,14 @@ export interface SnapshotPoint {
   readonly term: Term;
 }
 
+/** Also of points that came in a record or a frame, as plain numbers. */
+export function isSamePoint(
+  a: { readonly index: number; readonly term: number },
+  b: { readonly index: number; readonly term: number },
+): boolean {
+  return a.index === b.index && a.term === b.term;
+}
+
 /** One member as the configuration records it. */
 export interface Member {
   readonly id: NodeId;

@@ -6,7 +6,7 @@
  * port; this file knows numbers of chunks only.
  */
 
-import type { NodeId, SnapshotPoint } from '../raft/types.js';
+import { isSamePoint, type NodeId, type SnapshotPoint } from '../raft/types.js';
 import type { SnapshotPort } from './snapshot-port.js';
 
 /** Chunks asked for at a time: the next window is asked for when half of it has come. */
@@ -147,5 +147,5 @@ export class SnapshotFetcher {
 }
 
 function isSame(a: SnapshotPoint, b: SnapshotPoint | null): boolean {
-  return b !== null && a.index === b.index && a.term === b.term;
+  return b !== null && isSamePoint(a, b);
 }

@@ -9,7 +9,13 @@
 import { decodeConfiguration, encodeConfiguration } from '../../codec/configuration.js';
 import { ErrorNumber } from '../errors.js';
 import type { Raft } from '../raft/raft.js';
-import type { LogIndex, NodeId, SnapshotPoint, Term } from '../raft/types.js';
+import {
+  isSamePoint,
+  type LogIndex,
+  type NodeId,
+  type SnapshotPoint,
+  type Term,
+} from '../raft/types.js';
 import type { Applier } from './applier.js';
 import type { MachineHost } from './machine-host.js';
 import type { CompletionPort } from './ports.js';
@@ -334,7 +340,7 @@ export class Snapshots {
    * state goes into a new one, and until it is whole the log reaches back as far as it does now.
    */
   #onUnservable({ point, text, isGone }: Extract<SnapshotNews, { kind: 'unservable' }>): void {
-    const isNewest = this.#newest !== null && isSame(this.#newest.point, point);
+    const isNewest = this.#newest !== null && isSamePoint(this.#newest.point, point);
     if (isNewest) {
       this.#lost = point;
       this.#newest = this.#previous;
@@ -431,10 +437,6 @@ export class Snapshots {
     this.#fetcher.abandon();
     this.#refuse(code, '');
   }
-}
-
-function isSame(a: SnapshotPoint, b: SnapshotPoint): boolean {
-  return a.index === b.index && a.term === b.term;
 }
 
 function stranded({ compactedIndex }: Raft, newest: StoredSnapshot | null): string {
