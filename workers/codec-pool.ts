@@ -1,6 +1,7 @@
 /**
- * The pool of threads that compress chunks of snapshots, two at most by default and none while
- * nothing is to be done. It lives in a thread with an event loop (the transport thread).
+ * The pool of threads that compress chunks of snapshots, two at most by default and none before
+ * the first snapshot or long after the last. It lives in a thread with an event loop (the transport
+ * thread).
  *
  * Jobs are ranges of one slab that all threads share; until a job's promise settles its ranges
  * belong to the pool. A chunk must never be compressed on the caller's own thread instead.
@@ -17,7 +18,7 @@ export interface CodecPoolOptions {
   readonly slab: SharedArrayBuffer;
   /** 2 by default, 1 on fewer than four processors. */
   readonly threadsMax?: number;
-  /** A thread without work for so long ends, in milliseconds; 3,000 by default. */
+  /** A thread without work for so long ends, in milliseconds; ten minutes by default. */
   readonly idleTimeoutMs?: number;
   /** Jobs that may wait besides those being done; 64 by default. One more is refused. */
   readonly waitingMax?: number;
@@ -46,7 +47,11 @@ const { Piscina } = createRequire(import.meta.url)('piscina') as {
 
 /** Where processors are few a second thread would only take them from the log and the groups. */
 const THREADS_MAX_DEFAULT = availableParallelism() >= 4 ? 2 : 1;
-const IDLE_TIMEOUT_MS_DEFAULT = 3000;
+/**
+ * A start costs 30 ms and more of a processor, in the middle of whatever load there is: a node that
+ * takes snapshots keeps its thread from one to the next.
+ */
+const IDLE_TIMEOUT_MS_DEFAULT = 600_000;
 const WAITING_MAX_DEFAULT = 64;
 
 export class CodecPool {
