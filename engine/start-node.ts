@@ -322,7 +322,7 @@ async function startIo(supervisor: Supervisor, plan: ThreadPlan): Promise<ReadyR
 async function startBulk(
   supervisor: Supervisor,
   plan: ThreadPlan,
-  { firstSpareNumber, oldestSegment }: ReadyRecovered,
+  { firstSpareNumber, oldestSegment, filesInUse }: ReadyRecovered,
 ): Promise<readonly FoundSnapshots[]> {
   const { identity, common, spares, segmentBytes, desk } = plan;
   const { directory } = identity;
@@ -337,6 +337,7 @@ async function startBulk(
     firstSpareNumber,
     snapshots: desk,
     oldestSegment,
+    filesInUse,
   });
   return ready.kind === 'snapshots' ? ready.found : [];
 }

@@ -31,9 +31,9 @@ function run(): void {
     bell: new Doorbell(memory.doorbells, Bell.consensus + (threadOfGroup[group] as number)),
   }));
   const loads = new LoadServer(disk, data.walDirectory, groups);
-  const { walDirectory, segmentBytes } = data;
+  const { walDirectory, segmentBytes, filesInUse } = data;
   const spares = new SparePreparer(
-    { disk, walDirectory, segmentBytes },
+    { disk, walDirectory, segmentBytes, filesInUse },
     new SpareOrders(data.spares, data.firstSpareNumber, data.oldestSegment),
     new Doorbell(memory.doorbells, Bell.io),
   );

@@ -70,7 +70,8 @@ function openLog() {
     supply,
     ...identity,
   });
-  return { ...opened, disk, directory, inMemory, firstSpareNumber };
+  const filesInUse = opened.wal.segmentCount + supply.ready;
+  return { ...opened, disk, directory, inMemory, firstSpareNumber, filesInUse };
 }
 
 /** A node in memory keeps its snapshots beside its log, in the memory of this thread. */
@@ -82,7 +83,7 @@ function openDesk(disk: Disk, loads: LoadServer): SnapshotDesk {
 
 function run(): void {
   const opened = openLog();
-  const { wal, groups: recovered, report, disk, directory, inMemory, firstSpareNumber } = opened;
+  const { wal, groups: recovered, report, disk, directory, inMemory } = opened;
   const groups = memory.groups.map((groupMemory, group) => ({
     group,
     memory: groupMemory,
@@ -95,9 +96,9 @@ function run(): void {
   loop.start();
   const inDoubt = groups.map(({ group }) => group).filter((group) => isInDoubt(opened, group));
   const { termFloor } = report;
-  const { oldestSegment } = wal;
-  const found = { groups: recovered, inDoubt, termFloor, firstSpareNumber, oldestSegment, report };
-  say({ kind: 'recovered', ...found });
+  const { firstSpareNumber, filesInUse } = opened;
+  const files = { firstSpareNumber, oldestSegment: wal.oldestSegment, filesInUse };
+  say({ kind: 'recovered', groups: recovered, inDoubt, termFloor, report, ...files });
   const end = runParked(memory, Bell.io, StopStage.disk, {
     doWork: (now) => {
       loop.doWork(now);

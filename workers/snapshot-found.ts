@@ -28,7 +28,10 @@ export interface FoundSnapshots {
  * without it the group would go back in time.
  */
 export function findSnapshots(store: SnapshotStore, group: number): FoundSnapshots {
-  const { reader, passedOver, removed } = store.newestValid(group, { deep: true });
+  const { reader, passedOver, removed } = store.newestValid(group, {
+    deep: true,
+    check: checkConfiguration,
+  });
   const warnings = passedOver.map(({ reason, setAsideAs }) => {
     const where = placeText({ setAsideAs, removed: [] });
     return `a snapshot is passed over: ${reason.message}${where}`;

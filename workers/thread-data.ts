@@ -47,6 +47,7 @@ export interface BulkThreadData extends CommonData {
   readonly firstSpareNumber: number;
   readonly snapshots: SnapshotDeskOptions;
   readonly oldestSegment: number;
+  readonly filesInUse: number;
 }
 
 export interface TransportThreadData extends CommonData {
@@ -104,6 +105,8 @@ export interface ReadyRecovered {
   readonly firstSpareNumber: number;
   /** The oldest segment on disk: those that the log frees are counted from here. */
   readonly oldestSegment: number;
+  /** Segments on disk, and finished spares. */
+  readonly filesInUse: number;
   readonly report: unknown;
 }
 

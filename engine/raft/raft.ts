@@ -41,7 +41,7 @@ import {
   compactLog,
   installSnapshot,
   isAhead,
-  isAlive,
+  isAway,
   offerNewest,
   rememberSnapshot,
   withdrawIdleOffers,
@@ -129,19 +129,21 @@ export class Raft {
   }
 
   /**
-   * The lowest point that a peer which lives is being sent: its file is still read. Infinity when
-   * there is none.
+   * The lowest point that a peer is being sent which is not away, and which the log still goes on
+   * from. Infinity when there is none.
    */
   get snapshotFloor(): LogIndex {
-    const points = this.snapshotsBeingSent.map(({ index }) => index);
-    return Math.min(Number.POSITIVE_INFINITY, ...points) as LogIndex;
+    const { compacted } = this.state.log;
+    // Where the log is forgotten beyond a point already, nothing is kept for it in vain.
+    const points = this.snapshotsBeingSent.filter(({ index }) => index >= compacted);
+    return Math.min(Number.POSITIVE_INFINITY, ...points.map(({ index }) => index)) as LogIndex;
   }
 
-  /** Points that peers which live are being sent: their files are still read. */
+  /** Points that peers are being sent which are not away: their files are still read. */
   get snapshotsBeingSent(): readonly SnapshotPoint[] {
     const { state } = this;
-    const living = [...state.progress.values()].filter((progress) => isAlive(state, progress));
-    return living.flatMap(({ pendingSnapshot }) => pendingSnapshot ?? []);
+    const present = [...state.progress.values()].filter((progress) => !isAway(state, progress));
+    return present.flatMap(({ pendingSnapshot }) => pendingSnapshot ?? []);
   }
 
   /** A peer has forgotten more than the newest snapshot covers: one of at least this is needed. */

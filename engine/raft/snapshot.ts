@@ -23,6 +23,12 @@ import {
   type SnapshotPoint,
 } from './types.js';
 
+/**
+ * A peer that is silent for so many times the longest election timeout is away. Until then what it
+ * was offered stands: a link that broke comes back, and its transfer goes on where it stopped.
+ */
+const AWAY_AFTER_TIMEOUTS = 32;
+
 /** Leader: the newest snapshot to a peer whose next entry is forgotten; true while it waits. */
 export function offerIfBehind(state: CoreState, progress: Progress): boolean {
   if (progress.state === ProgressState.snapshot) return true;
@@ -79,13 +85,13 @@ export function withdrawIdleOffers(state: CoreState): void {
   for (const progress of state.progress.values()) {
     const { pendingSnapshot } = progress;
     if (pendingSnapshot === null || pendingSnapshot.index >= newest) continue;
-    if (!isAlive(state, progress)) progress.withdraw();
+    if (isAway(state, progress)) progress.withdraw();
   }
 }
 
-/** Whether the peer answered not long ago: what is offered to it may be under way. */
-export function isAlive({ now, options }: CoreState, { heardAt }: Progress): boolean {
-  return now - heardAt <= options.electionTimeoutMax;
+/** Whether the peer was silent for so long that nothing can be under way to it. */
+export function isAway({ now, options }: CoreState, { heardAt }: Progress): boolean {
+  return now - heardAt > AWAY_AFTER_TIMEOUTS * options.electionTimeoutMax;
 }
 
 /** Leader: the file of a point is gone; whoever fetched it begins anew with the newest. */

@@ -69,8 +69,11 @@ export interface SnapshotPort {
   begin(head: SnapshotHead): void;
   /** Copies bytes of the image from `from` on, as far as there is room; returns how many. */
   write(bytes: Uint8Array, from: number): number;
-  /** The image has ended: what was written goes on its way, nothing of it waits for `finish`. */
-  imageEnded(): void;
+  /**
+   * The image has ended: the rest of it goes on its way. False while there is no room for that:
+   * it is said again, and `finish` comes after.
+   */
+  imageEnded(): boolean;
   /** The file may be completed. Answered by `written` or `failed`. */
   finish(): void;
   /** The snapshot is given up: its file goes, nothing is answered. */

@@ -2,7 +2,8 @@
  * Takes one snapshot: pulls the image from the machine, a chunk at a time between other work and
  * with pauses in which the thread is the group's, and hands it to the port as that has room.
  *
- *   idle ──begin──▶ pulling ──(image ends)──▶ syncing ──(log durable)──▶ finishing ──▶ idle
+ *   idle ──begin──▶ pulling ──(image ends)──▶ ending ──(room for its rest)──▶
+ *   syncing ──(log durable)──▶ finishing ──▶ idle
  *
  * The file is finished only when every entry it covers is durable in this node's log: a snapshot
  * must not promise what the log has not. It never decides when one is due.
@@ -19,7 +20,7 @@ import type { SnapshotHead, SnapshotPort } from './snapshot-port.js';
 const REST_SHARE = 3;
 const NEVER = Number.POSITIVE_INFINITY;
 
-type Stage = 'idle' | 'pulling' | 'syncing' | 'finishing';
+type Stage = 'idle' | 'pulling' | 'ending' | 'syncing' | 'finishing';
 
 export class SnapshotTaker {
   readonly #host: MachineHost;
@@ -68,7 +69,7 @@ export class SnapshotTaker {
 
   /** Bytes wait for room in the port: it is looked at again soon. */
   get isWaitingForRoom(): boolean {
-    return this.#left !== null;
+    return this.#left !== null || this.#stage === 'ending';
   }
 
   /** The machine's state is that of `head.point`: its image begins here. */
@@ -92,6 +93,7 @@ export class SnapshotTaker {
   /** One slice. `durable`: the last entry on this node's disk. */
   step(durable: LogIndex, now: number): void {
     if (this.#stage === 'pulling') this.#pull(now);
+    if (this.#stage === 'ending') this.#end();
     const { point } = this;
     if (this.#stage !== 'syncing' || point === null || durable < point.index) return;
     this.#stage = 'finishing';
@@ -121,9 +123,7 @@ export class SnapshotTaker {
     if (this.#stage !== 'pulling') return;
     this.#isAsked = false;
     if (chunk === null) {
-      this.#stage = 'syncing';
-      // The log may be long in coming, and other groups need the room.
-      this.#port.imageEnded();
+      this.#end();
       return;
     }
     this.imageBytes += chunk.length;
@@ -131,6 +131,11 @@ export class SnapshotTaker {
     if (taken === chunk.length) return;
     this.#left = Uint8Array.from(chunk.subarray(taken));
     this.#from = 0;
+  }
+
+  /** At once, not with the file: the log may be long in coming. */
+  #end(): void {
+    this.#stage = this.#port.imageEnded() ? 'syncing' : 'ending';
   }
 
   /** The port has finished or given up the file. */

@@ -362,13 +362,25 @@ export class Snapshots {
     const previous = this.#previous?.point.index ?? null;
     const wanted = this.#policy.compactTo(newest, previous, this.#pressure !== 'none');
     // Followers that are being sent a snapshot need what comes behind it.
-    const floor = this.#pressure === 'urgent' ? Number.POSITIVE_INFINITY : raft.snapshotFloor;
+    const needed = raft.snapshotFloor;
+    const floor = this.#pressure === 'urgent' ? Number.POSITIVE_INFINITY : needed;
     const to = Math.min(wanted, floor, raft.durableIndex, applier.applied) as LogIndex;
     if (to > raft.compactedIndex) {
       raft.compact(to);
+      if (to > needed) this.#tellGivenUp(needed);
       this.#parts.logCompacted(to);
     }
     if (!this.#isPressed && raft.compactedIndex >= newest) this.#pressure = 'none';
+  }
+
+  /** A transfer is in vain: told each time, as it may go on like that as long as writes do. */
+  #tellGivenUp(needed: LogIndex): void {
+    const text =
+      `a peer was being sent the snapshot of entry ${needed} when the log reached three quarters ` +
+      'of maxLogBytes, and what it would have needed next is forgotten: it is sent a newer ' +
+      'snapshot. If that is told again and again, writes are faster than the transfer: raise ' +
+      'maxLogBytes, or snapshot.transferRate where one is set';
+    this.#parts.completions.event({ kind: 'snapshotWarning', text });
   }
 
   /** A snapshot from the leader is complete and synced here. */

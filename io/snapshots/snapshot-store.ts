@@ -10,7 +10,7 @@
 import { type Disk, DiskError } from '../disk/disk.js';
 import { makeDurableDirectory } from '../disk/durable-directory.js';
 import { SnapshotDamage, SnapshotForeign } from './snapshot-errors.js';
-import { decodeSnapshotHeader, type LogPoint } from './snapshot-format.js';
+import { decodeSnapshotHeader, type LogPoint, type StoredHeader } from './snapshot-format.js';
 import {
   byAge,
   DAMAGED_SUFFIX,
@@ -36,6 +36,13 @@ export interface StoreOptions {
    */
   readonly groups?: readonly { readonly group: number; readonly nameHash: number }[];
   readonly writer?: WriterOptions;
+}
+
+export interface NewestOptions {
+  /** Every byte is looked at, not header and footer alone. */
+  readonly deep: boolean;
+  /** Throws a SnapshotVersionError where what the header carries is of another version. */
+  readonly check?: (header: StoredHeader, path: string) => void;
 }
 
 /** Where a file is that was found damaged, and what of its kind went for it. */
@@ -102,12 +109,12 @@ export class SnapshotStore {
    * SnapshotVersionError or SnapshotForeign, with nothing changed, for a newer file of another
    * version or cluster: passing it over would be going back in time.
    */
-  newestValid(group: number, { deep }: { readonly deep: boolean }): NewestSnapshot {
+  newestValid(group: number, { deep, check }: NewestOptions): NewestSnapshot {
     const unusable: { file: SnapshotFile; reason: SnapshotDamage | DiskError }[] = [];
     let reader: SnapshotReader | null = null;
     for (const file of this.list(group)) {
       try {
-        reader = this.#opened(file, deep);
+        reader = this.#opened(file, deep, check);
         break;
       } catch (reason) {
         if (!(reason instanceof SnapshotDamage || reason instanceof DiskError)) throw reason;
@@ -185,7 +192,7 @@ export class SnapshotStore {
       .sort(byAge);
   }
 
-  #opened(file: SnapshotFile, deep: boolean): SnapshotReader {
+  #opened(file: SnapshotFile, deep: boolean, check?: NewestOptions['check']): SnapshotReader {
     const reader = SnapshotReader.open(this.#disk, file.path);
     try {
       const { clusterId, group, point, nameHash } = reader.header;
@@ -198,6 +205,7 @@ export class SnapshotStore {
       }
       const own = this.#nameHashes.get(group) ?? nameHash;
       if (nameHash !== own) throw new SnapshotDamage(file.path, 0, otherName(nameHash, own));
+      check?.(reader.header, file.path);
       if (deep) reader.verify();
       return reader;
     } catch (error) {

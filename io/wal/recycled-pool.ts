@@ -7,15 +7,13 @@
  * The directory is synced after each step: a crash that undid one and kept a later one would leave
  * a hole in the log, or a segment that is a spare as well. A file keeps the bytes of its former
  * life; nothing of them validates under another segment's number (block-format.ts). It must never
- * touch a segment that was not freed.
+ * touch a segment that was not freed, and never decides how many files wait (recycle-demand.ts).
  */
 
 import type { Disk } from '../disk/disk.js';
 import { SECTOR_BYTES, segmentName, segmentPath } from './segment-format.js';
 import { SegmentReader } from './segment-reader.js';
 
-/** How many files wait at most; more are removed. */
-const RECYCLED_MAX = 4;
 const RECYCLED = /^[0-9a-f]{16}\.recycled$/;
 
 export class RecycledPool {
@@ -55,10 +53,18 @@ export class RecycledPool {
   }
 
   #isUseful(path: string): boolean {
-    if (this.#waiting.length >= RECYCLED_MAX) return false;
     const reader = new SegmentReader(this.#disk, path, 0, SECTOR_BYTES);
     reader.release();
     return reader.size === this.#segmentBytes;
+  }
+
+  /** Removes the file that would be used last, if one waits. */
+  removeOne(): void {
+    const name = this.#waiting.at(-1);
+    if (name === undefined) return;
+    this.#disk.remove(`${this.#directory}/${name}`);
+    this.#waiting.pop();
+    this.#disk.syncDirectory(this.#directory);
   }
 
   /** Makes the oldest one a spare of this name and returns its path; null when none waits. */

@@ -9,6 +9,7 @@
  */
 
 import { type Disk, DiskError, type DiskFile } from '../disk/disk.js';
+import { KEPT_MIN } from './recycle-demand.js';
 import { RecycledPool } from './recycled-pool.js';
 
 /** What the log asks of whoever prepares spares; another thread may stand behind it. */
@@ -26,6 +27,8 @@ export interface SegmentSupply {
 }
 
 const SLICE_BYTES = 1024 * 1024;
+/** Synced as often as this: a sync of the log would otherwise wait behind all of a spare. */
+const SYNC_BYTES = 4 * SLICE_BYTES;
 const TEMPORARY = /^.*\.tmp$/;
 const SPARE = /^spare-([0-9a-f]{8})\.spare$/;
 
@@ -39,8 +42,8 @@ export function isNoSpace(error: unknown): boolean {
 }
 
 /**
- * Fills `<name>.tmp` with zeros, one slice per step, then syncs and renames it to `<name>`. A
- * failure removes the file and is thrown.
+ * Fills `<name>.tmp` with zeros, one slice per step and synced every few, then renames it to
+ * `<name>`. A failure removes the file and is thrown.
  */
 export function* preparing(
   disk: Disk,
@@ -59,6 +62,7 @@ export function* preparing(
       const written = file.write(slice, 0, Math.min(slice.length, segmentBytes - at), at);
       if (written <= 0) throw new DiskError('EIO', 'write', temporary);
       at += written;
+      if (at % SYNC_BYTES === 0) file.sync();
       yield at;
     }
     file.sync();
@@ -138,6 +142,7 @@ export class InlineSegmentSupply implements SegmentSupply {
     this.#segmentBytes = segmentBytes;
     this.#ready = adoptSpares(disk, directory, segmentBytes);
     this.#recycled = new RecycledPool(disk, directory, segmentBytes);
+    while (this.#recycled.size > KEPT_MIN) this.#recycled.removeOne();
     this.#number = nextSpareNumber(this.#ready);
   }
 
@@ -171,6 +176,7 @@ export class InlineSegmentSupply implements SegmentSupply {
 
   recycle(segment: number): void {
     this.#recycled.recycle(segment);
+    if (this.#recycled.size > KEPT_MIN) this.#recycled.removeOne();
   }
 }
 

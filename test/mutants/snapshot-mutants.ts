@@ -119,8 +119,8 @@ export const SNAPSHOT_MUTANTS: readonly Mutant[] = [
     name: 'damaged-snapshot-chosen',
     what: 'a start looks at the ends of its newest snapshot only, and goes on with a damaged one',
     file: 'workers/snapshot-found.ts',
-    find: 'store.newestValid(group, { deep: true });',
-    replace: 'store.newestValid(group, { deep: false });',
+    find: 'deep: true,',
+    replace: 'deep: false,',
     faults: ['disk', 'snapshot', 'wipe'],
   },
 ];

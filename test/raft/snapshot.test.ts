@@ -77,7 +77,6 @@ test('an offer is repeated with each heartbeat reply and lasts although newer on
   leader.connect(3, false);
   leader.hearHeartbeatReply(3);
   assert.deepEqual(offersTo(leader, 3), [8, 8]);
-  assert.equal(leader.raft.snapshotFloor, 8);
   leader.connect(3, true);
   assert.equal(peer(leader, 3).match, 0);
   assert.deepEqual(offersTo(leader, 3), [10], 'a restarted peer is offered the newest');
@@ -98,18 +97,34 @@ test('a point whose file is gone gives way to the newest', () => {
   assert.throws(() => leader.snapshotGone([3, 10]), /newest snapshot is not removed/);
 });
 
-test('files for peers that are silent are not kept, those for live ones are', () => {
+test('files for peers that are away are not kept, those for peers that were just silent are', () => {
   const leader = leaderWithBase();
   assert.equal(leader.raft.snapshotFloor, Number.POSITIVE_INFINITY);
   leader.hearAppendReply(3, 0, refuses(7, 2, 1));
   assert.equal(leader.raft.snapshotFloor, 8);
-  for (let at = 0; at < 8; at += 1) {
-    leader.pass(50);
-    leader.hearHeartbeatReply(2);
-  }
+  const pass = (ms: number): void => {
+    for (let at = 0; at < ms; at += 50) {
+      leader.pass(50);
+      leader.hearHeartbeatReply(2);
+    }
+  };
+  pass(32 * 300);
+  assert.equal(leader.raft.snapshotFloor, 8, 'its link may come back');
+  pass(50);
   assert.equal(leader.raft.snapshotFloor, Number.POSITIVE_INFINITY);
   leader.hearHeartbeatReply(3);
   assert.equal(leader.raft.snapshotFloor, 8);
+});
+
+test('nothing is kept for a transfer behind whose point the log is forgotten already', () => {
+  const leader = leaderWithBase();
+  leader.hearAppendReply(3, 0, refuses(7, 2, 1));
+  leader.propose(2);
+  leader.hearAppendReply(2, 10);
+  assert.equal(leader.raft.snapshotFloor, 8);
+  leader.compact(10);
+  assert.equal(leader.raft.snapshotFloor, Number.POSITIVE_INFINITY);
+  assert.deepEqual(leader.raft.snapshotsBeingSent, [pointOf([3, 8])], 'its file is still read');
 });
 
 test('a peer that came by an older snapshot goes on with the log where that suffices', () => {

@@ -27,7 +27,7 @@ function begun(chunks: number, pullMs = PULL_MS) {
   const port = {
     begin: () => undefined,
     write: (bytes: Uint8Array, from: number) => Math.min(bytes.length - from, seen.room),
-    imageEnded: () => undefined,
+    imageEnded: () => true,
     finish: () => {
       seen.finished += 1;
     },

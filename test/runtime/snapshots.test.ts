@@ -35,9 +35,11 @@ test('urgent pressure forgets what a transfer needs', () => {
   bench.snapshots.pressed(false);
   bench.turns();
   bench.written();
+  assert.deepEqual(bench.events, []);
   bench.snapshots.pressed(true);
   bench.turns(1);
   assert.deepEqual([bench.raft.compactedIndex, bench.begun], [10, [10]]);
+  assert.match(bench.events.join('; '), /^a peer was being sent the snapshot of entry 5 when/);
 });
 
 test('a log that was pressed is compacted to the snapshot before the newest as ever', () => {

@@ -137,7 +137,10 @@ class Bench {
     const room = new RoomWords(words);
     const groups = [{ group: 0, memory, bell }];
     this.loop = new IoLoop(this.wal, new IoFigures(createIoFigures()), room, groups);
-    const place = { disk, walDirectory: DIRECTORY, segmentBytes: SEGMENT_BYTES };
+    const place = {
+      ...{ disk, walDirectory: DIRECTORY, segmentBytes: SEGMENT_BYTES },
+      filesInUse: this.wal.segmentCount,
+    };
     this.#spares = new SparePreparer(place, new SpareOrders(words, 0, 1), bell, () => this.#now);
     this.agent = this.#makeAgent(memory, bell, room, first);
     this.#inbox = new RingProducer(memory.inbox);

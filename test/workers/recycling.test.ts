@@ -8,6 +8,7 @@ import test from 'node:test';
 import { ArenaView } from '../../engine/runtime/arena.js';
 import type { Submission } from '../../engine/runtime/ports.js';
 import { MemoryDisk } from '../../io/disk/memory-disk.js';
+import { KEPT_MIN, PERIOD_MS } from '../../io/wal/recycle-demand.js';
 import { RecycledPool } from '../../io/wal/recycled-pool.js';
 import { Wal } from '../../io/wal/wal.js';
 import { createIoFigures, IoFigures } from '../../workers/io-figures.js';
@@ -77,7 +78,7 @@ class Bench {
   readonly #groups;
   #now = 0;
 
-  constructor() {
+  constructor(maxSegments = 4) {
     const words = createSpareWords();
     this.disk.makeDirectory(DIRECTORY);
     const supply = new SharedSegmentSupply(words, DIRECTORY, 0, [], () => {});
@@ -88,12 +89,15 @@ class Bench {
       nodeId: 1,
       newLogId: 5,
       segmentBytes: SEGMENT_BYTES,
-      maxLogBytes: 4 * SEGMENT_BYTES,
+      maxLogBytes: maxSegments * SEGMENT_BYTES,
       sync: { mode: 'always', intervalMs: 10 },
       supply,
     }).wal;
     const bell = new Doorbell(createDoorbells(Bell.consensus + 1), Bell.main);
-    const place = { disk: this.disk, walDirectory: DIRECTORY, segmentBytes: SEGMENT_BYTES };
+    const place = {
+      ...{ disk: this.disk, walDirectory: DIRECTORY, segmentBytes: SEGMENT_BYTES },
+      filesInUse: this.wal.segmentCount,
+    };
     const orders = new SpareOrders(words, 0, this.wal.oldestSegment);
     this.spares = new SparePreparer(place, orders, bell, () => this.#now);
     const room = new RoomWords(words);
@@ -119,6 +123,10 @@ class Bench {
     const { bytes } = run(group, 1, index, 1, size);
     const runs = [{ term: 1, first: index, count: 1, position: 0, bytes: bytes.length }];
     this.submit(group, { runs }, bytes);
+  }
+
+  pass(ms: number): void {
+    this.#now += ms;
   }
 
   turn(): void {
@@ -166,7 +174,54 @@ test('a group that keeps much in the oldest segment hears that it must snapshot'
   assert.deepEqual(bench.heard[0]?.slice(0, 2), [0, StorageKind.mustSnapshot]);
 });
 
-test('of recycled files a few wait, of the right size, and a restart finds them', () => {
+test('files that the log had at its longest are used again: none is filled or removed', () => {
+  const bench = new Bench(100);
+  let index = 0;
+  let files = 0;
+  for (let round = 0; round < 6; round += 1) {
+    const begun = bench.wal.position.segment;
+    while (bench.wal.position.segment < begun + 9) {
+      index += 1;
+      bench.append(1, index, 7000);
+    }
+    const grown = bench.names(/\.(wal|spare|recycled)$/).length;
+    if (round > 1) assert.equal(grown, files, `as many as before in round ${round}`);
+    files = grown;
+    bench.submit(1, { compact: { index, term: 1 } });
+    bench.turn();
+    assert.ok(bench.names(/\.recycled$/).length >= 7, `${bench.names(/./)}`);
+    assert.equal(bench.names(/\.(wal|spare|recycled)$/).length, files);
+  }
+});
+
+test('what a log that stays short does not want again is removed, one after the other', () => {
+  const bench = new Bench(100);
+  let index = 0;
+  while (bench.wal.position.segment < 12) {
+    index += 1;
+    bench.append(1, index, 7000);
+  }
+  bench.submit(1, { compact: { index, term: 1 } });
+  bench.turn();
+  const waiting = (): number => bench.names(/\.recycled$/).length;
+  const before = waiting();
+  assert.ok(before > KEPT_MIN + 3);
+  bench.pass(PERIOD_MS);
+  bench.turn();
+  assert.equal(waiting(), before, 'it was as long within the last period');
+  bench.pass(PERIOD_MS);
+  bench.turn();
+  assert.equal(waiting(), before - 1);
+  bench.turn();
+  assert.equal(waiting(), before - 1, 'the disk has a pause');
+  for (let second = 0; second < 20; second += 1) {
+    bench.pass(1_000);
+    bench.turn();
+  }
+  assert.equal(waiting(), KEPT_MIN);
+});
+
+test('recycled files have the right size, and a restart finds them', () => {
   const disk = new MemoryDisk();
   disk.makeDirectory(DIRECTORY);
   for (let segment = 1; segment <= 7; segment += 1) {
@@ -177,7 +232,8 @@ test('of recycled files a few wait, of the right size, and a restart finds them'
   }
   const pool = new RecycledPool(disk, DIRECTORY, 1024);
   for (let segment = 1; segment <= 7; segment += 1) pool.recycle(segment);
-  assert.equal(pool.size, 4);
+  assert.equal(pool.size, 6);
+  for (let removed = 0; removed < 2; removed += 1) pool.removeOne();
   assert.equal(disk.list(DIRECTORY).length, 4);
   const again = new RecycledPool(disk, DIRECTORY, 1024);
   assert.equal(again.take('spare-00000000.spare'), `${DIRECTORY}/spare-00000000.spare`);

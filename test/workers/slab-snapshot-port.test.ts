@@ -1,6 +1,6 @@
 /**
- * Ports of several groups that share the slots of one slab: a snapshot that waits for its log must
- * keep none of them from the others.
+ * Ports of several groups that share the slots of one slab: a snapshot that waits, for its log or
+ * for its machine, must keep none of them from the others.
  */
 
 import assert from 'node:assert/strict';
@@ -13,8 +13,11 @@ import type { SnapshotOrder } from '../../workers/records/snapshot.js';
 import { createSnapshotSlab, SnapshotSlab } from '../../workers/snapshot-slab.js';
 import { CHUNK_BYTES, headAt } from './snapshot-bench.js';
 
-/** One group with an image of `bytes`; whoever owns the files takes what it is sent at once. */
-function groupOf(slab: SnapshotSlab, bytes: number) {
+/**
+ * One group with an image of `bytes`; whoever owns the files takes what it is sent at once. With
+ * `isHeldUp` the machine never says that this was all.
+ */
+function groupOf(slab: SnapshotSlab, bytes: number, isHeldUp = false) {
   const orders: SnapshotOrder[] = [];
   const order = (given: SnapshotOrder): void => {
     orders.push(given);
@@ -28,7 +31,7 @@ function groupOf(slab: SnapshotSlab, bytes: number) {
     pullImage: () => {
       const next = image;
       image = null;
-      taker.onImage(next);
+      if (next !== null || !isHeldUp) taker.onImage(next);
     },
   };
   const port = new SlabSnapshotPort(order, slab, CHUNK_BYTES);
@@ -62,4 +65,54 @@ test('a snapshot that is given up while it waits gives nothing back twice', () =
   group.taker.abandon();
   assert.deepEqual(group.kinds(), ['begin', 'raw', 'abandon']);
   assert.equal(slab.free('taking'), 4);
+});
+
+test('machines that are held up within a chunk keep no slot from another group', () => {
+  const slab = new SnapshotSlab(createSnapshotSlab(CHUNK_BYTES));
+  const heldUp = [1, 2, 3, 4, 5].map(() => groupOf(slab, CHUNK_BYTES + 100, true));
+  for (const { taker } of heldUp) {
+    for (let turn = 0; turn < 3; turn += 1) taker.step(headAt(9).point.index, turn);
+  }
+  assert.deepEqual(heldUp[0]?.kinds(), ['begin', 'raw']);
+  assert.equal(slab.free('taking'), 4);
+  const other = groupOf(slab, CHUNK_BYTES + 100);
+  for (let turn = 0; turn < 3; turn += 1) other.taker.step(headAt(9).point.index, turn);
+  assert.deepEqual(other.kinds(), ['begin', 'raw', 'raw', 'finish']);
+});
+
+test('without a slot the rest of an image waits, and its chunks are those that were written', () => {
+  const slab = new SnapshotSlab(createSnapshotSlab(CHUNK_BYTES));
+  const image = Uint8Array.from({ length: 3 * CHUNK_BYTES + 300 }, (_, at) => at % 251);
+  const chunks: Buffer[] = [];
+  const order = (given: SnapshotOrder): void => {
+    if (given.kind !== 'raw') return;
+    chunks.push(Buffer.from(slab.raw(given.slot, given.bytes)));
+    slab.give(given.slot);
+  };
+  const port = new SlabSnapshotPort(order, slab, CHUNK_BYTES);
+  port.begin(headAt(9));
+  const taken: number[] = [];
+  const withoutSlots = (act: () => void): void => {
+    while (slab.free('taking') > 0) taken.push(slab.take('taking'));
+    act();
+    for (const slot of taken.splice(0)) slab.give(slot);
+  };
+  const first = CHUNK_BYTES - 100;
+  assert.equal(port.write(image.subarray(0, first), 0), first);
+  let at = first;
+  withoutSlots(() => {
+    at += port.write(image, at);
+    assert.equal(at, CHUNK_BYTES, 'a whole chunk of it is kept, and no more');
+    assert.equal(port.write(image, at), 0);
+  });
+  at += port.write(image, at);
+  assert.equal(at, image.length);
+  withoutSlots(() => assert.equal(port.imageEnded(), false));
+  assert.equal(port.imageEnded(), true);
+  port.finish();
+  assert.deepEqual(
+    chunks.map(({ length }) => length),
+    [CHUNK_BYTES, CHUNK_BYTES, CHUNK_BYTES, 300],
+  );
+  assert.ok(Buffer.concat(chunks).equals(image));
 });

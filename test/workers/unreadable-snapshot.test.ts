@@ -30,7 +30,16 @@ test('the newest snapshot with a configuration of an unknown version stops the s
   assert.deepEqual(bench.disk.list('/data/snapshots'), names);
 });
 
-test('so does one that ends early, or with flags that are unknown', () => {
+test('a start that is refused leaves damaged files that are newer where they are', () => {
+  const bench = new ServerBench();
+  bench.holdWith(5, imageOf(1), laterConfiguration());
+  bench.damage(bench.hold(7, imageOf(1)), -60);
+  const names = bench.disk.list('/data/snapshots');
+  assert.throws(() => findSnapshots(bench.store, GROUP.group), SnapshotVersionError);
+  assert.deepEqual(bench.disk.list('/data/snapshots'), names);
+});
+
+test('one that ends early, or with flags that are unknown, stops it too', () => {
   const flags = CONFIGURATION.slice();
   // Of the first member: behind the counts, three voters' ids, its own id and its incarnation.
   flags[12 + 3 * 8 + 16] = 1;

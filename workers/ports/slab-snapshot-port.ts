@@ -2,8 +2,9 @@
  * The snapshot port of a group: orders for whoever owns the files, chunks of the image in slots of
  * the shared slab.
  *
- * It fills one slot at a time, of those that are there for it: what peers are sent meanwhile takes
- * none away. It knows neither rings nor threads: the simulator uses it as it is.
+ * It takes a slot when it has a whole chunk, of those that are there for it, and never holds one:
+ * the machine of another group may be on a thread that goes on, when this one's is held up. It
+ * knows neither rings nor threads: the simulator uses it as it is.
  */
 
 import { assert, type NodeId, type SnapshotPoint } from '../../engine/raft/types.js';
@@ -15,9 +16,9 @@ export class SlabSnapshotPort implements SnapshotPort {
   readonly #order: (order: SnapshotOrder) => void;
   readonly #slab: SnapshotSlab;
   readonly #chunkBytes: number;
-  /** The slot that is being filled, and how far. */
-  #slot = NO_SLOT;
-  #filled = 0;
+  /** What does not fill a chunk yet; the memory is there while it is needed. */
+  #rest: Buffer | null = null;
+  #restBytes = 0;
 
   /** `chunkBytes`: what of a slot is filled, what the files say of their chunks. */
   constructor(order: (order: SnapshotOrder) => void, slab: SnapshotSlab, chunkBytes: number) {
@@ -28,50 +29,70 @@ export class SlabSnapshotPort implements SnapshotPort {
   }
 
   begin(head: SnapshotHead): void {
-    this.#dropSlot();
+    this.#dropRest();
     this.#order({ kind: 'begin', head });
   }
 
   write(bytes: Uint8Array, from: number): number {
     let at = from;
-    while (at < bytes.length) {
-      if (this.#slot === NO_SLOT) {
-        this.#slot = this.#slab.take('taking');
-        this.#filled = 0;
-        if (this.#slot === NO_SLOT) break;
-      }
-      const count = Math.min(this.#chunkBytes - this.#filled, bytes.length - at);
-      this.#slab.raw(this.#slot).set(bytes.subarray(at, at + count), this.#filled);
-      this.#filled += count;
-      at += count;
-      if (this.#filled === this.#chunkBytes) this.#sendSlot();
+    while (at < bytes.length && this.#makeRoom()) {
+      const end = at + this.#chunkBytes;
+      if (this.#restBytes > 0 || end > bytes.length) at += this.#keep(bytes, at);
+      else if (this.#send(bytes.subarray(at, end))) at = end;
+      else break;
     }
     return at - from;
   }
 
-  #sendSlot(): void {
-    this.#order({ kind: 'raw', slot: this.#slot, bytes: this.#filled });
-    this.#slot = NO_SLOT;
+  /** False while the rest is a whole chunk that finds no slot. */
+  #makeRoom(): boolean {
+    return this.#restBytes < this.#chunkBytes || this.#sendRest();
   }
 
-  imageEnded(): void {
-    if (this.#slot !== NO_SLOT) this.#sendSlot();
+  /** Adds to the rest as much as the chunk has room for; returns how much. */
+  #keep(bytes: Uint8Array, at: number): number {
+    this.#rest ??= Buffer.allocUnsafeSlow(this.#chunkBytes);
+    const count = Math.min(this.#chunkBytes - this.#restBytes, bytes.length - at);
+    this.#rest.set(bytes.subarray(at, at + count), this.#restBytes);
+    this.#restBytes += count;
+    return count;
+  }
+
+  /** False when there is no slot: nothing is sent. */
+  #send(chunk: Uint8Array): boolean {
+    const slot = this.#slab.take('taking');
+    if (slot === NO_SLOT) return false;
+    this.#slab.raw(slot).set(chunk);
+    this.#order({ kind: 'raw', slot, bytes: chunk.length });
+    return true;
+  }
+
+  #sendRest(): boolean {
+    if (this.#rest === null) return true;
+    if (!this.#send(this.#rest.subarray(0, this.#restBytes))) return false;
+    this.#restBytes = 0;
+    return true;
+  }
+
+  imageEnded(): boolean {
+    if (!this.#sendRest()) return false;
+    this.#rest = null;
+    return true;
   }
 
   finish(): void {
-    assert(this.#slot === NO_SLOT, 'a file is finished after its image has ended');
+    assert(this.#rest === null, 'a file is finished after its image has ended');
     this.#order({ kind: 'finish' });
   }
 
   abandon(): void {
-    this.#dropSlot();
+    this.#dropRest();
     this.#order({ kind: 'abandon' });
   }
 
-  /** What was filled of a slot and not sent is of no use. */
-  #dropSlot(): void {
-    if (this.#slot !== NO_SLOT) this.#slab.give(this.#slot);
-    this.#slot = NO_SLOT;
+  #dropRest(): void {
+    this.#rest = null;
+    this.#restBytes = 0;
   }
 
   read(point: SnapshotPoint, chunk: number): void {
