@@ -29,6 +29,8 @@ import { SnapshotWriting } from './snapshot-writing.js';
  */
 const REST_SHARE = 2;
 const NEVER = Number.POSITIVE_INFINITY;
+/** Between two slices of a file that is removed. */
+const REMOVAL_PAUSE_MS = 50;
 /** How soon work that waits for a free slot is looked at again. */
 const SLOT_RETRY_MS = 1;
 
@@ -76,6 +78,7 @@ export class SnapshotServer {
   #nextJob = 1;
   /** The disk is the log's until then. */
   #restUntil = 0;
+  #removalAt = 0;
   /** Reads that found no free slot look for one again then. */
   #slotsAt = 0;
   /** Removals that the disk refused. */
@@ -206,14 +209,16 @@ export class SnapshotServer {
 
   get deadline(): number {
     const reads = this.#reads ? this.#slotsAt : NEVER;
-    return Math.min(reads, this.#writes ? this.#restUntil : NEVER);
+    const removals = this.#parts.store.removals.isDue ? this.#removalAt : NEVER;
+    return Math.min(reads, removals, this.#writes ? this.#restUntil : NEVER);
   }
 
-  /** One chunk read and one written, of the groups by turns. */
+  /** One chunk read and one written, of the groups by turns; one slice of a file removed. */
   step(): void {
     const begun = this.#parts.clock();
     if (begun >= this.#slotsAt) this.#read(begun);
     if (begun >= this.#restUntil) this.#write(begun);
+    if (begun >= this.#removalAt) this.#remove(begun);
     const first = this.#inTurn.shift();
     if (first !== undefined) this.#inTurn.push(first);
   }
@@ -232,8 +237,19 @@ export class SnapshotServer {
     this.#restUntil = ended + REST_SHARE * (ended - begun);
   }
 
+  #remove(begun: number): void {
+    this.#removalAt = begun + REMOVAL_PAUSE_MS;
+    try {
+      this.#parts.store.removals.step();
+    } catch (cause) {
+      if (!(cause instanceof DiskError)) throw cause;
+      this.failures += 1;
+    }
+  }
+
   /** What is not complete goes. */
   close(): void {
+    this.#parts.store.removals.close();
     for (const { writing, reading, receiving } of this.#inTurn) {
       writing.abandon();
       receiving.abandon();

@@ -10,13 +10,15 @@ export const SNAPSHOT_SUFFIX = '.snapshot';
 export const UNFINISHED_SUFFIX = '.tmp';
 /** The same of one that comes from a peer: both may be of one point. */
 export const FETCHED_SUFFIX = '.fetched.tmp';
+/** Nobody needs it any more: it is cut shorter until it is gone. */
+export const REMOVED_SUFFIX = '.removed';
 /** Was found damaged and is kept for whoever wants to look. */
 export const DAMAGED_SUFFIX = '.damaged';
 
 export const GROUP_MAX = 0xffff;
 
 export interface SnapshotFile {
-  readonly kind: 'snapshot' | 'unfinished' | 'damaged';
+  readonly kind: 'snapshot' | 'unfinished' | 'damaged' | 'removed';
   readonly group: number;
   readonly point: LogPoint;
   readonly name: string;
@@ -30,6 +32,7 @@ const KINDS = new Map<string, SnapshotFile['kind']>([
   [UNFINISHED_SUFFIX, 'unfinished'],
   [FETCHED_SUFFIX, 'unfinished'],
   [DAMAGED_SUFFIX, 'damaged'],
+  [REMOVED_SUFFIX, 'removed'],
 ]);
 
 export function snapshotName(group: number, { index, term }: LogPoint): string {

@@ -9,6 +9,7 @@
 
 import { type Disk, DiskError } from '../disk/disk.js';
 import { makeDurableDirectory } from '../disk/durable-directory.js';
+import { Removals } from './removals.js';
 import { SnapshotDamage, SnapshotForeign } from './snapshot-errors.js';
 import { decodeSnapshotHeader, type LogPoint, type StoredHeader } from './snapshot-format.js';
 import {
@@ -73,6 +74,8 @@ export interface NewestSnapshot {
 
 export class SnapshotStore {
   readonly directory: string;
+  /** What `retain` did not keep: goes as fast as this is stepped. */
+  readonly removals: Removals;
   readonly #disk: Disk;
   readonly #clusterId: number;
   readonly #nameHashes: ReadonlyMap<number, number>;
@@ -81,6 +84,7 @@ export class SnapshotStore {
   constructor(options: StoreOptions) {
     this.#disk = options.disk;
     this.directory = options.directory;
+    this.removals = new Removals(options.disk);
     this.#clusterId = options.clusterId;
     const groups = options.groups ?? [];
     this.#nameHashes = new Map(groups.map(({ group, nameHash }) => [group, nameHash]));
@@ -88,13 +92,15 @@ export class SnapshotStore {
   }
 
   /**
-   * Makes the directory where it is missing, removes what was never finished, and makes the names
-   * that are there durable: the process that renamed them may have died before it could.
+   * Makes the directory where it is missing, removes what was never finished or not gone yet, and
+   * makes the names that are there durable: the process that renamed them may have died before it
+   * could.
    */
   static open(options: StoreOptions): SnapshotStore {
     const store = new SnapshotStore(options);
     makeDurableDirectory(options.disk, options.directory);
-    for (const { path } of store.#files('unfinished')) options.disk.remove(path);
+    const leftovers = [...store.#files('unfinished'), ...store.#files('removed')];
+    for (const { path } of leftovers) options.disk.remove(path);
     options.disk.syncDirectory(options.directory);
     return store;
   }
@@ -163,8 +169,9 @@ export class SnapshotStore {
   }
 
   /**
-   * Keeps the newest `count` snapshots of the group and those at the `pinned` points; removes the
-   * others and returns their paths. Throws the DiskError when the disk fails.
+   * Keeps the newest `count` snapshots of the group and those at the `pinned` points; hands the
+   * others over to `removals` and returns the paths that they had. Throws the DiskError when the
+   * disk fails.
    */
   retain(group: number, count: number, pinned: readonly LogPoint[] = []): string[] {
     if (!(Number.isSafeInteger(count) && count >= 1)) {
@@ -179,8 +186,9 @@ export class SnapshotStore {
     if (surplus.length === 0) return [];
     // The sync of a newer one's name may have failed when it was written: not without it.
     this.#disk.syncDirectory(this.directory);
-    this.#remove(surplus);
-    return surplus.map(({ path }) => path);
+    const paths = surplus.map(({ path }) => path);
+    this.removals.add(paths);
+    return paths;
   }
 
   #files(kind: SnapshotFile['kind'], group?: number): SnapshotFile[] {

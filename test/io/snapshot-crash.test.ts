@@ -66,6 +66,7 @@ function live(disk: Disk, seen: Witness): void {
   const store = openStore(disk);
   write(begin(store, 2), 2, seen);
   store.retain(GROUP, 1);
+  store.removals.step();
   begin(store, 3).abandon();
   write(begin(store, 3), 3, seen);
   store.retain(GROUP, 2);
@@ -78,6 +79,7 @@ function live(disk: Disk, seen: Witness): void {
   next.retain(GROUP, 1, [pointOf(3)]);
   write(begin(next, 5), 5, seen);
   next.retain(GROUP, 1);
+  while (next.removals.isDue) next.removals.step();
 }
 
 function prepared(seed: number): SimulatedDisk {

@@ -229,6 +229,37 @@ test('the newest few are kept, and those that are pinned', () => {
   assert.throws(() => store.retain(GROUP, 0), /0 snapshots to keep; at least 1/);
 });
 
+test('what is not kept goes in slices, durably without its name before the first of them', () => {
+  const { disk, store } = filled(1000, 2000);
+  const file = disk.open(pathOf(1000), 'readwrite');
+  file.truncate(40 * 1024 * 1024);
+  file.close();
+  store.retain(GROUP, 1);
+  const last = `${pathOf(1000)}.removed`;
+  const lengths: number[] = [];
+  while (store.removals.isDue) {
+    assert.equal(disk.unsynced().directoryOperations, 0);
+    const left = disk.open(last, 'read');
+    lengths.push(left.size() / 1024 / 1024);
+    left.close();
+    store.removals.step();
+  }
+  assert.deepEqual(lengths, [40, 24, 8]);
+  assert.deepEqual(disk.list(DIRECTORY), [pathOf(2000).slice(DIRECTORY.length + 1)]);
+});
+
+test('a start removes what was not gone yet, and a disk that fails leaves it to that', () => {
+  const { disk, store } = filled(1000, 2000, 3000);
+  store.retain(GROUP, 1);
+  disk.remove(`${pathOf(1000)}.removed`);
+  assert.throws(() => store.removals.step(), /ENOENT/);
+  assert.ok(store.removals.isDue, 'the others still go');
+  store.removals.close();
+  assert.ok(!store.removals.isDue);
+  assert.deepEqual(indexes(openStore(disk)), [3000]);
+  assert.equal(disk.list(DIRECTORY).length, 1);
+});
+
 test('nothing is removed while the name of a newer one may be lost', () => {
   const { disk, store } = filled(1000);
   disk.arm({ kind: 'directoryError', path: DIRECTORY, after: 2 });
