@@ -19,7 +19,7 @@ export interface CodecThreadData {
  * Each packed chunk is a native buffer that dies young, in a heap too small for the collector to
  * notice: by itself it comes once some 100 MiB are dead.
  */
-const CHUNKS_PER_COLLECTION = 8;
+const CHUNKS_PER_COLLECTION = 2;
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as (options: { type: 'minor' }) => void;
 // Flags are the process's: contexts of the application get no collector from here.

@@ -184,13 +184,16 @@ const ratios = (turns: readonly Turn[], pick: (window: Window) => number): numbe
   turns.map(({ without, with: withThem }) => pick(withThem) / pick(without));
 
 /**
- * Per turn: how much larger the largest difference of one node's peaks is. Compared with what the
- * processes needed before they had ever taken a snapshot: what one leaves behind counts.
+ * Per turn: how much larger the largest difference of one node's peaks is. The first turn is
+ * compared with what the processes needed before they had ever taken a snapshot, so that what one
+ * leaves behind counts; the later ones with their own window without, as processes grow with age.
  */
 export function peakAbove(fresh: Window, turns: readonly Turn[]): number[] {
-  return turns.map(({ with: withThem }) =>
-    Math.max(...withThem.peakMiB.map((peak, at) => peak - (fresh.peakMiB[at] ?? Number.NaN))),
-  );
+  return turns.map(({ without, with: withThem }, turn) => {
+    const before = turn === 0 ? fresh : without;
+    const above = (peak: number, at: number): number => peak - (before.peakMiB[at] ?? Number.NaN);
+    return Math.max(...withThem.peakMiB.map(above));
+  });
 }
 
 /** The rows of the loads that have turns; what is wrong with a window is wrong with its rows. */

@@ -120,9 +120,12 @@ test('what is wrong with a window is wrong with the rows that are made of it', (
   assert.deepEqual(rows.get('memory')?.problems, ['differ', 'late']);
 });
 
-test('memory is compared node by node, and the worst counts', () => {
-  const turns = [turn({ peakMiB: [540, 515, 600] }), turn({ peakMiB: [400, 400, 400] })];
-  assert.deepEqual(peakAbove(window(), turns), [80, -100]);
+test('memory is compared node by node, at first with processes that took no snapshot yet', () => {
+  const turns = [
+    turn({ peakMiB: [540, 515, 600] }, { peakMiB: [530, 515, 595] }),
+    turn({ peakMiB: [560, 400, 400] }, { peakMiB: [550, 530, 600] }),
+  ];
+  assert.deepEqual(peakAbove(window(), turns), [80, 10]);
 });
 
 test('errors, a rate that was not kept and missing snapshots are problems', () => {
