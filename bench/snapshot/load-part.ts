@@ -2,7 +2,7 @@
  * The rows under load: windows without and with snapshots, in turns on the same nodes and from the
  * same sort of log; at saturation first, then at half of the rate that was measured there.
  *
- * Before each window but the very first all nodes take a snapshot at rest, so that none begins with
+ * Before each window but the first two all nodes take a snapshot at rest, so that none begins with
  * another's log. A window in which a node did not complete all of its snapshots measures nothing.
  */
 
@@ -156,6 +156,9 @@ export interface LoadResult {
 
 export async function measureLoadPart(nodes: Nodes, plan: LoadPlan): Promise<LoadResult> {
   plan.say('saturated, before any snapshot');
+  // Processes grow with age, most of all at first: the second window is what later ones compare to.
+  const young = await measureWindow(nodes, plan, null, false);
+  plan.say(`  young:   ${line(young)}`);
   const fresh = await measureWindow(nodes, plan, null, false);
   plan.say(`  without: ${line(fresh)}`);
   const saturated: Turn[] = [];
@@ -170,7 +173,7 @@ export async function measureLoadPart(nodes: Nodes, plan: LoadPlan): Promise<Loa
     half.push(await measureTurn(nodes, plan, rate));
   }
   const digests = await stateDigests(nodes);
-  const problems = [...digestProblems(digests), ...fresh.problems];
+  const problems = [...digestProblems(digests), ...young.problems, ...fresh.problems];
   return { rows: rowsOf(fresh, saturated, half, problems) };
 }
 
