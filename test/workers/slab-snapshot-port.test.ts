@@ -116,3 +116,21 @@ test('without a slot the rest of an image waits, and its chunks are those that w
   );
   assert.ok(Buffer.concat(chunks).equals(image));
 });
+
+test('an image that ends with a whole chunk, after pieces of chunks, has no empty one behind', () => {
+  const slab = new SnapshotSlab(createSnapshotSlab(CHUNK_BYTES));
+  const chunks: number[] = [];
+  const order = (given: SnapshotOrder): void => {
+    if (given.kind !== 'raw') return;
+    chunks.push(given.bytes);
+    slab.give(given.slot);
+  };
+  const port = new SlabSnapshotPort(order, slab, CHUNK_BYTES);
+  port.begin(headAt(9));
+  const half = new Uint8Array(CHUNK_BYTES / 2);
+  const two = new Uint8Array(2 * CHUNK_BYTES);
+  for (const piece of [half, half, two]) assert.equal(port.write(piece, 0), piece.length);
+  assert.equal(port.imageEnded(), true);
+  port.finish();
+  assert.deepEqual(chunks, [CHUNK_BYTES, CHUNK_BYTES, CHUNK_BYTES]);
+});

@@ -67,8 +67,9 @@ export class SlabSnapshotPort implements SnapshotPort {
     return true;
   }
 
+  /** An image that ends with a whole chunk has no rest: a chunk without a byte is none. */
   #sendRest(): boolean {
-    if (this.#rest === null) return true;
+    if (this.#rest === null || this.#restBytes === 0) return true;
     if (!this.#send(this.#rest.subarray(0, this.#restBytes))) return false;
     this.#restBytes = 0;
     return true;
