@@ -82,8 +82,13 @@ export class Snapshots {
     this.#restorer = new SnapshotRestorer(host, port, (index) => parts.applier.restored(index));
     this.#fetcher = new SnapshotFetcher(port);
     this.#newest = found[0] ?? null;
-    this.#previous = found[1] ?? null;
+    this.#previous = this.#keepsTwo ? (found[1] ?? null) : null;
     if (this.#newest !== null) this.#restore(this.#newest);
+  }
+
+  /** The one before the newest stands in for it when it is lost. */
+  get #keepsTwo(): boolean {
+    return this.#parts.options.retain > 1;
   }
 
   get newest(): StoredSnapshot | null {
@@ -313,12 +318,12 @@ export class Snapshots {
   }
 
   #keep(stored: StoredSnapshot): void {
-    this.#previous = this.#newest;
+    this.#previous = this.#keepsTwo ? this.#newest : null;
     this.#newest = stored;
     this.#replaceLost();
     const { raft, port, options } = this.#parts;
     raft.withdrawIdleOffers();
-    // A file that was fetched in vain may be newer: it must not take the place of these two.
+    // A file that was fetched in vain may be newer: it must not take the place of these.
     const own = this.#previous === null ? [stored.point] : [stored.point, this.#previous.point];
     port.retain(Math.max(1, options.retain), [...raft.snapshotsBeingSent, ...own]);
   }

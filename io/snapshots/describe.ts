@@ -72,10 +72,15 @@ export function snapshotFiles(disk: Disk, directory: string): SnapshotFile[] {
     .sort((one, other) => one.group - other.group || byAge(one, other));
 }
 
+const WHAT = {
+  damaged: 'set aside as damaged',
+  unfinished: 'unfinished',
+  removed: 'no longer needed, being removed',
+} as const;
+
 function summaryOf(disk: Disk, file: SnapshotFile): string {
   if (file.kind !== 'snapshot') {
-    const what = file.kind === 'damaged' ? 'set aside as damaged' : 'unfinished';
-    return `${count(sizeOf(disk, file.path))} bytes, ${what}`;
+    return `${count(sizeOf(disk, file.path))} bytes, ${WHAT[file.kind]}`;
   }
   const reader = SnapshotReader.open(disk, file.path);
   try {

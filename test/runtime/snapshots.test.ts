@@ -54,6 +54,24 @@ test('a log that was pressed is compacted to the snapshot before the newest as e
   assert.deepEqual([bench.raft.compactedIndex, bench.begun], [10, [10, 20]]);
 });
 
+test('with one file to keep, the one before the newest is not kept either', () => {
+  for (const [retain, kept] of [
+    [1, [20]],
+    [2, [20, 10]],
+  ] as const) {
+    const bench = new SnapshotsBench({ threshold: 10, retain });
+    for (const index of [10, 20]) {
+      bench.applies(index);
+      bench.turns();
+      bench.written();
+    }
+    assert.deepEqual(
+      bench.pinned.map(({ index }) => index),
+      kept,
+    );
+  }
+});
+
 test('a snapshot asked for by hand compacts although nothing was applied since the last', () => {
   const bench = new SnapshotsBench({ threshold: 10, retain: 1 });
   bench.applies(10);
