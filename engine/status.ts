@@ -42,6 +42,8 @@ export interface SnapshotStatus {
   readonly failed: number;
   /** Images that the state machine was given: at the start, and from leaders. */
   readonly restored: number;
+  /** Snapshots that came from a leader and replaced the state of this replica, since the start. */
+  readonly installed: number;
   /** Bytes that have come of a snapshot that is being fetched; null when none is. */
   readonly fetchedBytes: number | null;
 }

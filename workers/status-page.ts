@@ -5,7 +5,8 @@
  *   f64 each: role │ term │ leader │ committed │ applied │ last │ durable │ standing │ failed │
  *             slow calls │ slowest call │ unreadable appends │ term of the entry at committed │
  *             changes │ compacted │ snapshot index │ snapshots taken │ failed │ restored │
- *             bytes of a snapshot that is being fetched, -1 for none │ keeps the log
+ *             bytes of a snapshot that is being fetched, -1 for none │ keeps the log │
+ *             snapshots installed
  *
  * Numbers of one page may stem from neighbouring turns; nothing may be decided by them but what to
  * show. Only what `readCommit` says belongs together: changes (an i32) is odd while it is written.
@@ -48,6 +49,7 @@ const SLOT = {
   snapshotsRestored: 18,
   fetching: 19,
   keepsLog: 20,
+  snapshotsInstalled: 21,
 } as const;
 const STATUS_PAGE_BYTES = 24 * Float64Array.BYTES_PER_ELEMENT;
 
@@ -92,6 +94,7 @@ export class StatusPage {
     slots[SLOT.snapshotsTaken] = snapshots.taken;
     slots[SLOT.snapshotsFailed] = snapshots.failures;
     slots[SLOT.snapshotsRestored] = snapshots.restored;
+    slots[SLOT.snapshotsInstalled] = snapshots.installed;
     slots[SLOT.fetching] = snapshots.fetching?.bytes ?? NOT_FETCHING;
   }
 
@@ -135,6 +138,7 @@ export class StatusPage {
         taken: slot(SLOT.snapshotsTaken),
         failed: slot(SLOT.snapshotsFailed),
         restored: slot(SLOT.snapshotsRestored),
+        installed: slot(SLOT.snapshotsInstalled),
         fetchedBytes: fetching === NOT_FETCHING ? null : fetching,
       },
     };

@@ -73,6 +73,8 @@ export class Snapshots {
   #toldOfFetch = '';
   taken = 0;
   failures = 0;
+  /** Those of a leader that replaced what was here. */
+  installed = 0;
 
   constructor(parts: SnapshotsParts) {
     const { host, port, options, found } = parts;
@@ -422,6 +424,7 @@ export class Snapshots {
     const before = raft.state.log.generation;
     const entry = { index: index as LogIndex, configuration };
     if (!raft.install(fetched.point, entry, now)) return;
+    this.installed += 1;
     this.#taker.abandon();
     if (raft.state.log.generation !== before) this.#parts.logReset(fetched.point);
     else this.#parts.logCompacted(raft.compactedIndex);

@@ -165,7 +165,8 @@ test('a restart begins from the snapshot, and goes on behind it', async () => {
     assert.deepEqual(engine.status().snapshotWarnings, []);
     assert.equal(await total(cluster), 507);
     const { snapshots, compactedIndex } = cluster.group(1).status();
-    assert.deepEqual([snapshots.restored, snapshots.taken], [1, 0]);
+    const { restored, installed, taken } = snapshots;
+    assert.deepEqual([restored, installed, taken], [1, 0, 0]);
     assert.deepEqual([snapshots.index, compactedIndex], [index, index]);
   }
   await add(cluster, 1);
@@ -322,10 +323,14 @@ test('a node whose entries are forgotten elsewhere is given the state', async ()
     return status.snapshots.restored > 0 ? status : null;
   });
   assert.ok(taken.some(({ index }) => index === snapshots.index));
+  assert.equal(snapshots.installed, 1);
+  assert.ok(others.every((id) => cluster.group(id).status().snapshots.installed === 0));
   assert.equal(await total(cluster, away), 403);
   await cluster.close(away);
   await cluster.open(away);
   assert.equal(await total(cluster, away), 403);
+  const { restored, installed } = cluster.group(away).status().snapshots;
+  assert.deepEqual([restored, installed], [1, 0], 'its own file, this time');
 });
 
 /** Changes a byte in the middle of the file: of its last chunk, as images of these are short. */

@@ -81,6 +81,7 @@ test('STATUS has the ten fields of the demo in order, then ours, and knows the w
     'snapshots_taken',
     'snapshots_failed',
     'snapshots_restored',
+    'snapshots_installed',
     'snapshot_index',
     'compacted_index',
     'standing',

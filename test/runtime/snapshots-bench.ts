@@ -6,6 +6,7 @@
  */
 
 import assert from 'node:assert/strict';
+import { encodeConfiguration } from '../../codec/configuration.js';
 import { bootstrapConfiguration } from '../../engine/raft/membership.js';
 import { logIndex, nodeId, type SnapshotPoint, term } from '../../engine/raft/types.js';
 import type { SnapshotOptions } from '../../engine/runtime/snapshot-policy.js';
@@ -23,7 +24,7 @@ export const pointAt = (index: number): SnapshotPoint => ({
 });
 
 export function storedAt(index: number): StoredSnapshot {
-  const configuration = { index: 1, bytes: new Uint8Array(0) };
+  const configuration = { index: 1, bytes: encodeConfiguration(CONFIGURATION) };
   const sizes = { chunks: 1, imageBytes: 1, fileBytes: 1 };
   return { point: pointAt(index), timeMs: 0, configuration, ...sizes };
 }
@@ -42,7 +43,7 @@ export class CorePart {
   snapshotsBeingSent: SnapshotPoint[] = [];
   canInstallAny = true;
   readonly state = {
-    log: { bytesBetween: () => 0 },
+    log: { bytesBetween: () => 0, generation: 0 },
     snapshot: null as SnapshotPoint | null,
   };
   /** Points whose offers were taken back, for the newest. */
@@ -62,6 +63,7 @@ export class CorePart {
     this.gone.push(index);
   };
   canInstall = () => this.canInstallAny;
+  install = () => this.canInstallAny;
   compact = (index: number): void => {
     this.compactedIndex = index;
   };
@@ -69,7 +71,7 @@ export class CorePart {
 
 export class SnapshotsBench {
   readonly raft = new CorePart();
-  readonly applier = { applied: 0, isLending: false };
+  readonly applier = { applied: 0, isLending: false, restoring: () => {}, restored: () => {} };
   readonly begun: number[] = [];
   /** Why the machine gives no image; null when it does. */
   problem: string | null = null;
@@ -90,6 +92,7 @@ export class SnapshotsBench {
       isWaiting: false,
       beginImage: () => undefined,
       endImage: () => undefined,
+      beginRestore: () => undefined,
       pullImage: () => this.#pull(),
     };
     const port: SnapshotPort = {
@@ -150,6 +153,11 @@ export class SnapshotsBench {
 
   offered(index: number): void {
     this.snapshots.wanted(nodeId(2), pointAt(index), this.now);
+  }
+
+  /** The file that was fetched is whole. */
+  fetched(index: number): void {
+    this.snapshots.onNews({ kind: 'fetched', stored: storedAt(index) }, this.now);
   }
 
   unservable(index: number, text: string, isGone = false): void {

@@ -145,6 +145,27 @@ test('a fetch is given up once the log has overtaken its point', () => {
   assert.equal(bench.fetches.length, 1, 'nothing asks for it again');
 });
 
+test('a snapshot of a leader counts as installed once it has replaced what was here', () => {
+  const bench = new SnapshotsBench();
+  const { snapshots } = bench;
+  bench.offered(100);
+  bench.fetched(100);
+  bench.applier.isLending = true;
+  bench.turns();
+  assert.equal(snapshots.installed, 0, 'the machine is busy with what is replaced');
+  bench.applier.isLending = false;
+  bench.turns();
+  assert.deepEqual([snapshots.installed, snapshots.newest?.point.index], [1, 100]);
+  snapshots.onRestored();
+  bench.offered(200);
+  bench.fetched(200);
+  bench.raft.canInstallAny = false;
+  bench.turns();
+  assert.deepEqual([snapshots.installed, snapshots.newest?.point.index], [1, 100], 'overtaken');
+  const { restored, taken } = snapshots;
+  assert.deepEqual([restored, taken], [1, 0]);
+});
+
 test('no file that came in vain takes the place of the two that the log rests on', () => {
   const bench = new SnapshotsBench({ threshold: 10 });
   for (const index of [10, 20]) {

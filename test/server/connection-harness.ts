@@ -152,7 +152,7 @@ const VIEW: ServerView = {
     kvMemoryBytes: 0,
     standing: 'full',
     log: LOG,
-    snapshots: { index: 0, taken: 0, failed: 0, restored: 0, fetchedBytes: null },
+    snapshots: { index: 0, taken: 0, failed: 0, restored: 0, installed: 0, fetchedBytes: null },
     compactedIndex: 0,
   }),
   sessions: () => [],

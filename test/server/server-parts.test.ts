@@ -20,7 +20,7 @@ import { clientAddress, members } from '../../tools/server/cluster-list.js';
 import { engineOptions, settings } from '../../tools/server/engine-settings.js';
 import { serverLimits } from '../../tools/server/limit-settings.js';
 import { NodeLog } from '../../tools/server/node-log.js';
-import { parseFigures } from '../../tools/server/node-view.js';
+import { type NodeView, parseFigures } from '../../tools/server/node-view.js';
 import { FENCE_WIDE, ReadFence } from '../../tools/server/read-fence.js';
 import {
   overBudget,
@@ -31,7 +31,9 @@ import {
 } from '../../tools/server/refusals.js';
 import { ReplyQueue } from '../../tools/server/reply-queue.js';
 import type { serverOptions } from '../../tools/server/server-options.js';
+import { statusSections } from '../../tools/server/status-sections.js';
 import { array } from '../live/raw-client.js';
+import { Connection, serverView } from '../tools/commands-harness.js';
 
 const MIB = 1024 * 1024;
 
@@ -267,6 +269,22 @@ test('figures are read out of STAT', () => {
   const text = 'kv_keys:12\nkv_memory:345\nkv_ops:6';
   assert.deepEqual(parseFigures(text), { keys: 12, memoryBytes: 345, operations: 6 });
   assert.deepEqual(parseFigures(''), { keys: 0, memoryBytes: 0, operations: 0 });
+});
+
+test('sections show what snapshots failed or came from a leader, once there is one', () => {
+  const view = serverView([], new Connection().machine);
+  const figures = { keys: 0, memoryBytes: 0, operations: 0 };
+  const shown = (status: typeof view.status): string =>
+    statusSections({ ...view, figures, status } as unknown as NodeView);
+  const [counts, last] = [' {2}Created: {7}2\n {2}Restored: {6}3\n', ' {2}Last Index: {4}30\n'];
+  const all = `${counts} {2}Installed: {5}4\n {2}Failed: {8}1\n${last}`;
+  assert.match(shown(view.status), new RegExp(all));
+  const status = view.status();
+  const calm = { ...status, snapshots: { ...status.snapshots, failed: 0, installed: 0 } };
+  assert.match(
+    shown(() => calm),
+    new RegExp(`${counts}${last}`),
+  );
 });
 
 test('an error of a promise is worded as on the client port', () => {

@@ -57,7 +57,7 @@ export function serverView(sessions: readonly Session[], machine: KvMachine): Se
         commitP50Us: 47,
         commitP99Us: 77,
       },
-      snapshots: { index: 30, taken: 2, failed: 1, restored: 3, fetchedBytes: null },
+      snapshots: { index: 30, taken: 2, failed: 1, restored: 3, installed: 4, fetchedBytes: null },
       compactedIndex: 20,
     }),
   };

@@ -32,8 +32,8 @@ test('STATUS has the ten fields of the seed in their order, then ours, and INFO 
     'node_id:1\ncluster_id:1\nrole:leader\nterm:3\nleader_id:1\ncommit_index:42\n' +
     'last_applied:42\nis_leader:1\nkv_keys:1\nkv_memory:16\n' +
     'durability:always: an acknowledged entry is on disks\nsnapshots_taken:2\n' +
-    'snapshots_failed:1\nsnapshots_restored:3\nsnapshot_index:30\ncompacted_index:20\n' +
-    'standing:full';
+    'snapshots_failed:1\nsnapshots_restored:3\nsnapshots_installed:4\nsnapshot_index:30\n' +
+    'compacted_index:20\nstanding:full';
   assert.equal(client.send('STATUS\r\n'), `$${status.length}\r\n${status}\r\n`);
   assert.equal(client.send('INFO\r\n'), `$${status.length}\r\n${status}\r\n`);
 });

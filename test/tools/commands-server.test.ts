@@ -101,6 +101,7 @@ test('INFO over RESP carries the fields of the seed among those that tools look 
     ['wal_syncs', '14'],
     ['wal_bytes_max', '16'],
     ['snapshots_taken', '2'],
+    ['snapshots_installed', '4'],
     ['snapshot_index', '30'],
     ['compacted_index', '20'],
     ['db0', 'keys=1,expires=0,avg_ttl=0'],

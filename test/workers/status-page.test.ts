@@ -20,7 +20,7 @@ const runtime = {
     termAt: (index: number) => (index === 41 ? 7 : undefined),
   },
   appliedIndex: 40,
-  snapshots: { newest: null, taken: 0, failures: 0, restored: 0, fetching: null },
+  snapshots: { newest: null, taken: 5, failures: 1, restored: 3, installed: 2, fetching: null },
   failed: false,
   slowCalls: 3,
   slowestCallMs: 12.5,
@@ -37,4 +37,12 @@ test('the commit index is read together with the term of its entry, not with the
     { term, commitIndex, appliedIndex, role, slowestCallMs },
     { term: 9, commitIndex: 41, appliedIndex: 40, role: 'preCandidate', slowestCallMs: 12.5 },
   );
+});
+
+test('each count of snapshots is read where it was written', () => {
+  const page = new StatusPage(createStatusPage());
+  page.write(runtime);
+  const { snapshots } = page.read();
+  const counts = { taken: 5, failed: 1, restored: 3, installed: 2 };
+  assert.deepEqual(snapshots, { index: 0, ...counts, fetchedBytes: null });
 });

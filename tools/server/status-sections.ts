@@ -19,10 +19,11 @@ function roleTitle(role: string): string {
 }
 
 function snapshotRows(snapshots: SnapshotStatus): readonly Row[] {
-  const { taken, failed, restored, index, fetchedBytes } = snapshots;
+  const { taken, failed, restored, installed, index, fetchedBytes } = snapshots;
   return [
     ['Created', taken],
     ['Restored', restored],
+    ...(installed === 0 ? [] : [['Installed', installed] as const]),
     ...(failed === 0 ? [] : [['Failed', failed] as const]),
     ['Last Index', index],
     ...(fetchedBytes === null ? [] : [['Fetching', `${fetchedBytes} bytes so far`] as const]),

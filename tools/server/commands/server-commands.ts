@@ -34,6 +34,7 @@ export function statusFields(server: ServerView): readonly (readonly [string, st
     ['snapshots_taken', status.snapshots.taken],
     ['snapshots_failed', status.snapshots.failed],
     ['snapshots_restored', status.snapshots.restored],
+    ['snapshots_installed', status.snapshots.installed],
     ['snapshot_index', status.snapshots.index],
     ['compacted_index', status.compactedIndex],
     ['standing', status.standing],
