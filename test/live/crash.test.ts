@@ -55,6 +55,19 @@ test('three nodes killed one or all under load lose and double nothing', async (
   assert.match(output, /No acknowledged write was lost/);
 });
 
+test('a damaged node comes back whole, and who installed a snapshot is counted', async (t) => {
+  const { ended, report, output } = await crash(t, '--trials 2 --damage --seed 11');
+  assert.equal(ended.code, 0, output);
+  const { damaged, installed } = report.damage;
+  assert.equal(damaged, 1, 'by the seed');
+  assert.ok(report.trials.every((trial) => trial.installed >= 0));
+  assert.equal(
+    installed,
+    report.trials.reduce((sum, trial) => sum + trial.installed, 0),
+  );
+  assert.match(output, new RegExp(`1 nodes damaged, .* ${installed} snapshots installed\n`));
+});
+
 test('a single node comes back with all it acknowledged', async (t) => {
   const { ended, output } = await crash(t, '--trials 2 --nodes 1 --seed 5');
   assert.equal(ended.code, 0, output);

@@ -288,13 +288,8 @@ function view(id: number, state: NodeState, role?: 'leader' | 'follower', term =
       ? null
       : {
           ...{ address: { host: '127.0.0.1', port: 6100 + id }, nodeId: id, role, term },
-          ...{
-            leaderId: 1,
-            commitIndex: 12,
-            lastApplied: 11,
-            syncMode: 'always',
-            standing: 'full',
-          },
+          ...{ leaderId: 1, commitIndex: 12, lastApplied: 11, snapshotsInstalled: 0 },
+          ...{ syncMode: 'always', standing: 'full' },
         };
   const up = ['serving', 'no leader', 'starting', 'silent', 'paused'].includes(state);
   const addresses = { client: `127.0.0.1:${6100 + id}`, peer: `127.0.0.1:${6000 + id}` };

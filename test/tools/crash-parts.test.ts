@@ -28,6 +28,7 @@ import {
 } from '../../tools/crash/crash-report.js';
 import { damageFiles } from '../../tools/crash/damage-files.js';
 import { namesDamage } from '../../tools/crash/damaged-node.js';
+import { InstallCount } from '../../tools/crash/install-count.js';
 import { CounterLedger, Ledger, Outcome, WriterLedger } from '../../tools/crash/ledger.js';
 import { Load } from '../../tools/crash/load.js';
 import { type Reply, ReplyStream } from '../../tools/crash/reply-stream.js';
@@ -302,23 +303,37 @@ test('a refusal must name the damage, and where', () => {
   assert.ok(!namesDamage('TypeError: cannot read /d/2/wal/1.wal', data));
 });
 
-test('a report counts damaged, refusing and repaired nodes', () => {
+test('each snapshot of a leader is counted once, whoever was restarted since the last look', () => {
+  const installs = new InstallCount();
+  const said = (...figures: (number | null)[]) =>
+    figures.map((figure, at) => ({ id: at + 1, said: figure }));
+  assert.equal(installs.add(said(0, 1, 0), [2]), 1);
+  assert.equal(installs.add(said(0, 1, 0), [3]), 0, 'node 2 says the same as before');
+  assert.equal(installs.add(said(2, 1, 1), [1, 2]), 4, 'node 2 has begun anew');
+  assert.equal(installs.add(said(2, 3, 1), []), 2, 'and nobody has');
+  assert.equal(installs.add(said(null, null, 2), [1]), 1, 'the silent are not counted');
+  assert.equal(installs.add(said(1, 4, 2), []), 2, 'until they say it');
+  assert.equal(installs.add(said(0, 0, 0), [1, 2, 3]), 0);
+});
+
+test('a report counts damaged, refusing and repaired nodes, and snapshots installed', () => {
   const trial: TrialReport = {
     ...{ trial: 1, kind: 'leader', killed: [2], acked: 9, refused: 1, unknown: 1 },
-    ...{ failoverMs: 2, recoveryMs: 6, checked: 7, problems: [] },
+    ...{ failoverMs: 2, recoveryMs: 6, checked: 7, installed: 1, problems: [] },
     damage: { node: 2, what: 'x', refusal: 'the log is damaged', remedy: 'repaired' },
   };
   const started = { ...trial, damage: { ...trial.damage!, refusal: null, remedy: null } };
   assert.match(trialLine(trial), /ok, node 2 damaged, refused, repaired$/);
   assert.match(trialLine(started), /ok, node 2 damaged, started$/);
-  const totals = damageTotals([trial, started, { ...trial, damage: null }]);
-  assert.deepEqual(totals, { damaged: 2, refused: 1, repaired: 1 });
+  const totals = damageTotals([trial, started, { ...trial, damage: null, installed: 2 }]);
+  assert.deepEqual(totals, { damaged: 2, refused: 1, repaired: 1, installed: 4 });
 });
 
 test('a report says what was lost, and how long it took otherwise', () => {
   const trial: TrialReport = {
     ...{ trial: 1, kind: 'leader', killed: [2], acked: 900, refused: 1, unknown: 16 },
-    ...{ failoverMs: 211.4, recoveryMs: 640, checked: 700, damage: null, problems: [] },
+    ...{ failoverMs: 211.4, recoveryMs: 640, checked: 700 },
+    ...{ damage: null, installed: 0, problems: [] },
   };
   assert.match(trialLine(trial), /1 leader 2 .* 900 .* 16 .* 211 ms +640 ms +700 {2}ok$/);
   const report: CrashReport = {
@@ -329,6 +344,11 @@ test('a report says what was lost, and how long it took otherwise', () => {
   };
   assert.match(describeCrashRun(report), /failover median 261 ms, worst 311 ms/);
   assert.match(describeCrashRun(report), /No acknowledged write was lost/);
+  assert.doesNotMatch(describeCrashRun(report), /damage/);
+  const damage = { node: 2, what: 'x', refusal: null, remedy: null };
+  const damaged = { ...report, trials: [{ ...trial, damage, installed: 3 }] };
+  const row = / damage {7}1 nodes damaged, 0 refused to start, 0 repaired, 3 snapshots installed\n/;
+  assert.match(describeCrashRun(damaged), row);
   const lost = { ...trial, problems: ['node 1, crash:0:1: LOST'] };
   assert.match(trialLine(lost), /1 PROBLEMS$/);
   const failed = { ...report, trials: [lost], kept: true, passed: false };

@@ -183,8 +183,9 @@ test('error replies fall into the kind that says whether the command ran', () =>
 });
 
 function node(port: number, role: string, term: number, leaderId = 0): NodeStatus {
-  const indexes = { commitIndex: 0, lastApplied: 0, syncMode: '', standing: 'full' };
-  return { address: { host: 'h', port }, nodeId: port, role, term, leaderId, ...indexes };
+  const indexes = { commitIndex: 0, lastApplied: 0, snapshotsInstalled: 0 };
+  const words = { syncMode: '', standing: 'full' };
+  return { address: { host: 'h', port }, nodeId: port, role, term, leaderId, ...indexes, ...words };
 }
 
 test('the leader is the one of the highest term that says so', () => {
@@ -197,14 +198,16 @@ test('the leader is the one of the highest term that says so', () => {
 test('INFO of a node and of a plain Redis are both understood', () => {
   const address = { host: 'h', port: 1 };
   const info = 'node_id:3\r\ncluster_id:1\r\nrole:follower\r\nterm:7\r\nleader_id:2\r\n';
-  const indexes = 'commit_index:41\r\nlast_applied:40\r\ndurability:batch: within 10 ms\r\n';
+  const indexes =
+    'commit_index:41\r\nlast_applied:40\r\ndurability:batch: within 10 ms\r\n' +
+    'snapshots_installed:2\r\n';
   const expected = {
     ...{ address, nodeId: 3, role: 'follower', term: 7, leaderId: 2 },
-    ...{ commitIndex: 41, lastApplied: 40, syncMode: 'batch', standing: '' },
+    ...{ commitIndex: 41, lastApplied: 40, syncMode: 'batch', standing: '', snapshotsInstalled: 2 },
   };
   assert.deepEqual(parseStatus(address, info + indexes), expected);
   const redis = parseStatus(address, '# Replication\r\nrole:master\r\nconnected_slaves:0\r\n');
-  assert.equal(redis.role, 'leader');
+  assert.deepEqual([redis.role, redis.snapshotsInstalled], ['leader', 0]);
   assert.equal(parseStatus(address, '-ERR unknown command').role, 'unknown');
 });
 

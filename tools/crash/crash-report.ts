@@ -24,6 +24,8 @@ export interface TrialReport {
   readonly checked: number;
   /** What was done to the files of a dead node, and what came of it; null: nothing. */
   readonly damage: DamageReport | null;
+  /** Snapshots of a leader that replaced the state of a node, killed or not. */
+  readonly installed: number;
   readonly problems: readonly string[];
 }
 
@@ -99,25 +101,30 @@ function damageWords(damage: DamageReport | null): string {
   return `, node ${damage.node} damaged, ${end}`;
 }
 
-/** How many nodes were damaged, refused to start for it, and were made new replicas. */
+/**
+ * How many nodes were damaged, refused to start for it, and were made new replicas; and how many
+ * snapshots of a leader nodes installed, damaged or not.
+ */
 export function damageTotals(trials: readonly TrialReport[]): {
   readonly damaged: number;
   readonly refused: number;
   readonly repaired: number;
+  readonly installed: number;
 } {
   const damages = trials.flatMap(({ damage }) => (damage === null ? [] : [damage]));
   return {
     damaged: damages.length,
     refused: damages.filter(({ refusal }) => refusal !== null).length,
     repaired: damages.filter(({ remedy }) => remedy !== null).length,
+    installed: trials.reduce((sum, { installed }) => sum + installed, 0),
   };
 }
 
 function damageRow(trials: readonly TrialReport[]): string {
-  const { damaged, refused, repaired } = damageTotals(trials);
+  const { damaged, refused, repaired, installed } = damageTotals(trials);
   if (damaged === 0) return '';
   const ends = `${refused} refused to start, ${repaired} repaired`;
-  return `  damage       ${damaged} nodes damaged, ${ends}`;
+  return `  damage       ${damaged} nodes damaged, ${ends}, ${installed} snapshots installed`;
 }
 
 export function problemLines(problems: readonly string[]): string[] {

@@ -18,6 +18,7 @@ import { freeBasePort } from '../cluster/free-ports.js';
 import { waitServing } from '../cluster/readiness.js';
 import type { CrashOptions } from './crash-options.js';
 import { type CrashReport, damageTotals, type TrialReport } from './crash-report.js';
+import { InstallCount } from './install-count.js';
 import { Ledger } from './ledger.js';
 import { type CrashContext, runTrial } from './trial.js';
 import { verifyCounters, verifyKeys } from './verify.js';
@@ -144,7 +145,8 @@ async function prepare(
     id,
     address: { host: HOST, port: clientPort },
   }));
-  return { cluster, targets, ledger, prng, inFlight: options['in-flight'], signal };
+  const installs = new InstallCount();
+  return { cluster, targets, ledger, prng, installs, inFlight: options['in-flight'], signal };
 }
 
 /** After a clean stop and start: every key and every counter, on every node. */

@@ -13,6 +13,7 @@ import { waitServing } from '../cluster/readiness.js';
 import type { TrialReport } from './crash-report.js';
 import { damageFiles } from './damage-files.js';
 import { bringBack, type Return } from './damaged-node.js';
+import type { InstallCount } from './install-count.js';
 import type { Ledger } from './ledger.js';
 import { Load } from './load.js';
 import { type KeyRange, type Target, verifyCounters, verifyKeys } from './verify.js';
@@ -28,6 +29,7 @@ export interface CrashContext {
   readonly targets: readonly Target[];
   readonly ledger: Ledger;
   readonly prng: Prng;
+  readonly installs: InstallCount;
   readonly inFlight: number;
   readonly signal: AbortSignal;
 }
@@ -57,10 +59,11 @@ export async function runTrial(
     await sleep(plan.loadAfterMs, undefined, { signal });
     await load.stop();
     const verdict = await check(context, trial, fresh);
+    const installed = await countInstalls(context, killed);
     const now = totals(ledger);
     return {
       ...{ trial, kind: plan.kind, killed, failoverMs, recoveryMs, ...verdict },
-      damage: returned?.report ?? null,
+      ...{ damage: returned?.report ?? null, installed },
       problems: [...(returned?.problems ?? []), ...verdict.problems],
       acked: now.acked - before.acked,
       refused: now.refused - before.refused,
@@ -171,6 +174,16 @@ async function check(
     checked: keys.checked + counters.checked,
     problems: [...ledger.problems.splice(0), ...keys.problems, ...counters.problems],
   };
+}
+
+/** After the reads: whoever has answered them holds everything, however it came by it. */
+async function countInstalls(
+  { cluster, installs }: CrashContext,
+  restarted: readonly number[],
+): Promise<number> {
+  const views = await cluster.views();
+  const looks = views.map(({ id, status }) => ({ id, said: status?.snapshotsInstalled ?? null }));
+  return installs.add(looks, restarted);
 }
 
 async function within<T>(

@@ -21,6 +21,8 @@ export interface NodeStatus {
   readonly lastApplied: number;
   /** When the node syncs what it acknowledges: `always`, `in memory`, …; empty: it does not say. */
   readonly syncMode: string;
+  /** Snapshots of a leader that replaced its state since the start; 0 when it does not say. */
+  readonly snapshotsInstalled: number;
   /** Whether the replica counts: `full`, `recovering`, …; empty: it does not say. */
   readonly standing: string;
 }
@@ -45,6 +47,7 @@ export function parseStatus(address: Address, text: string): NodeStatus {
     leaderId: number('leader_id'),
     commitIndex: number('commit_index'),
     lastApplied: number('last_applied'),
+    snapshotsInstalled: number('snapshots_installed'),
     standing: fields.get('standing') ?? '',
     syncMode: (fields.get('durability') ?? '').split(':')[0] as string,
   };
