@@ -123,4 +123,13 @@ export const SNAPSHOT_MUTANTS: readonly Mutant[] = [
     replace: 'deep: false,',
     faults: ['disk', 'snapshot', 'wipe'],
   },
+  {
+    name: 'damaged-snapshot-offered-again',
+    what: 'a snapshot that is found damaged as it is sent is offered again for ever',
+    file: 'workers/snapshot-reading.ts',
+    find: "toGroup(group, { kind: 'unservable',",
+    replace: "void (group, { kind: 'unservable',",
+    faults: ['disk', 'snapshot', 'wipe'],
+    inTests: true,
+  },
 ];

@@ -68,6 +68,11 @@ export function drawSnapshotFaults(prng: Prng): SnapshotFaultShares {
     lose: prng.pick([0, 0.05, 0.2]),
     cut: prng.pick([0, 0.02, 0.1]),
     gone: prng.pick([0, 0.05, 0.2]),
-    rot: prng.pick([0.5, 1]),
+    rot: 0,
   };
+}
+
+/** Apart from the others: there are few moments at which a file may rot. */
+export function drawRot(prng: Prng): number {
+  return prng.pick([0.2, 0.6, 1]);
 }

@@ -119,6 +119,8 @@ export class NodeDamage {
 
   /** The life ends: what reads the disk next reads what is really there. */
   surface(disk: SimulatedDisk, wal: WalCounters): void {
+    // No other snapshot has taken its place.
+    if (this.isRotten) this.isPending = true;
     const armed = this.#armed;
     if (armed === null) return;
     const state = this.look(disk, wal);

@@ -14,6 +14,7 @@ import {
   type Damage,
   drawDamages,
   drawLostSnapshots,
+  drawRot,
   drawSnapshotFaults,
   NO_SNAPSHOT_FAULTS,
   type SnapshotFaultShares,
@@ -40,6 +41,7 @@ export const Stream = {
   lostSnapshots: 10,
   brokenInstalls: 11,
   installs: 12,
+  rot: 13,
   /** Plus the node number. */
   disk: 100,
   life: 200,
@@ -179,9 +181,10 @@ function damagesFor(
 }
 
 function snapshotFaultsFor(seed: number, families: readonly FaultFamily[]): SnapshotFaultShares {
+  if (!families.includes('snapshot')) return NO_SNAPSHOT_FAULTS;
   const prng = new Prng(streamSeed(seed, Stream.snapshotFaults));
-  if (!families.includes('snapshot') || prng.chance(0.5)) return NO_SNAPSHOT_FAULTS;
-  return drawSnapshotFaults(prng);
+  const drawn = prng.chance(0.5) ? NO_SNAPSHOT_FAULTS : drawSnapshotFaults(prng);
+  return { ...drawn, rot: drawRot(new Prng(streamSeed(seed, Stream.rot))) };
 }
 
 function brokenReadmissionsFor(seed: number, families: readonly FaultFamily[]): number {
