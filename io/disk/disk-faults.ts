@@ -41,12 +41,20 @@ export interface FaultPlan {
   readonly kind: ArmableFault;
   /** Strikes only at paths that contain this text; every path when absent. */
   readonly path?: string;
+  /** Strikes only at reads of this byte, as a bad sector does; at every read when absent. */
+  readonly at?: number;
   /** Matching calls to let pass first; 0 by default. */
   readonly after?: number;
   /** How often it strikes before it is spent; 1 by default, Infinity for ever. */
   readonly times?: number;
   /** Code of the thrown error instead of the usual one, such as EROFS. */
   readonly code?: string;
+}
+
+/** Which bytes of a file a call is about. */
+export interface Extent {
+  readonly position: number;
+  readonly length: number;
 }
 
 interface Armed {
@@ -68,14 +76,14 @@ export class DiskFaults {
     this.#armed.push({ plan, passes: plan.after ?? 0, strikes: plan.times ?? 1 });
   }
 
-  /** Forgets every armed fault; the counters stay. */
-  disarm(): void {
-    this.#armed = [];
+  /** Forgets every armed fault, or those of a kind; the counters stay. */
+  disarm(kind?: ArmableFault): void {
+    this.#armed = this.#armed.filter(({ plan }) => kind !== undefined && plan.kind !== kind);
   }
 
   /** The error code when a fault of `kind` strikes this call, else undefined. Counts it. */
-  strike(kind: ArmableFault, path: string): string | undefined {
-    const armed = this.#armed.find((candidate) => matches(candidate.plan, kind, path));
+  strike(kind: ArmableFault, path: string, extent?: Extent): string | undefined {
+    const armed = this.#armed.find((candidate) => matches(candidate.plan, kind, path, extent));
     if (armed === undefined) return undefined;
     if (armed.passes > 0) {
       armed.passes -= 1;
@@ -96,6 +104,9 @@ export class DiskFaults {
   }
 }
 
-function matches(plan: FaultPlan, kind: ArmableFault, path: string): boolean {
-  return plan.kind === kind && (plan.path === undefined || path.includes(plan.path));
+function matches(plan: FaultPlan, kind: ArmableFault, path: string, extent?: Extent): boolean {
+  if (plan.kind !== kind || !path.includes(plan.path ?? '')) return false;
+  if (plan.at === undefined) return true;
+  if (extent === undefined) return false;
+  return plan.at >= extent.position && plan.at < extent.position + extent.length;
 }

@@ -137,8 +137,9 @@ export class SimulatedDisk implements Disk {
     this.#faults.arm(plan);
   }
 
-  disarm(): void {
-    this.#faults.disarm();
+  /** Of one kind, or of all. */
+  disarm(kind?: ArmableFault): void {
+    this.#faults.disarm(kind);
   }
 
   /** What struck so far, by kind. */

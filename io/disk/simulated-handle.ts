@@ -41,7 +41,8 @@ export class SimulatedHandle implements DiskFile {
   read(target: Uint8Array, offset: number, length: number, position: number): number {
     assertTransfer(target, offset, length, position);
     this.#assertOpen('read');
-    this.#strike('readError', 'read');
+    const code = this.#host.faults.strike('readError', this.path, { position, length });
+    if (code !== undefined) throw new DiskError(code, 'read', this.path);
     return this.#file.read(target, offset, this.#shortened('shortRead', length), position);
   }
 

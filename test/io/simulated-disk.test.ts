@@ -259,6 +259,28 @@ test('armed errors strike reads, writes, syncs and directory calls, and are coun
   assert.deepEqual([readError, writeError, noSpace, directoryError, syncError], [1, 1, 1, 2, 0]);
 });
 
+test('a bad sector fails the reads that touch it, until reads are disarmed alone', () => {
+  const disk = newDisk();
+  durableFile(disk, '/a', 4, 'a');
+  const file = disk.open('/a', 'readwrite');
+  const bytes = letters(4, 'x');
+  disk.arm({ kind: 'readError', path: '/a', at: 2, times: Number.POSITIVE_INFINITY });
+  disk.arm({ kind: 'writeError' });
+  assert.equal(file.read(bytes, 0, 2, 0), 2);
+  assert.equal(file.read(bytes, 0, 1, 3), 1);
+  for (const [length, position] of [
+    [1, 2],
+    [3, 0],
+    [2, 2],
+  ] as const) {
+    failsWith('EIO', 'read', '/a', () => file.read(bytes, 0, length, position));
+  }
+  disk.disarm('readError');
+  assert.equal(file.read(bytes, 0, 4, 0), 4);
+  failsWith('EIO', 'write', '/a', () => file.write(bytes, 0, 1, 0));
+  assert.equal(disk.counters().readError, 3);
+});
+
 test('a fault waits for its path and its turn, strikes as told, and can be disarmed', () => {
   const disk = newDisk();
   const wal = disk.open('/1.wal', 'create');

@@ -48,6 +48,14 @@ const CORE_MUTANTS: readonly Mutant[] = [
     replace: 'const rewrittenBytes = 0;',
   },
   {
+    name: 'unreadable-sector-as-zeros',
+    what: 'a sector of the log that the disk cannot read is taken for one without a byte',
+    file: 'io/wal/segment-reader.ts',
+    find: 'throw new WalUnreadable(this.path, offset + at, error);',
+    replace: 'target.fill(0, at, Math.min(at + SECTOR_BYTES, length));',
+    inTests: true,
+  },
+  {
     name: 'stale-storage-acknowledgement',
     what: 'an acknowledgement from before a truncation counts for what came after it',
     file: 'engine/raft/raft.ts',

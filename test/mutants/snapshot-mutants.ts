@@ -124,6 +124,15 @@ export const SNAPSHOT_MUTANTS: readonly Mutant[] = [
     faults: ['disk', 'snapshot', 'wipe'],
   },
   {
+    name: 'unreadable-snapshot-set-aside',
+    what: 'a snapshot that the disk cannot read at a start loses its name, as a damaged one does',
+    file: 'io/snapshots/snapshot-store.ts',
+    find: 'if (reason instanceof DiskError) return null;',
+    replace: '',
+    faults: ['disk', 'snapshot', 'wipe'],
+    inTests: true,
+  },
+  {
     name: 'damaged-snapshot-offered-again',
     what: 'a snapshot that is found damaged as it is sent is offered again for ever',
     file: 'workers/snapshot-reading.ts',

@@ -8,8 +8,12 @@
 import type { Prng } from '../../engine/raft/prng.js';
 
 export const DAMAGE_KINDS = ['bitFlip', 'lostWrite', 'misdirectedWrite'] as const;
-/** `lostSnapshots`: every snapshot of the node is gone. It is drawn apart from the others. */
-export type DamageKind = (typeof DAMAGE_KINDS)[number] | 'lostSnapshots';
+/**
+ * `lostSnapshots`: every snapshot of the node is gone; `unreadableSnapshots`: the disk cannot read
+ * some or all of them at one start. They are drawn apart from the others.
+ */
+export type DamageKind = (typeof DAMAGE_KINDS)[number] | SnapshotDamageKind;
+type SnapshotDamageKind = 'lostSnapshots' | 'unreadableSnapshots';
 /** In which files: a part of their paths. */
 export type DamagedPart = '.wal' | '.snapshot';
 
@@ -51,14 +55,15 @@ export function drawDamages(
   return damages.sort((a, b) => a.timeUs - b.timeUs);
 }
 
-/** Nodes that lose all their snapshots, and what of their state the log has forgotten with them. */
-export function drawLostSnapshots(
+/** Nodes that lack snapshots, and what of their state the log has forgotten with them. */
+export function drawSnapshotDamages(
   prng: Prng,
+  kind: SnapshotDamageKind,
   { nodes, fromUs, endUs }: { nodes: number; fromUs: number; endUs: number },
 ): Damage[] {
   return Array.from({ length: prng.between(0, 3) }, (): Damage => {
     const [node, timeUs] = [prng.between(1, nodes), prng.between(fromUs, endUs - 1)];
-    return { kind: 'lostSnapshots', part: '.snapshot', node, timeUs };
+    return { kind, part: '.snapshot', node, timeUs };
   });
 }
 
@@ -70,6 +75,11 @@ export function drawSnapshotFaults(prng: Prng): SnapshotFaultShares {
     gone: prng.pick([0, 0.05, 0.2]),
     rot: 0,
   };
+}
+
+/** Share of starts at which the disk fails reads of the log. */
+export function drawReadErrors(prng: Prng): number {
+  return prng.pick([0, 0.1, 0.4]);
 }
 
 /** Apart from the others: there are few moments at which a file may rot. */

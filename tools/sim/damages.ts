@@ -14,6 +14,8 @@ const LOOK_US = 10_000;
 const WAIT_MAX_US = 1_000_000;
 /** How long the node goes on with a loss that it does not know. */
 const UNAWARE_MAX_US = 200_000;
+/** Starts take up to 60 ms; by then the node may have fetched what it lacks, or be about to. */
+const FOUND_AGAIN_US = 150_000;
 
 export class Damages {
   readonly #world: World;
@@ -47,9 +49,26 @@ export class Damages {
       member.restart();
       return;
     }
+    if (kind === 'unreadableSnapshots') {
+      this.#hideSnapshots(member);
+      return;
+    }
     member.loseNextWrite(kind, part);
     this.#world.event(node, `${kind} in ${part} is to come`);
     this.#watch(damage, scheduler.nowUs + WAIT_MAX_US);
+  }
+
+  /** One start without snapshots, and a while later one that finds them again. */
+  #hideSnapshots(member: SimNode): void {
+    const { scheduler, plan } = this.#world;
+    this.kinds.add('unreadableSnapshots');
+    member.hideSnapshots();
+    member.restart();
+    const leftUs = plan.faultsEndUs - scheduler.nowUs;
+    scheduler.after(Math.min(FOUND_AGAIN_US, leftUs), () => {
+      member.crash('kept');
+      member.restart();
+    });
   }
 
   /**

@@ -148,7 +148,8 @@ export class NodeDamage {
   }
 }
 
-function filesOf(disk: SimulatedDisk, part: DamagedPart): string[] {
+/** Paths of such files of a node, by name. */
+export function filesOf(disk: SimulatedDisk, part: DamagedPart): string[] {
   const directory = DIRECTORIES[part];
   if (!disk.exists(directory)) return [];
   const names = disk.list(directory).filter((name) => name.endsWith(part));

@@ -16,7 +16,7 @@ import {
 } from '../../io/data-directory.js';
 import { SimulatedDisk } from '../../io/disk/simulated-disk.js';
 import { isInDoubt } from '../../io/wal/recovery.js';
-import { InlineSegmentSupply, type SegmentSupply } from '../../io/wal/segment-supply.js';
+import { InlineSegmentSupply } from '../../io/wal/segment-supply.js';
 import { type OpenedWal, Wal } from '../../io/wal/wal.js';
 import type { DamagedPart } from './damage-plan.js';
 import { FusedDisk } from './fused-disk.js';
@@ -25,7 +25,9 @@ import { NodeLife, type PeerIdentity } from './life.js';
 import { type LossState, NodeDamage } from './node-damage.js';
 import { Stream, streamSeed } from './plan.js';
 import { SimProcess } from './process.js';
+import { ReadErrors } from './read-errors.js';
 import { SimFailure } from './sim-failure.js';
+import { SlowSupply } from './slow-supply.js';
 import { StartLists } from './start-list.js';
 import type { World } from './world.js';
 
@@ -75,6 +77,7 @@ export class SimNode {
   #isStarting = false;
   #supply: SlowSupply | null = null;
   readonly #damage: NodeDamage;
+  readonly #readErrors: ReadErrors;
   readonly #lists: StartLists;
   /** Figures of disks and logs that are gone. */
   readonly #former = {
@@ -93,6 +96,8 @@ export class SimNode {
     this.disk = this.#newDisk();
     const { seed } = world.plan;
     this.#damage = new NodeDamage(new Prng(streamSeed(seed, Stream.nodeDamage + id)), world.counts);
+    const readPrng = new Prng(streamSeed(seed, Stream.nodeReadErrors + id));
+    this.#readErrors = new ReadErrors(readPrng, world.counts);
     const listPrng = new Prng(streamSeed(seed, Stream.startLists + id));
     this.#lists = new StartLists(listPrng, world.counts, id, world.plan.nodes);
   }
@@ -111,7 +116,8 @@ export class SimNode {
 
   /** Its disk is damaged, or about to be, and no start has shown yet what that means. */
   get isDamaged(): boolean {
-    return this.#damage.isArmed || this.#damage.isPending || this.#damage.isRotten;
+    const { isArmed, isPending, isRotten } = this.#damage;
+    return isArmed || isPending || isRotten || this.#readErrors.isDue;
   }
 
   get hasLossToCome(): boolean {
@@ -136,6 +142,12 @@ export class SimNode {
     const lost = this.#damage.loseSnapshots(this.disk);
     if (lost > 0) this.#world.event(this.id, `loses its ${lost} snapshots`);
     return lost > 0;
+  }
+
+  /** The process ends, and the next one cannot read its snapshots. */
+  hideSnapshots(): void {
+    this.crash('kept');
+    this.#readErrors.isDue = true;
   }
 
   /** A bit of a snapshot flips while its process is about to send it. */
@@ -178,17 +190,37 @@ export class SimNode {
     const fuse = new FusedDisk(this.disk);
     const isFused = this.#prng.chance(world.plan.crashInRecovery);
     if (isFused) fuse.arm(this.#prng.below(RECOVERY_CHANGES_MAX));
+    this.#readErrors.arm(this.disk, this.#mayFailReads ? world.plan.readErrors : 0);
     const failedSyncs = this.disk.counters().syncError;
     let recovered: Recovered;
     try {
       recovered = this.#recover(fuse, process);
     } catch (cause) {
       process.kill();
-      this.#onFailedStart(cause, fuse.isBlown, this.disk.counters().syncError > failedSyncs);
+      const isUnread = this.#readErrors.isRefusal(cause);
+      this.#readErrors.lift(this.disk);
+      if (isUnread) this.#onUnread(cause);
+      else this.#onFailedStart(cause, fuse.isBlown, this.disk.counters().syncError > failedSyncs);
       return;
     }
     fuse.disarm();
     this.#begin(process, fuse, recovered);
+  }
+
+  /** Once the faults have ended nothing delays a start. */
+  get #mayFailReads(): boolean {
+    const { plan, scheduler } = this.#world;
+    return scheduler.nowUs < plan.faultsEndUs;
+  }
+
+  /** What the refusal asks for: another start, once the disk can read. */
+  #onUnread(cause: unknown): void {
+    const { counts } = this.#world;
+    counts.readRefusals += 1;
+    const text = cause instanceof Error ? cause.message : String(cause);
+    this.#world.event(this.id, `cannot read: ${text}`);
+    this.disk.kill();
+    this.#startAfter(this.#prng.between(10_000, RETRY_US));
   }
 
   #recover(fuse: FusedDisk, process: SimProcess): Recovered {
@@ -275,7 +307,12 @@ export class SimNode {
     if (report.cut !== null) world.counts.cuts += 1;
     if (report.rewrittenBytes > 0) world.counts.rewrites += 1;
     this.#identity = { incarnation: data.meta.incarnation, bootId: this.#randomU48() };
-    if (this.#damage.isPending) for (const witness of world.witnesses) witness.damaged(this.id);
+    const { isHiding } = this.#readErrors;
+    for (const witness of world.witnesses) {
+      witness.reads(this.id);
+      if (this.#damage.isPending) witness.damaged(this.id);
+      else if (isHiding) witness.hides(this.id);
+    }
     this.life = new NodeLife({
       world,
       node: this.id,
@@ -294,6 +331,9 @@ export class SimNode {
       rot: (path, group, index) => this.#rot(path, group, index),
       replaced: (group, index) => this.#damage.replaced(group, index),
     });
+    this.#readErrors.passedOver(this.disk);
+    if (isHiding) world.counts.unreadableSnapshots += this.life.snapshots.damaged;
+    if (this.#readErrors.lift(this.disk)) world.counts.readErrorsOutlived += 1;
     if (this.#damage.isPending) {
       world.counts.damagedSnapshots += this.life.snapshots.damaged;
       if (report.cut !== null) world.counts.damageCuts += 1;
@@ -409,49 +449,5 @@ export class SimNode {
     counts.orphanedSectors += this.#former.orphanedSectors;
     counts.evictedSectors += this.#former.evictedSectors;
     if (this.life !== null) this.#countLife(this.life);
-  }
-}
-
-/** Spares take a while to prepare, as on the bulk thread, and a full disk is tried again. */
-class SlowSupply implements SegmentSupply {
-  readonly #supply: InlineSegmentSupply;
-  readonly #process: SimProcess;
-  readonly #prng: Prng;
-  #isOrdered = false;
-
-  constructor(supply: InlineSegmentSupply, process: SimProcess, prng: Prng) {
-    this.#supply = supply;
-    this.#process = process;
-    this.#prng = prng;
-  }
-
-  get ready(): number {
-    return this.#supply.ready;
-  }
-
-  get isStarved(): boolean {
-    return this.#supply.isStarved;
-  }
-
-  take(): string | null {
-    return this.#supply.take();
-  }
-
-  want(): void {
-    if (this.#isOrdered || this.#supply.ready > 0) return;
-    this.#isOrdered = true;
-    this.#process.after(this.#prng.between(1_000, 40_000), () => this.finish());
-  }
-
-  recycle(segment: number): void {
-    this.#supply.recycle(segment);
-  }
-
-  /** Prepares what was ordered. */
-  finish(): void {
-    if (!this.#isOrdered) return;
-    this.#isOrdered = false;
-    this.#supply.want();
-    if (this.#supply.isStarved) this.want();
   }
 }

@@ -13,8 +13,9 @@ import type { SyncMode } from '../../io/wal/group-commit.js';
 import {
   type Damage,
   drawDamages,
-  drawLostSnapshots,
+  drawReadErrors,
   drawRot,
+  drawSnapshotDamages,
   drawSnapshotFaults,
   NO_SNAPSHOT_FAULTS,
   type SnapshotFaultShares,
@@ -42,12 +43,15 @@ export const Stream = {
   brokenInstalls: 11,
   installs: 12,
   rot: 13,
+  readErrors: 14,
+  unreadableSnapshots: 15,
   /** Plus the node number. */
   disk: 100,
   life: 200,
   nodeDamage: 300,
   nodeSnapshots: 400,
   startLists: 500,
+  nodeReadErrors: 600,
 } as const;
 
 export function streamSeed(seed: number, stream: number): number {
@@ -95,6 +99,8 @@ export interface RunPlan {
   readonly operationsMin: number;
   /** Share of restarts that lose power again half-way. */
   readonly crashInRecovery: number;
+  /** Share of starts at which the disk fails reads of the log. */
+  readonly readErrors: number;
   /** How often a replica loses everything; as many at a time as a majority outlives. */
   readonly wipes: number;
   /** Share of readmissions in the middle of which the leader dies or is cut off. */
@@ -176,8 +182,16 @@ function damagesFor(
   const range = { nodes, fromUs: startUs + (endUs - startUs) / 4, endUs };
   const damages = drawDamages(prng, range);
   if (!families.includes('snapshot')) return damages;
-  const lost = drawLostSnapshots(new Prng(streamSeed(seed, Stream.lostSnapshots)), range);
-  return [...damages, ...lost];
+  const kinds = ['lostSnapshots', 'unreadableSnapshots'] as const;
+  const more = kinds.map((kind) =>
+    drawSnapshotDamages(new Prng(streamSeed(seed, Stream[kind])), kind, range),
+  );
+  return [...damages, ...more.flat()];
+}
+
+function readErrorsFor(seed: number, families: readonly FaultFamily[]): number {
+  const prng = new Prng(streamSeed(seed, Stream.readErrors));
+  return families.includes('disk') ? drawReadErrors(prng) : 0;
 }
 
 function snapshotFaultsFor(seed: number, families: readonly FaultFamily[]): SnapshotFaultShares {
@@ -255,6 +269,7 @@ export function drawPlan(
     paddingBytes: isBig ? prng.pick([1_000, 3_000]) : prng.pick([0, 40, 300, 600]),
     operationsMin: 220,
     crashInRecovery: prng.pick([0, 0.1, 0.3]) * (has('process') ? 1 : 0),
+    readErrors: readErrorsFor(seed, families),
     wipes,
     brokenReadmissions: brokenReadmissionsFor(seed, families),
     brokenInstalls: brokenInstallsFor(seed, families),

@@ -56,6 +56,8 @@ export class GroupWitness {
   readonly #committedConfigurations = new ConfigurationWitness();
   /** Replicas whose damage has cost them the state before their log. */
   readonly #missing = new Set<number>();
+  /** Of these, replicas that were not missing anything before their disk failed to read. */
+  readonly #hidden = new Set<number>();
   #lastCommitted: LogIndex = 0 as LogIndex;
 
   constructor(group: number, nodes: number, readmitted: (node: number) => void = () => {}) {
@@ -113,6 +115,17 @@ export class GroupWitness {
     this.#damaged.add(node);
   }
 
+  /** Its next start cannot read snapshots that are there. */
+  hides(node: number): void {
+    if (!this.#missing.has(node)) this.#hidden.add(node);
+    this.#damaged.add(node);
+  }
+
+  /** Its disk reads again: what only could not be read may not be missing any more. */
+  reads(node: number): void {
+    if (this.#hidden.delete(node)) this.#missing.delete(node);
+  }
+
   /** Its end may be gone, and promises with it; it must know up to which term. */
   #excuse(node: number, before: Durable, { hardState }: Recovered): void {
     this.#excused.set(node, before.last);
@@ -148,6 +161,7 @@ export class GroupWitness {
     this.#excused.delete(node);
     this.#damaged.delete(node);
     this.#missing.delete(node);
+    this.#hidden.delete(node);
     this.#incarnations.delete(node);
   }
 
