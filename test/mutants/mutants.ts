@@ -56,6 +56,14 @@ const CORE_MUTANTS: readonly Mutant[] = [
     inTests: true,
   },
   {
+    name: 'throwing-machine-passed-over',
+    what: 'a command at which the state machine throws is passed over',
+    file: 'engine/runtime/machine-host.ts',
+    find: "events.failed(Math.max(cursor.index, first), cause, 'apply');\n      return;",
+    replace: '',
+    inTests: true,
+  },
+  {
     name: 'stale-storage-acknowledgement',
     what: 'an acknowledgement from before a truncation counts for what came after it',
     file: 'engine/raft/raft.ts',

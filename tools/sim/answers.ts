@@ -70,7 +70,8 @@ export class Answers {
 
   refused(id: number, offset: number, count: number, code: ErrorNumber, leader: NodeId): void {
     const why = ERROR_KINDS[code].code;
-    const isUnknown = code === ErrorNumber.outcomeUnknown;
+    // A command that makes this machine throw may have been applied by others.
+    const isUnknown = code === ErrorNumber.outcomeUnknown || code === ErrorNumber.stateMachine;
     const refusal: Reply = isUnknown ? { kind: 'unknown', why } : { kind: 'fail', why, leader };
     this.#each(id, offset, count, ({ reply }) => this.#later(() => reply(refusal)));
   }

@@ -189,6 +189,14 @@ export class SimCluster implements Service, FaultSubjects {
     return lacking !== null && lacking.add(node).size <= Math.floor((this.nodes - 1) / 2);
   }
 
+  /** The machine of a group throws on one node, at the next command that it is given. */
+  failMachine(group: number, node: number): void {
+    const { life } = this.#member(node);
+    if (life === null) return;
+    this.#world.event(node, `g${group} its machine is about to throw`);
+    life.failMachine(group);
+  }
+
   /** The leader of a group tells a peer to take over, as an operator's transfer would. */
   transfer(group: number, to: number): void {
     const leader = this.leaderOf(group);

@@ -44,6 +44,8 @@ export const COUNT_SPECS = {
   inDoubt: must('groups recovered in doubt'),
   doubtsCleared: must('doubts that ended'),
   failStops: must('nodes stopped by a failed sync'),
+  machineFailures: must('groups stopped on one node because its state machine threw'),
+  groupsBeside: must('groups that went on beside one that had stopped'),
   orphanedSectors: must('sectors that a failed sync left in memory only'),
   evictedSectors: must('of these, sectors that the next life did not even read'),
   shortWrites: must('writes that the disk took only in part'),

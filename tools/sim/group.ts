@@ -64,6 +64,8 @@ export interface GroupParts {
   readonly log: LogDevice;
   /** Of the group's machine, as it is now. */
   digest(): string;
+  /** The group stops here for that reason; false: nothing was done that could make it. */
+  stopped(reason: string): boolean;
 }
 
 export class SimGroup {
@@ -195,7 +197,7 @@ export class SimGroup {
       world.event(node, `g${group} ${event.text}`);
     } else if (event.kind === 'unreadable') {
       throw new SimFailure(`group ${group} on node ${node}: ${event.text}`);
-    } else {
+    } else if (!this.#parts.stopped(event.text)) {
       throw new SimFailure(`group ${group} stopped on node ${node}: ${event.text}`);
     }
   }

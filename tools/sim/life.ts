@@ -54,6 +54,8 @@ export interface LifeParts {
   readonly clusterId: number;
   identityOf(peer: number): PeerIdentity;
   failed(cause: unknown): void;
+  /** A group does not run here any more, as its machine threw. */
+  stopped(group: number): void;
   /** Whether one of its snapshots may be damaged while it runs; the damage; and its end. */
   mayRot(): boolean;
   rot(path: string, group: number, index: number): void;
@@ -194,6 +196,7 @@ export class NodeLife implements NetworkPort {
         wallOffsetMs: 1_700_000_000_000 + node * 1000,
         log: this.device,
         digest: () => this.digest(group),
+        stopped: (reason) => this.#onStopped(group, reason),
       },
       {
         raft: {
@@ -216,6 +219,24 @@ export class NodeLife implements NetworkPort {
     world.witnessOf(group).begin(node, made.runtime.raft.state, recovered);
     if (recovered.inDoubt) world.counts.inDoubt += 1;
     return made;
+  }
+
+  /** The machine of the group throws at the next command. */
+  failMachine(group: number): void {
+    this.#machines[group]!.failNext();
+  }
+
+  #onStopped(group: number, reason: string): boolean {
+    const { world, node } = this.#parts;
+    const { failedAt } = this.#machines[group]!;
+    if (failedAt === 0) return false;
+    if (!reason.startsWith(`apply of entry ${failedAt} threw: `)) {
+      throw new SimFailure(`node ${node}: entry ${failedAt} threw, and the reason is ${reason}`);
+    }
+    world.event(node, `g${group} stops: its machine threw at ${failedAt}`);
+    world.counts.machineFailures += 1;
+    this.#parts.stopped(group);
+    return true;
   }
 
   #onRestored(group: number): void {

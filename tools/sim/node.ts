@@ -40,6 +40,8 @@ const LAST_CHANGES = [0, 1, 1, 1, 2, 2, 3, 4, 6] as const;
 /** A node that is to die while it writes dies by then at the latest. */
 const TORN_WITHIN_US = 60_000;
 const RETRY_US = 100_000;
+/** How long a group that stopped is left so. */
+const STOPPED_MAX_US = 400_000;
 
 /** A refusal names the file, what is wrong with it, and what to do. */
 const REFUSAL = /\/data\/\S+( at byte \d+)?: .+\. .*(Restore|Put|move) .*(a copy|back|aside|away)/;
@@ -327,6 +329,7 @@ export class SimNode {
       clusterId: CLUSTER_ID,
       identityOf: (peer) => this.#peers.identityOf(peer),
       failed: (cause) => this.#failStop(cause),
+      stopped: (group) => this.#onStopped(group),
       mayRot: () => !this.isDamaged && this.#peers.mayLose(this.id),
       rot: (path, group, index) => this.#rot(path, group, index),
       replaced: (group, index) => this.#damage.replaced(group, index),
@@ -375,6 +378,21 @@ export class SimNode {
     this.#end(life);
     if (aftermath === 'kept') this.disk.kill();
     else this.disk.crash({ keepSector: aftermath === 'lost' ? 0 : 0.5 });
+  }
+
+  /** A group stopped alone: the process is started again later, and the others go on until then. */
+  #onStopped(group: number): void {
+    const { life } = this;
+    if (life === null) return;
+    const others = life.groups.filter((each) => each.group !== group);
+    const before = others.map(({ runtime }) => runtime.appliedIndex);
+    this.#world.scheduler.after(this.#prng.between(10_000, STOPPED_MAX_US), () => {
+      if (this.life !== life) return;
+      const went = others.filter(({ runtime }, at) => runtime.appliedIndex > before[at]!);
+      this.#world.counts.groupsBeside += went.length;
+      this.crash('kept');
+      this.restart();
+    });
   }
 
   /** The log cannot go on: everything that waits is answered, then the process ends. */

@@ -45,6 +45,8 @@ export const Stream = {
   rot: 13,
   readErrors: 14,
   unreadableSnapshots: 15,
+  machineFailures: 16,
+  machines: 17,
   /** Plus the node number. */
   disk: 100,
   life: 200,
@@ -110,6 +112,8 @@ export interface RunPlan {
   /** How many disks fill up, each until the faults end. */
   readonly fullDisks: number;
   readonly transfers: number;
+  /** How often the state machine of one group throws on one node. */
+  readonly machineFailures: number;
   /** How often the leader is cut off with a slow clock: it learns late that it is deposed. */
   readonly isolations: number;
   /** How long the log may become, in segments. */
@@ -211,6 +215,11 @@ function brokenInstallsFor(seed: number, families: readonly FaultFamily[]): numb
   return families.includes('snapshot') ? prng.pick([0, 0.3, 0.7]) : 0;
 }
 
+function machineFailuresFor(seed: number, families: readonly FaultFamily[]): number {
+  const prng = new Prng(streamSeed(seed, Stream.machineFailures));
+  return families.includes('process') ? prng.pick([0, 0, 1, 2]) : 0;
+}
+
 export function drawPlan(
   seed: number,
   nodes: number,
@@ -275,6 +284,7 @@ export function drawPlan(
     brokenInstalls: brokenInstallsFor(seed, families),
     fullDisks,
     transfers: prng.pick([0, 0, 1, 3]) * (has('process') ? 1 : 0),
+    machineFailures: machineFailuresFor(seed, families),
     isolations: prng.pick([0, 1, 3]) * (has('network') ? 1 : 0),
     faults,
     faultsEndUs,

@@ -164,6 +164,7 @@ class Run {
   /** Faults beyond those of the schedule: wipes, full disks, transfers, isolated leaders. */
   #scheduleExtras(): void {
     const { wipes, fullDisks, transfers, isolations, nodes, groups, faultsEndUs } = this.#plan;
+    const { machineFailures } = this.#plan;
     const { scheduler } = this.#world;
     const prng = new Prng(streamSeed(this.#plan.seed, Stream.identities));
     const at = (act: () => void): void => {
@@ -178,6 +179,13 @@ class Run {
     }
     for (let each = 0; each < fullDisks; each += 1) {
       scheduler.at(prng.between(faultsEndUs / 8, faultsEndUs / 2), () => this.#fillDisk(prng));
+    }
+    const failing = new Prng(streamSeed(this.#plan.seed, Stream.machines));
+    for (let each = 0; each < machineFailures; each += 1) {
+      scheduler.at(failing.between(faultsEndUs / 8, faultsEndUs - 1), () => {
+        const node = failing.chance(0.4) ? this.#cluster.leader() : failing.between(1, nodes);
+        this.#cluster.failMachine(failing.below(groups), Math.max(1, node));
+      });
     }
     new BrokenReadmissions(this.#world, this.#cluster).watch();
     new BrokenInstalls(this.#world, this.#cluster).watch();

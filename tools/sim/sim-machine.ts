@@ -81,6 +81,9 @@ export class SimMachine implements StateMachine {
   readonly #watch: Watch;
   readonly #single = new SingleCommand();
   readonly #restored: () => void;
+  #mustFail = false;
+  /** The command at which it was made to throw; 0: it was not. */
+  failedAt = 0;
 
   /** `restored`: called when an image was taken over, before anything else is applied. */
   constructor(watch: Watch, isShipped: boolean, restored: () => void = () => {}) {
@@ -91,13 +94,25 @@ export class SimMachine implements StateMachine {
     this.#watch = watch;
   }
 
+  /** The next command makes it throw, once. */
+  failNext(): void {
+    this.#mustFail = true;
+  }
+
   apply(batch: ApplyBatch): void {
     while (batch.next()) {
       const { buffer, start, end } = batch;
+      if (this.#mustFail) this.#fail(batch.index);
       this.#watch(batch.index, batch.term, batch.timeMs, buffer.subarray(start, end));
       if (buffer[start] === COMPARE_AND_SET) this.#compareAndSet(batch);
       else this.#inner.apply(this.#single.point(batch, start, batch));
     }
+  }
+
+  #fail(index: number): never {
+    this.#mustFail = false;
+    this.failedAt = index;
+    throw new Error('this machine was made to fail');
   }
 
   #compareAndSet(batch: ApplyBatch): void {
