@@ -67,5 +67,10 @@ function run(): void {
 try {
   run();
 } catch (cause) {
+  const { code = 'ERR_STORAGE' } = cause as { code?: string };
+  const text = cause instanceof Error ? cause.message : String(cause);
+  // Before it is ready nobody else says why it is not.
+  const refused: ThreadReady = { kind: 'refused', code, text };
+  parentPort?.postMessage(refused);
   die(memory, Math.max(...threadOfGroup) + 1, Death.bulk, cause);
 }

@@ -129,7 +129,7 @@ export class GroupAgent {
     const { producer } = this.#completions;
     this.#hosted = made === null ? new HostedMachineHost(memory.arena, producer) : null;
     const hasRoom = (): boolean => producer.keptBytes < ANSWER_BYTES_KEPT_MAX;
-    const inWorker = made && new InWorkerHost(made.machine, hasRoom, made.context);
+    const inWorker = made && new InWorkerHost(made.machine, hasRoom, made.context, monotonicMs);
     const host = (this.#hosted ?? inWorker) as MachineHost;
     this.runtime = new GroupRuntime({ ...options, host }, ports, monotonicMs());
   }

@@ -396,6 +396,7 @@ export class GroupRuntime {
     this.#perform(this.raft.take(), now);
     const { host } = this.#options;
     const { snapshots } = this;
+    host.beginTurn?.();
     if (!snapshots.isRestoring && host.isWaiting === true) this.#timed(() => host.goOn?.());
     // Ahead of the next slab: a machine on another thread is never found idle behind it.
     this.#timed(() => snapshots.turn(now));

@@ -20,6 +20,8 @@ import type { BatchPart } from './pending-writes.js';
 const ANSWER_BYTES_MAX = 64 * 1024;
 
 const QUERY_LENGTH_BYTES = 4;
+/** After so long no further query of a turn is answered: heartbeats and entries come in between. */
+const QUERY_MS_MAX = 1;
 /** While a running image keeps more than this until it is pulled, no further command is applied. */
 const IMAGE_BACKLOG_BYTES_MAX = 8 * 1024 * 1024;
 
@@ -78,6 +80,8 @@ export interface MachineHost {
   restoreChunk(bytes: Uint8Array): void;
   /** The image is whole: it is the state as of entry `last`, when the log's clock was `timeMs`. */
   finishRestore(last: number, timeMs: number): void;
+  /** The group's thread begins another turn: what took its time in the last one may go on. */
+  beginTurn?(): void;
   /** Something waits for room, or for its next turn: `goOn` is called each turn meanwhile. */
   readonly isWaiting?: boolean;
   /** `goOn` would do something now. */
@@ -97,10 +101,13 @@ export class InWorkerHost implements MachineHost {
   readonly #answers = new ResultWriter();
   readonly #hasRoom: () => boolean;
   readonly #context: MachineContext | undefined;
+  readonly #stopwatch: () => number;
   /** Batches to be answered; the first from its query `#next` on, which lies at byte `#at`. */
   readonly #asked: ReadBatch[] = [];
   #next = 0;
   #at = 0;
+  /** What queries of this turn have taken, in milliseconds. */
+  #queryMs = 0;
   #events: HostEvents | null = null;
   #cursor: ApplyCursor | null = null;
   /** Last entry of the slab whose rest waits for its turn; null when none does. */
@@ -109,13 +116,16 @@ export class InWorkerHost implements MachineHost {
   /**
    * `hasRoom` says whether whoever takes the answers has room for more. Commands and queries are
    * small and answers may be large: without it a few kilobytes of them could fill the memory.
+   * `stopwatch`, in milliseconds, tells how long queries take: without it they all fit one turn.
    */
   constructor(
     machine: StateMachine,
     hasRoom: () => boolean = () => true,
     context?: MachineContext,
+    stopwatch: () => number = () => 0,
   ) {
     this.#machine = machine;
+    this.#stopwatch = stopwatch;
     this.#images = new MachineImages(machine);
     this.#hasRoom = hasRoom;
     this.#context = context;
@@ -170,6 +180,10 @@ export class InWorkerHost implements MachineHost {
     return this.#asked.splice(0);
   }
 
+  beginTurn(): void {
+    this.#queryMs = 0;
+  }
+
   get isWaiting(): boolean {
     return this.#asked.length > 0 || this.#pausedBefore !== null;
   }
@@ -180,7 +194,7 @@ export class InWorkerHost implements MachineHost {
     return this.#asked.length > 0;
   }
 
-  /** Goes on with the slab, then answers what was asked, while there is room. */
+  /** Goes on with the slab, then answers what was asked, while there is room and time. */
   goOn(): void {
     // Reads that waited for room since before it are answered from the restored state.
     if (this.#images.isRestoring) return;
@@ -198,15 +212,17 @@ export class InWorkerHost implements MachineHost {
     }
   }
 
-  /** False when it had to stop for want of room. */
+  /** False when it had to stop for want of room or time. */
   #answerBatch(batch: ReadBatch): boolean {
     const { queries, count } = batch;
-    while (this.#next < count && this.#hasRoom()) {
+    const before = this.#queryMs - this.#stopwatch();
+    while (this.#next < count && this.#queryMs < QUERY_MS_MAX && this.#hasRoom()) {
       const start = this.#at + QUERY_LENGTH_BYTES;
       const end = start + queries.readUInt32LE(this.#at);
       this.#answer(batch, this.#next, queries.subarray(start, end));
       this.#at = end;
       this.#next += 1;
+      this.#queryMs = before + this.#stopwatch();
     }
     this.#handOn(batch, this.#next);
     return this.#next === count;

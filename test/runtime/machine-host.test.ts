@@ -28,18 +28,23 @@ class Asked {
   portionBytesMax = 0;
   room = Number.POSITIVE_INFINITY;
   asked = 0;
+  /** The stopwatch, and how long a query takes. */
+  ms = 0;
+  queryMs = 0;
   readonly host: InWorkerHost;
 
   constructor() {
     const machine = {
       query: (query: Uint8Array) => {
         this.asked += 1;
+        this.ms += this.queryMs;
         const size = Number(Buffer.from(query).toString());
         if (Number.isNaN(size)) throw new Error('not a number');
         return Buffer.alloc(size, 'x');
       },
     } as unknown as StateMachine;
-    this.host = new InWorkerHost(machine, () => this.room > 0);
+    const hasRoom = (): boolean => this.room > 0;
+    this.host = new InWorkerHost(machine, hasRoom, undefined, () => this.ms);
     this.host.attach({
       queried: (batch: ReadBatch, offset: number, count: number, results: Uint8Array) => {
         this.room -= 1;
@@ -69,6 +74,28 @@ test('large answers leave in portions of bounded size', () => {
   on.host.query(batchOf(1, new Array<string>(100).fill('10000')));
   assert.equal(on.answers.length, 100);
   assert.ok(on.portionBytesMax <= 64 * 1024);
+});
+
+test('slow queries are answered over several turns, of one batch and of several', () => {
+  const on = new Asked();
+  on.queryMs = 0.4;
+  on.host.query(batchOf(1, new Array<string>(4).fill('1')));
+  on.host.query(batchOf(2, ['2']));
+  assert.deepEqual([on.asked, on.host.canGoOn], [3, true], 'the time of one turn');
+  on.host.goOn();
+  assert.equal(on.asked, 3, 'of which nothing is left');
+  on.queryMs = 70;
+  for (const asked of [4, 5]) {
+    on.host.beginTurn();
+    on.host.goOn();
+    on.host.query(batchOf(2 * asked, ['3']));
+    assert.equal(on.asked, asked, 'one a turn at least');
+  }
+  on.queryMs = 0;
+  on.host.beginTurn();
+  on.host.goOn();
+  assert.deepEqual(on.answers.slice(-4), ['1.3:1', '2.0:2', '8.0:3', '10.0:3']);
+  assert.equal(on.host.isWaiting, false);
 });
 
 test('without room nothing more is asked of the machine, and later it goes on where it was', () => {

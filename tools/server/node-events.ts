@@ -36,9 +36,13 @@ export function logEvents(engine: Engine, group: Group, log: NodeLog): () => voi
   const start = group.status();
   // What happened before anybody listened.
   if (start.leader !== 0) logRole(start.role, start.term, start.leader);
-  group.on('error', (error) => {
-    log.always(`[NODE] ERROR: group ${group.name} stopped on this node: ${error.message}`);
-  });
+  let isTold = false;
+  const logFailure = ({ message }: Error): void => {
+    if (!isTold) log.always(`[NODE] ERROR: group ${group.name} stopped on this node: ${message}`);
+    isTold = true;
+  };
+  group.on('error', logFailure);
+  if (group.failure !== null) logFailure(group.failure);
   group.on('warning', ({ text }) => log.sometimes('warning', `[NODE] WARNING: ${text}`));
   group.on('unreadable', ({ text }) => log.always(`[RAFT] ERROR: ${text}`));
   engine.on('peer', ({ remote, peer, reason, detail }) => {
