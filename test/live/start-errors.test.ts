@@ -50,6 +50,8 @@ test('options that contradict each other are refused', async () => {
   const listen = ['--listen', '127.0.0.1:5001', '--node', '1'];
   assert.match(await refused([...listen, '--wal-dir', 'x'], 2), /--wal-dir needs --data/);
   assert.match(await refused([...listen, '--heartbeat', '100ms'], 1), /electionTimeoutMin is 150/);
+  const onePort = await refused([...listen, '--client', '5001'], 2);
+  assert.match(onePort, /--client is 127\.0\.0\.1:5001 and --listen is 127\.0\.0\.1:5001/);
   const twice = '127.0.0.1:5001,127.0.0.1:5001';
   assert.match(await refused([...listen, '--cluster', twice], 2), /none twice/);
 });

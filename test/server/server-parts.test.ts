@@ -196,6 +196,28 @@ test('the quick starts of the demo become engine options', () => {
   assert.equal(serverLimits(second).client.connectionsMax, 1024);
 });
 
+test('one port for peers and clients is refused, whatever its host is called', () => {
+  const ports = (listen: string, client: string) => (): unknown =>
+    engineOptions(commandLine('--listen', listen, '--node', '1', '--client', client));
+  for (const [listen, client] of [
+    ['127.0.0.1:5001', '5001'],
+    ['0.0.0.0:5001', '5001'],
+    ['localhost:5001', '5001'],
+    ['[::1]:5001', '[::]:5001'],
+    ['node1:5001', '0.0.0.0:5001'],
+  ] as const) {
+    const expected = /--client is \S+:5001 and --listen is \S+:5001: peers and clients need a port/;
+    assert.throws(ports(listen, client), expected, `${listen} ${client}`);
+  }
+  for (const [listen, client] of [
+    ['127.0.0.1:5001', '5101'],
+    ['10.0.0.1:5001', '5001'],
+    ['[::1]:5001', '0.0.0.0:5001'],
+  ] as const) {
+    assert.doesNotThrow(ports(listen, client), `${listen} ${client}`);
+  }
+});
+
 const ONE_NODE = ['--listen', '127.0.0.1:5001', '--node', '1'];
 
 test('limits that were not given follow those that were', () => {

@@ -53,7 +53,29 @@ function membersOf({ listen, node, cluster, advertise }: CommandLine): readonly 
   return list.map((member) => (member.id === node ? { id: node, address: advertise } : member));
 }
 
+function spelledOut(host: string): string {
+  return host.toLowerCase() === 'localhost' ? '127.0.0.1' : host;
+}
+
+/** Whether two hosts, as they are spelled, would have one port of this machine between them. */
+function overlaps(one: string, other: string): boolean {
+  const a = spelledOut(one);
+  const b = spelledOut(other);
+  if (a === b || a === '::' || b === '::') return true;
+  return (a === '0.0.0.0' && !b.includes(':')) || (b === '0.0.0.0' && !a.includes(':'));
+}
+
+/** Bound to one port, the node would be told that another process has it, which is itself. */
+function checkPorts({ listen, client }: CommandLine): void {
+  if (client?.port !== listen.port || !overlaps(listen.host, client.host)) return;
+  throw usage(
+    `--client is ${printAddress(client)} and --listen is ${printAddress(listen)}: peers and ` +
+      'clients need a port each; change one of them',
+  );
+}
+
 export function engineOptions(options: CommandLine): EngineOptions {
+  checkPorts(options);
   const members = membersOf(options);
   if (options['wal-dir'] !== undefined && options.data === undefined) {
     throw usage('--wal-dir needs --data: a node in memory has no log on disk');
