@@ -171,19 +171,39 @@ const RULES: { readonly [Name in keyof EngineOptions]-?: Rule } = {
   timeoutMs: TIME,
 };
 
-function timingProblems(times: Times): string[] {
-  const { heartbeatInterval, electionTimeoutMin: min, electionTimeoutMax: max } = times;
+/** How whoever gave the times knows them: a command has flags, with units. */
+export interface TimeWords {
+  readonly heartbeat: string;
+  readonly min: string;
+  readonly max: string;
+  readonly unit: string;
+}
+
+type GivenTimes = Pick<EngineOptions, 'timing' | keyof Times>;
+
+const OPTION_WORDS: TimeWords = {
+  heartbeat: 'heartbeatInterval',
+  min: 'electionTimeoutMin',
+  max: 'electionTimeoutMax',
+  unit: '',
+};
+
+/** What is wrong with the times, those of the preset filled in, as ratios between them. */
+export function timingProblems(options: GivenTimes, words: TimeWords = OPTION_WORDS): string[] {
+  const times = timesOf(options);
+  const { heartbeatInterval: heartbeat, electionTimeoutMin: min, electionTimeoutMax: max } = times;
+  const ms = (time: number): string => `${time}${words.unit}`;
   const problems: string[] = [];
-  if (min < heartbeatInterval * 3) {
-    const need = `at least 3 × heartbeatInterval (${heartbeatInterval})`;
-    problems.push(`electionTimeoutMin is ${min}, must be ${need} = ${heartbeatInterval * 3}`);
+  if (min < heartbeat * 3) {
+    const need = `at least 3 × ${words.heartbeat} (${ms(heartbeat)}) = ${ms(heartbeat * 3)}`;
+    problems.push(`${words.min} is ${ms(min)}, must be ${need}`);
   }
   if (max <= min) {
-    problems.push(`electionTimeoutMax is ${max}, must be more than electionTimeoutMin (${min})`);
+    problems.push(`${words.max} is ${ms(max)}, must be more than ${words.min} (${ms(min)})`);
   }
   if (max > min * 2) {
-    const need = `at most 2 × electionTimeoutMin (${min})`;
-    problems.push(`electionTimeoutMax is ${max}, must be ${need} = ${min * 2}`);
+    const need = `at most 2 × ${words.min} (${ms(min)}) = ${ms(min * 2)}`;
+    problems.push(`${words.max} is ${ms(max)}, must be ${need}`);
   }
   return problems;
 }
@@ -259,12 +279,12 @@ function shapeProblems(options: EngineOptions): string[] {
 }
 
 /** The preset's times, overridden one by one; what is no number is another rule's problem. */
-function timesOf(options: EngineOptions): Times {
+function timesOf(options: GivenTimes): Times {
   const preset = TIMING_PRESETS[options.timing ?? DEFAULTS.timing] ?? TIMING_PRESETS.standard;
   return { ...preset, ...pickNumbers(options) };
 }
 
-function pickNumbers(options: EngineOptions): Partial<Times> {
+function pickNumbers(options: GivenTimes): Partial<Times> {
   const names = ['heartbeatInterval', 'electionTimeoutMin', 'electionTimeoutMax'] as const;
   const given = names.filter((name) => Number.isFinite(options[name]));
   return Object.fromEntries(given.map((name) => [name, options[name]]));
@@ -283,7 +303,7 @@ function allProblems(options: EngineOptions): string[] {
   const { cluster, groups } = options as Partial<EngineOptions>;
   return [
     ...shapeProblems(options),
-    ...timingProblems(timesOf(options)),
+    ...timingProblems(options),
     ...logBytesProblems(options),
     ...(typeof cluster === 'object' && cluster !== null ? memberProblems(options) : []),
     ...(Array.isArray(groups) ? groupProblems(groups) : []),

@@ -49,7 +49,8 @@ test('options that contradict each other are refused', async () => {
   assert.match(wrongListen, /--listen is 127.0.0.1:5001, which --cluster gives to node 1/);
   const listen = ['--listen', '127.0.0.1:5001', '--node', '1'];
   assert.match(await refused([...listen, '--wal-dir', 'x'], 2), /--wal-dir needs --data/);
-  assert.match(await refused([...listen, '--heartbeat', '100ms'], 1), /electionTimeoutMin is 150/);
+  assert.match(await refused([...listen, '--heartbeat', '100ms'], 2), /--election-min is 150ms/);
+  assert.match(await refused([...listen, '--heartbeat', '50'], 2), /--heartbeat is "50": .* 50ms/);
   const onePort = await refused([...listen, '--client', '5001'], 2);
   assert.match(onePort, /--client is 127\.0\.0\.1:5001 and --listen is 127\.0\.0\.1:5001/);
   const twice = '127.0.0.1:5001,127.0.0.1:5001';

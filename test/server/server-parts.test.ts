@@ -11,6 +11,7 @@ import { nodeId } from '../../engine/raft/types.js';
 import { Consistency } from '../../engine/runtime/reads.js';
 import type { OptionValues } from '../../tools/cli/command.js';
 import { ROOT_COMMAND } from '../../tools/cli/commands.js';
+import { CommandError, ExitCode } from '../../tools/cli/exit-codes.js';
 import { parseCommandLine } from '../../tools/cli/parse.js';
 import { errorKindOf } from '../../tools/load/error-kinds.js';
 import { BatchTerms } from '../../tools/server/batch-terms.js';
@@ -215,6 +216,36 @@ test('one port for peers and clients is refused, whatever its host is called', (
     ['[::1]:5001', '0.0.0.0:5001'],
   ] as const) {
     assert.doesNotThrow(ports(listen, client), `${listen} ${client}`);
+  }
+});
+
+test('election times need units and must fit together, by the names of their flags', () => {
+  const given = (...times: string[]) =>
+    engineOptions(commandLine('--listen', '127.0.0.1:5001', '--node', '1', ...times));
+  for (const flag of ['--heartbeat', '--election-min', '--election-max']) {
+    const expected = new RegExp(
+      `${flag} is "50": it must be a time with its unit .* ${flag} \\d+ms`,
+    );
+    assert.throws(() => given(flag, '50'), expected);
+  }
+  const all = given('--heartbeat', '20ms', '--election-min', '0.1s', '--election-max', '200ms');
+  assert.equal(all.heartbeatInterval, 20);
+  assert.equal(all.electionTimeoutMin, 100);
+  assert.equal(all.electionTimeoutMax, 200);
+  for (const [times, expected] of [
+    [['--heartbeat', '100ms'], /^--election-min is 150ms, .* 3 × --heartbeat \(100ms\) = 300ms\n/],
+    [['--election-min', '300ms'], /^--election-max is 300ms, .* than --election-min \(300ms\)\n/],
+    [
+      ['--election-max', '1s'],
+      /^--election-max is 1000ms, .* 2 × --election-min \(150ms\) = 300ms/,
+    ],
+    [['--election-max', '1s'], /\ntimes that are not given are those of --timing standard: give/],
+  ] as const) {
+    const refusal = (error: unknown): boolean =>
+      error instanceof CommandError &&
+      error.exitCode === ExitCode.usage &&
+      expected.test(error.message);
+    assert.throws(() => given(...times), refusal, times.join(' '));
   }
 });
 

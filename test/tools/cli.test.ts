@@ -242,6 +242,11 @@ test('values take the forms that their rule promises', () => {
       ...[undefined, undefined, undefined, undefined],
     ],
   );
+  const units = rules.durationInUnits(1, 600_000, '50ms');
+  assert.deepEqual(
+    ['50ms', '1.5s', '50', '0ms', '11m', 'ms'].map((one) => units.parse(one)),
+    [50, 1500, undefined, undefined, undefined, undefined],
+  );
   const size = rules.bytes(0, 1 << 20, '256');
   assert.deepEqual(
     ['0', '256', '4k', '4KiB', '1mb', '2MiB', '1.5k', 'k'].map((one) => size.parse(one)),

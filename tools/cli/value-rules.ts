@@ -99,6 +99,16 @@ export function duration(minMs: number, maxMs: number, example: string): ValueRu
   };
 }
 
+/** A time that is known in milliseconds elsewhere: a bare number, here of seconds, is refused. */
+export function durationInUnits(minMs: number, maxMs: number, example: string): ValueRule<number> {
+  const rule = duration(minMs, maxMs, example);
+  return {
+    ...rule,
+    expects: `a time with its unit from ${printMs(minMs)} to ${printMs(maxMs)}`,
+    parse: (given) => (/[a-z]$/.test(given) ? rule.parse(given) : undefined),
+  };
+}
+
 function printMs(ms: number): string {
   if (ms >= 3_600_000 && ms % 3_600_000 === 0) return `${ms / 3_600_000}h`;
   return ms >= 1000 || ms === 0 ? `${ms / 1000}s` : `${ms}ms`;

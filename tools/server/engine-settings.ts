@@ -3,7 +3,12 @@
  * GET shows. Mistakes that only the options together reveal are refused here.
  */
 
-import { type EngineOptions, MAX_LOG_BYTES_DEFAULT } from '../../engine/config.js';
+import {
+  type EngineOptions,
+  MAX_LOG_BYTES_DEFAULT,
+  type TimeWords,
+  timingProblems,
+} from '../../engine/config.js';
 import type { OptionValues } from '../cli/command.js';
 import { CommandError, ExitCode } from '../cli/exit-codes.js';
 import { type Address, printAddress } from '../cli/value-rules.js';
@@ -74,13 +79,35 @@ function checkPorts({ listen, client }: CommandLine): void {
   );
 }
 
+const TIME_FLAGS: TimeWords = {
+  heartbeat: '--heartbeat',
+  min: '--election-min',
+  max: '--election-max',
+  unit: 'ms',
+};
+
+/** The times that were given, which must fit to each other and to the preset's. */
+function timesOf(options: CommandLine): Partial<EngineOptions> {
+  const { timing, heartbeat, 'election-min': electionMin, 'election-max': electionMax } = options;
+  const times = {
+    timing,
+    ...(heartbeat === undefined ? {} : { heartbeatInterval: heartbeat }),
+    ...(electionMin === undefined ? {} : { electionTimeoutMin: electionMin }),
+    ...(electionMax === undefined ? {} : { electionTimeoutMax: electionMax }),
+  };
+  const problems = timingProblems(times, TIME_FLAGS);
+  if (problems.length === 0) return times;
+  const whole = [heartbeat, electionMin, electionMax].every((time) => time !== undefined);
+  const origin = `times that are not given are those of --timing ${timing}: give all three`;
+  throw usage([...problems, ...(whole ? [] : [origin])].join('\n'));
+}
+
 export function engineOptions(options: CommandLine): EngineOptions {
   checkPorts(options);
   const members = membersOf(options);
   if (options['wal-dir'] !== undefined && options.data === undefined) {
     throw usage('--wal-dir needs --data: a node in memory has no log on disk');
   }
-  const { heartbeat, 'election-min': electionMin, 'election-max': electionMax } = options;
   const { 'max-log': maxLogBytes } = options;
   const { entryBytesMax, client } = serverLimits(options);
   const { answerBytesMax } = client;
@@ -94,15 +121,12 @@ export function engineOptions(options: CommandLine): EngineOptions {
     groups: [{ name: GROUP_NAME, machine, machineOptions, entryBytesMax }],
     syncMode: options.sync,
     batchSyncInterval: options['sync-interval'],
-    timing: options.timing,
+    ...timesOf(options),
     timeoutMs: options.timeout,
     snapshot: snapshotSettings(options),
     ...(maxLogBytes === undefined ? {} : { maxLogBytes }),
     ...(options.data === undefined ? {} : { dataDir: options.data }),
     ...(options['wal-dir'] === undefined ? {} : { walDir: options['wal-dir'] }),
-    ...(heartbeat === undefined ? {} : { heartbeatInterval: heartbeat }),
-    ...(electionMin === undefined ? {} : { electionTimeoutMin: electionMin }),
-    ...(electionMax === undefined ? {} : { electionTimeoutMax: electionMax }),
   };
 }
 

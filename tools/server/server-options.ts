@@ -7,7 +7,15 @@
 
 import { LIMITS as ENGINE_LIMITS } from '../../engine/limits.js';
 import { flag, optional, required, value } from '../cli/command.js';
-import { address, bytes, duration, integer, oneOf, text } from '../cli/value-rules.js';
+import {
+  address,
+  bytes,
+  duration,
+  durationInUnits,
+  integer,
+  oneOf,
+  text,
+} from '../cli/value-rules.js';
 import { DEFAULT_CLIENT_LIMITS as LIMITS } from './client-limits.js';
 import { clientAddress, members } from './cluster-list.js';
 import { maxLogFlag, snapshotFlags } from './snapshot-flags.js';
@@ -68,14 +76,17 @@ export const serverOptions = {
     'standard',
     'heartbeat and election timeout: 10 and 50–100, 50 and 150–300, 100 and 500–1000 ms',
   ),
-  heartbeat: optional(duration(1, TIME_MS_MAX, '50ms'), 'heartbeat interval; overrides --timing'),
+  heartbeat: optional(
+    durationInUnits(1, TIME_MS_MAX, '50ms'),
+    'heartbeat interval with its unit, such as 50ms; overrides --timing',
+  ),
   'election-min': optional(
-    duration(1, TIME_MS_MAX, '150ms'),
-    'least election timeout; overrides --timing',
+    durationInUnits(1, TIME_MS_MAX, '150ms'),
+    'least election timeout, such as 150ms, at least 3 × --heartbeat; overrides --timing',
   ),
   'election-max': optional(
-    duration(1, TIME_MS_MAX, '300ms'),
-    'largest election timeout; overrides --timing',
+    durationInUnits(1, TIME_MS_MAX, '300ms'),
+    'largest election timeout, such as 300ms, at most 2 × --election-min; overrides --timing',
   ),
   timeout: value(
     duration(10, TIME_MS_MAX, '5s'),
