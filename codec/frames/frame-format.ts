@@ -8,7 +8,9 @@
  *        └──────────┴────────┴───────┴──────┴───────┴───────┴──────────────┘
  *
  * `checksum` is the CRC-32C of everything after it. `check` makes the XOR of bytes 4–11 a constant,
- * so a damaged length is noticed before anyone waits for, or allocates, that many bytes.
+ * so a damaged length is noticed before anyone waits for, or allocates, that many bytes. A frame
+ * carries no version of its own: that of the handshake covers all frames of a connection, and
+ * `magic` changes when this header does.
  * No other file holds an offset into a frame header. This file must never look into a body.
  */
 
