@@ -394,8 +394,8 @@ export class GroupRuntime {
     this.#proposals.announceCommits();
     this.#now = now;
     this.#perform(this.raft.take(), now);
-    const { host } = this.#options;
     const { snapshots } = this;
+    const { host } = this.#options;
     host.beginTurn?.();
     if (!snapshots.isRestoring && host.isWaiting === true) this.#timed(() => host.goOn?.());
     // Ahead of the next slab: a machine on another thread is never found idle behind it.
@@ -489,10 +489,6 @@ export class GroupRuntime {
     this.snapshots.end(code);
     this.#proposals.drain(code);
     this.#reads.drain(code, this.#options.host.abandonQueries?.() ?? []);
-  }
-
-  get leader(): NodeId {
-    return this.raft.leader;
   }
 
   get isLeader(): boolean {

@@ -15,7 +15,7 @@ const TEXTS: Partial<Record<ErrorNumber, string>> = {
   [ErrorNumber.busy]: `busy: ${ERROR_KINDS[ErrorNumber.busy].text}`,
   [ErrorNumber.timeout]: 'timeout: the read was not answered in time. Try again',
   [ErrorNumber.storage]:
-    'this node stopped: its log or one of its threads failed. Its own output says why, and what to do',
+    'this node stopped: its log or one of its threads failed. Its own output says why',
   [ErrorNumber.stateMachine]:
     'the state machine failed: its group does not run on this node, whose own output says why',
   [ErrorNumber.closed]: 'closing: this node shuts down and did not execute the command',
