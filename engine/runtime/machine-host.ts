@@ -84,6 +84,8 @@ export interface MachineHost {
   beginTurn?(): void;
   /** Something waits for room, or for its next turn: `goOn` is called each turn meanwhile. */
   readonly isWaiting?: boolean;
+  /** A slab waits until more of the running image was pulled. */
+  readonly waitsForImage?: boolean;
   /** `goOn` would do something now. */
   readonly canGoOn?: boolean;
   goOn?(): void;
@@ -186,6 +188,10 @@ export class InWorkerHost implements MachineHost {
 
   get isWaiting(): boolean {
     return this.#asked.length > 0 || this.#pausedBefore !== null;
+  }
+
+  get waitsForImage(): boolean {
+    return this.#pausedBefore !== null;
   }
 
   get canGoOn(): boolean {

@@ -106,8 +106,8 @@ export class SnapshotTaker {
       if (this.#from < this.#left.length) return;
       this.#left = null;
     }
-    // A machine that waits may wait for its image to be pulled: there is no time for pauses then.
-    this.#isResting = now < this.#restUntil && this.#host.isWaiting !== true;
+    // What waits for the image to be pulled has no time for pauses.
+    this.#isResting = now < this.#restUntil && this.#host.waitsForImage !== true;
     if (this.#isAsked || this.#isResting) return;
     this.#isAsked = true;
     const begun = this.#stopwatch();

@@ -17,7 +17,9 @@ export class Removals {
   readonly #disk: Disk;
   /** Paths under their last names, oldest first. */
   readonly #waiting: string[] = [];
-  /** The first of them, and its length, once it was begun. */
+  /** Renamed, but a crash may give them their names back. */
+  readonly #renamed: string[] = [];
+  /** The first that waits, and its length, once it was begun. */
   #file: DiskFile | null = null;
   #bytes = 0;
 
@@ -29,14 +31,20 @@ export class Removals {
     return this.#waiting.length > 0;
   }
 
-  /** Takes files of one directory over; throws the DiskError when they may keep their names. */
+  /**
+   * Takes files of one directory over. Throws the DiskError when they may keep their names: what
+   * was renamed goes with the files of the next call.
+   */
   add(paths: readonly string[]): void {
-    const [first] = paths;
+    for (const path of paths) {
+      this.#disk.rename(path, path + REMOVED_SUFFIX);
+      this.#renamed.push(path + REMOVED_SUFFIX);
+    }
+    const [first] = this.#renamed;
     if (first === undefined) return;
-    for (const path of paths) this.#disk.rename(path, path + REMOVED_SUFFIX);
     // No byte goes while a crash could give the file its name back.
     this.#disk.syncDirectory(dirname(first));
-    for (const path of paths.map((named) => named + REMOVED_SUFFIX)) {
+    for (const path of this.#renamed.splice(0)) {
       if (!this.#waiting.includes(path)) this.#waiting.push(path);
     }
   }

@@ -260,6 +260,17 @@ test('a start removes what was not gone yet, and a disk that fails leaves it to 
   assert.equal(disk.list(DIRECTORY).length, 1);
 });
 
+test('what was renamed when the disk failed goes with the files of the next time', () => {
+  const { disk, store } = filled(1000, 2000);
+  disk.arm({ kind: 'directoryError', path: DIRECTORY, after: 3 });
+  assert.throws(() => store.retain(GROUP, 1), /syncDirectory .*EIO/);
+  assert.ok(!store.removals.isDue, 'it may have its name back');
+  put(store, { index: 3000, term: 5 });
+  assert.deepEqual(store.retain(GROUP, 1), [pathOf(2000)]);
+  while (store.removals.isDue) store.removals.step();
+  assert.equal(disk.list(DIRECTORY).length, 1);
+});
+
 test('nothing is removed while the name of a newer one may be lost', () => {
   const { disk, store } = filled(1000);
   disk.arm({ kind: 'directoryError', path: DIRECTORY, after: 2 });

@@ -82,6 +82,7 @@ test('slow queries are answered over several turns, of one batch and of several'
   on.host.query(batchOf(1, new Array<string>(4).fill('1')));
   on.host.query(batchOf(2, ['2']));
   assert.deepEqual([on.asked, on.host.canGoOn], [3, true], 'the time of one turn');
+  assert.equal(on.host.waitsForImage, false, 'an image may have its pauses');
   on.host.goOn();
   assert.equal(on.asked, 3, 'of which nothing is left');
   on.queryMs = 70;

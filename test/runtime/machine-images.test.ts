@@ -91,7 +91,7 @@ test('a machine whose image keeps too much waits in the middle of a slab until i
   on.host.pullImage();
   apply(on.host, 1, TEN);
   assert.deepEqual([on.given, on.applied], [3, []]);
-  assert.deepEqual([on.host.isWaiting, on.host.canGoOn], [true, false]);
+  assert.deepEqual([on.host.waitsForImage, on.host.canGoOn], [true, false]);
   on.host.goOn();
   assert.equal(on.given, 3, 'it waits');
   on.host.pullImage();

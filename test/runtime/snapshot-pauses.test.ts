@@ -23,7 +23,7 @@ const PAUSE_MS = 3 * PULL_MS;
 function begun(chunks: number, pullMs = PULL_MS) {
   const seen = { pulls: 0, finished: 0, room: Number.POSITIVE_INFINITY };
   let stopwatch = 0;
-  const host = { isWaiting: false, beginImage: () => undefined, pullImage: () => undefined };
+  const host = { waitsForImage: false, beginImage: () => undefined, pullImage: () => undefined };
   const port = {
     begin: () => undefined,
     write: (bytes: Uint8Array, from: number) => Math.min(bytes.length - from, seen.room),
@@ -60,7 +60,7 @@ test('the first pull comes at once, the next after a pause of three times as lon
 test('a machine that waits is given no pauses', () => {
   const { taker, host, seen } = begun(5);
   taker.step(DURABLE, 0);
-  host.isWaiting = true;
+  host.waitsForImage = true;
   taker.step(DURABLE, 0);
   taker.step(DURABLE, 0);
   assert.equal(seen.pulls, 3);

@@ -89,7 +89,7 @@ export class SnapshotsBench {
   constructor(options: Partial<SnapshotOptions> = {}) {
     const host = {
       timeMs: 0,
-      isWaiting: false,
+      waitsForImage: false,
       beginImage: () => undefined,
       endImage: () => undefined,
       beginRestore: () => undefined,

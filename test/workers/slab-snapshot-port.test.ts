@@ -25,7 +25,7 @@ function groupOf(slab: SnapshotSlab, bytes: number, isHeldUp = false) {
   };
   let image: Uint8Array | null = new Uint8Array(bytes);
   const host = {
-    isWaiting: false,
+    waitsForImage: false,
     beginImage: () => undefined,
     endImage: () => undefined,
     pullImage: () => {
