@@ -182,8 +182,8 @@ test('a damaged snapshot falls back to the one before, and the node says so', as
   }
   const directory = join(cluster.dataDir(1), 'snapshots');
   await cluster.close(1);
-  const files = readdirSync(directory).sort();
-  assert.equal(files.length, 2);
+  const files = readdirSync(directory).filter((name) => name.endsWith('.snapshot'));
+  assert.equal(files.sort().length, 2);
   truncateSync(join(directory, files[1] as string), 100);
   const engine = await cluster.open(1);
   assert.match(engine.status().snapshotWarnings.join(), /a snapshot is passed over: .*kept as/);
