@@ -18,6 +18,8 @@ export class PeakMemory {
     this.#pids = pids;
     this.#peaks = pids.map(() => 0);
     this.#timer = setInterval(() => this.#sample(), SAMPLE_MS);
+    // A window that is broken off never says `end`: that must not keep the process.
+    this.#timer.unref();
   }
 
   #sample(): void {
