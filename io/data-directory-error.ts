@@ -56,9 +56,14 @@ const REMEDIES: Readonly<Record<string, string>> = {
   ENAMETOOLONG: 'The path is too long: choose another',
 };
 
+/** What an operator can do about what the disk said, as a sentence without its full stop. */
+export function remedyFor(error: DiskError): string {
+  return `${REMEDIES[error.code] ?? OTHERWISE} data directory`;
+}
+
 /** The refusal for a directory that the disk itself does not let us use. */
 export function unusableDirectory(path: string, error: DiskError): DataDirectoryError {
-  const remedy = `${REMEDIES[error.code] ?? OTHERWISE} data directory`;
+  const remedy = remedyFor(error);
   const finding = `cannot be used (${error.operation} ${error.path} failed: ${error.code})`;
   return new DataDirectoryError('unusable', path, finding, remedy, error);
 }

@@ -17,6 +17,7 @@ import { SparePreparer } from './spare-preparer.js';
 import { SpareOrders } from './spare-words.js';
 import type { BulkThreadData, ThreadReady } from './thread-data.js';
 import { Death, die } from './thread-death.js';
+import { refusalFor } from './thread-refusal.js';
 import { receiveData } from './thread-start.js';
 import { Bell, StopStage } from './topology.js';
 
@@ -67,10 +68,7 @@ function run(): void {
 try {
   run();
 } catch (cause) {
-  const { code = 'ERR_STORAGE' } = cause as { code?: string };
-  const text = cause instanceof Error ? cause.message : String(cause);
   // Before it is ready nobody else says why it is not.
-  const refused: ThreadReady = { kind: 'refused', code, text };
-  parentPort?.postMessage(refused);
+  parentPort?.postMessage(refusalFor(cause));
   die(memory, Math.max(...threadOfGroup) + 1, Death.bulk, cause);
 }

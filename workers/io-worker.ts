@@ -21,6 +21,7 @@ import { SnapshotDesk } from './snapshot-desk.js';
 import { RoomWords, SharedSegmentSupply } from './spare-words.js';
 import type { IoThreadData, ThreadReady } from './thread-data.js';
 import { Death, die } from './thread-death.js';
+import { refusalFor } from './thread-refusal.js';
 import { receiveData } from './thread-start.js';
 import { Bell, StopStage } from './topology.js';
 
@@ -118,8 +119,6 @@ function run(): void {
 try {
   run();
 } catch (cause) {
-  const { code = 'ERR_STORAGE' } = cause as { code?: string };
-  const text = cause instanceof Error ? cause.message : String(cause);
-  say({ kind: 'refused', code, text });
+  say(refusalFor(cause));
   die(memory, threads, Death.io, cause);
 }

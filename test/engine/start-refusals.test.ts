@@ -1,10 +1,10 @@
 /**
- * What a start says of snapshots with which it cannot go on: the text reaches whoever opened the
- * node, with the file and what to do.
+ * What a start says of files with which it cannot go on: the text reaches whoever opened the node,
+ * with the file and what to do.
  */
 
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { NodeDisk } from '../../io/disk/node-disk.js';
@@ -25,19 +25,46 @@ async function closedNode(cluster: TestCluster): Promise<string> {
   return join(cluster.directory, '1', 'snapshots');
 }
 
-test('a snapshot of another cluster stops the start by name', async () => {
-  await using cluster = await TestCluster.start({ nodes: 1, durable: true, options: OPTIONS });
-  const directory = await closedNode(cluster);
-  const store = SnapshotStore.open({ disk: new NodeDisk(), directory, clusterId: 77 });
-  const own = { clusterId: 77, group: 0, chunkBytesMax: CHUNK_BYTES, nameHash: 1 };
-  const writer = store.create(encodeSnapshotHeader({ ...own, ...headAt(9000) }));
+/** A snapshot newer than all, by the project's own writer; returns its path. */
+function writeSnapshot(directory: string, clusterId: number, required = 0): string {
+  const store = SnapshotStore.open({ disk: new NodeDisk(), directory, clusterId });
+  const own = { clusterId, group: 0, chunkBytesMax: CHUNK_BYTES, nameHash: 1, ...headAt(9000) };
+  const writer = store.create(encodeSnapshotHeader(own));
   writer.finish();
+  // The writer takes no header of a version that it could not read back.
+  const file = readFileSync(writer.path);
+  file.set(encodeSnapshotHeader({ ...own, required }));
+  writeFileSync(writer.path, file);
+  return writer.path;
+}
+
+async function refuses(cluster: TestCluster, path: string, text: RegExp): Promise<void> {
   await assert.rejects(cluster.open(1), (error: Error & { code: string }) => {
     assert.equal(error.code, 'ERR_STORAGE');
-    assert.ok(error.message.includes(writer.path), error.message);
-    assert.match(error.message, /cluster 77/);
+    assert.ok(error.message.includes(path), error.message);
+    assert.match(error.message, text);
     return true;
   });
+}
+
+test('a snapshot of another cluster stops the start by name', async () => {
+  await using cluster = await TestCluster.start({ nodes: 1, durable: true, options: OPTIONS });
+  const path = writeSnapshot(await closedNode(cluster), 77);
+  await refuses(cluster, path, /cluster 77, .*Nothing was changed\. Move the file/);
+});
+
+test('a snapshot of a later version stops the start by name', async () => {
+  await using cluster = await TestCluster.start({ nodes: 1, durable: true, options: OPTIONS });
+  const path = writeSnapshot(await closedNode(cluster), 1, 1);
+  await refuses(cluster, path, /required features 0*1, .*\. Start the version that wrote it/);
+});
+
+test('a file in the place of the snapshots stops the start with what to do', async () => {
+  await using cluster = await TestCluster.start({ nodes: 1, durable: true, options: OPTIONS });
+  const directory = await closedNode(cluster);
+  rmSync(directory, { recursive: true });
+  writeFileSync(directory, 'not a directory');
+  await refuses(cluster, directory, /EEXIST\. Something else stands where .*: move it, or/);
 });
 
 test('a single node without the state before its log says so to whoever asks', async () => {
