@@ -6,7 +6,7 @@
  */
 
 import { dirname } from 'node:path';
-import type { Disk } from '../disk/disk.js';
+import { type Disk, DiskError } from '../disk/disk.js';
 import {
   BlockKind,
   BODY_BYTES_MAX,
@@ -28,8 +28,8 @@ import {
   writeSegmentHeader,
 } from './segment-format.js';
 import { SegmentReader } from './segment-reader.js';
-import { prepareSegment, type SegmentSupply } from './segment-supply.js';
-import { WalFailed } from './wal-errors.js';
+import { isNoSpace, prepareSegment, type SegmentSupply } from './segment-supply.js';
+import { WalFailed, WalNoSpace } from './wal-errors.js';
 
 /** Name of the file that becomes the first segment when no spare is ready yet. */
 const FIRST_NAME = 'first.spare';
@@ -203,7 +203,10 @@ function isNew(disk: Disk, path: string): boolean {
   return isBlank;
 }
 
-/** A spare, whatever it takes: only for a log that is being opened. */
+/**
+ * A spare, whatever it takes: only for a log that is being opened. Throws `WalNoSpace` where that
+ * is more than the disk has.
+ */
 export function spareNow({
   disk,
   directory,
@@ -214,5 +217,12 @@ export function spareNow({
   if (ready !== null) return ready;
   supply.want();
   // Another thread may only begin to prepare one now: the log cannot wait for it.
-  return supply.take() ?? prepareSegment(disk, directory, FIRST_NAME, segmentBytes);
+  const spare = supply.take();
+  if (spare !== null) return spare;
+  try {
+    return prepareSegment(disk, directory, FIRST_NAME, segmentBytes);
+  } catch (error) {
+    if (!(error instanceof DiskError) || !isNoSpace(error)) throw error;
+    throw new WalNoSpace(directory, segmentBytes, error);
+  }
 }

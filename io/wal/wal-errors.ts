@@ -1,7 +1,7 @@
 /**
  * How the write-ahead log refuses. Each class has a stable code, and each message names the file,
- * the place, the numbers on both sides and what to do. "No space" is not here: it is a value
- * (`busy`).
+ * the place, the numbers on both sides and what to do. "No space" is here only for a log that is
+ * being opened: for one that is open it is a value (`busy`).
  */
 
 import type { DiskError } from '../disk/disk.js';
@@ -12,6 +12,7 @@ export type WalErrorCode =
   | 'walUnreadable'
   | 'walVersion'
   | 'walForeign'
+  | 'walNoSpace'
   | 'walFailed'
   | 'walTooLarge';
 
@@ -106,6 +107,22 @@ export class WalForeign extends WalError {
         'Nothing was changed. Point the node at its own data directory',
     );
     this.path = path;
+  }
+}
+
+/** A log that is being opened needs a segment, and its disk is full. */
+export class WalNoSpace extends WalError {
+  readonly path: string;
+
+  constructor(directory: string, segmentBytes: number, cause: DiskError) {
+    super(
+      'walNoSpace',
+      `no space for a segment of the log, which takes ${segmentBytes} bytes (${cause.message}). ` +
+        `Nothing of the log was changed. Free that much on the disk of ${directory} and start ` +
+        'again. A node that has never run may be given another data directory (and walDir)',
+      cause,
+    );
+    this.path = directory;
   }
 }
 

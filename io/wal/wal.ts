@@ -75,8 +75,8 @@ export class Wal {
 
   /**
    * Recovers or creates the log. Throws `WalDamage`, `WalMissing`, `WalVersionError` or
-   * `WalForeign` when it must not be used, and the disk's own error when there is no room for the
-   * first segment, or for the one that the log of an older build goes on in.
+   * `WalForeign` when it must not be used, and `WalNoSpace` when there is no room for the first
+   * segment, or for the one that the log of an older build goes on in.
    */
   static open(options: WalOptions): OpenedWal {
     checkSegmentBytes(options.segmentBytes);

@@ -75,6 +75,32 @@ test('a disk that fills up refuses writes, costs no leadership, loses nothing', 
   }
 });
 
+test('a first start on a full disk says how much the log needs, and works once it has it', {
+  skip,
+}, async () => {
+  const cluster = await TestCluster.plan({ nodes: 1, durable: true, options: STANDARD });
+  assert.equal(mountAt(cluster.directory), null);
+  try {
+    const ballast = join(cluster.directory, 'ballast');
+    writeFileSync(ballast, Buffer.alloc(VOLUME_BYTES - 4 * MIB));
+    await assert.rejects(cluster.open(1), (error: Error & { code: string }) => {
+      assert.equal(error.code, 'ERR_STORAGE');
+      const wal = join(cluster.directory, '1', 'wal');
+      assert.ok(error.message.includes(`Free that much on the disk of ${wal} `), error.message);
+      assert.match(error.message, new RegExp(`takes ${8 * MIB} bytes .*ENOSPC.*data directory`));
+      return true;
+    });
+    rmSync(ballast);
+    await cluster.open(1);
+    await cluster.leader();
+    assert.ok(await add(cluster, []));
+  } finally {
+    await cluster.closeAll();
+    spawnSync('umount', [cluster.directory]);
+    await cluster.dispose();
+  }
+});
+
 async function fillAndFree(cluster: TestCluster): Promise<void> {
   const ballast = join(cluster.directory, 'ballast');
   writeFileSync(ballast, Buffer.alloc(BALLAST_BYTES));

@@ -142,7 +142,11 @@ function noSpareSpace(): End {
 function noFirstSpace(): End {
   const disk = newDisk();
   disk.setCapacity(OPEN.segmentBytes - 1);
-  assert.throws(() => openWal(disk, OPEN), { code: 'ENOSPC' });
+  const message = new RegExp(
+    `takes ${OPEN.segmentBytes} bytes .*ENOSPC.* Free that much on the disk`,
+  );
+  assert.throws(() => openWal(disk, OPEN), { code: 'walNoSpace', message });
+  assert.deepEqual(disk.list(DIRECTORY), [], 'what was begun is gone');
   disk.setCapacity(Number.POSITIVE_INFINITY);
   assert.equal(openWal(disk, OPEN).report.created, true);
   return 'whole';
