@@ -4,6 +4,8 @@
  */
 
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import test from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePorts, type Node, Run, startCluster } from './processes.js';
@@ -60,6 +62,26 @@ async function afterElection(node: Node, requests: Buffer, count: number): Promi
     await sleep(20);
   }
 }
+
+test('a node whose only snapshot is damaged says in its output what to do, and its clients where', async (t) => {
+  const [node] = (await startCluster(t, 1, { args: SHORT })) as [Node];
+  await fill(node, 100);
+  assert.match((await exchange(node.clientPort, array('SNAPSHOT'), 1))[0] as string, TAKEN);
+  assert.ok((await fieldOf(node, 'compacted_index')) > 100);
+  await node.stop();
+  const directory = join(node.dataDir as string, 'snapshots');
+  const names = readdirSync(directory).filter((name) => name.endsWith('.snapshot'));
+  assert.equal(names.length, 1);
+  const path = join(directory, names[0] as string);
+  const file = readFileSync(path);
+  file[file.length - 60]! ^= 1;
+  writeFileSync(path, file);
+  await node.start();
+  await node.run.waitFor(/ERROR: group kv stopped .* Put the snapshot back from a copy/);
+  assert.ok(node.run.output.includes(`the snapshot is damaged: ${path}`), node.run.output);
+  const [refusal] = await exchange(node.clientPort, array('GET', 'k1'), 1);
+  assert.match(refusal as string, /^-ERR this node stopped: .* Its own output says why/);
+});
 
 test('flags say when a node takes one by itself, and CONFIG GET shows them', async (t) => {
   const when = ['--snapshot-threshold', '100', '--snapshot-min-interval', '0'];
