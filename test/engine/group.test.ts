@@ -246,6 +246,27 @@ test('a call of the machine that takes longer than half a heartbeat is counted',
   assert.ok(slowCalls > before && slowestCallMs >= 79);
 });
 
+test('queries that take longer than an election, all together, cost no leadership', async () => {
+  const [asked, other] = [cluster.group(leader), cluster.group(follower)];
+  const { term } = asked.status();
+  let areAnswered = false;
+  const answers = Promise.all(Array.from({ length: 60 }, () => asked.read(bytes('spin 30'))));
+  void answers.then(() => {
+    areAnswered = true;
+  });
+  let served = 0;
+  while (!areAnswered) {
+    await other.propose(bytes('add 1'));
+    if (!areAnswered) served += 1;
+  }
+  assert.equal((await answers).length, 60);
+  assert.ok(served > 0, 'a proposal of another node is served meanwhile');
+  for (const id of cluster.ids) {
+    const status = cluster.group(id).status();
+    assert.deepEqual([status.leader, status.term], [leader, term]);
+  }
+});
+
 test('an unknown group is refused, and the known ones are named', () => {
   assert.throws(() => cluster.engine(1).group('ledgers'), {
     code: 'ERR_INVALID_OPTIONS',

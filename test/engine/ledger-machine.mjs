@@ -4,7 +4,13 @@
  *
  * JavaScript, because worker threads of the compiled build load it. Commands are text: `add N`,
  * `reject TEXT`, `throw`, `throw on NODE`, `large BYTES`, `spin MS` (counts, slowly), `context`.
+ * Queries: `spin MS`, `large BYTES`, `count`, `throw`; any other is answered by the total.
  */
+
+function spin(ms) {
+  const end = Date.now() + ms;
+  while (Date.now() < end);
+}
 
 class Ledger {
   #context;
@@ -38,8 +44,7 @@ class Ledger {
     } else if (verb === 'reject') batch.reject(operand);
     else if (verb === 'large') batch.reply(Buffer.alloc(Number(operand), 'x'));
     else if (verb === 'spin') {
-      const end = Date.now() + Number(operand);
-      while (Date.now() < end);
+      spin(Number(operand));
       this.#total += 1;
       batch.reply(Buffer.from(String(this.#total)));
     } else if (verb === 'throw') {
@@ -55,6 +60,7 @@ class Ledger {
     const [verb, operand] = Buffer.from(query).toString().split(' ');
     if (verb === 'throw') throw new Error('told to throw in a query');
     if (verb === 'large') return Buffer.alloc(Number(operand), 'y');
+    if (verb === 'spin') spin(Number(operand));
     if (verb === 'count') return Buffer.from(String(this.#count));
     return Buffer.from(String(this.#total));
   }
