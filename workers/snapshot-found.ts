@@ -42,7 +42,7 @@ export function findSnapshots(store: SnapshotStore, group: number): FoundSnapsho
   const before = store.list(group).find(({ point }) => point.index < newest.point.index);
   const snapshots = [newest];
   try {
-    if (before !== undefined) snapshots.push(closedAs(store.read(before)));
+    if (before !== undefined) snapshots.push(closedAs(store.read(before, checkConfiguration)));
   } catch (cause) {
     // It is needed only if the newest is damaged later: then it is looked at again.
     if (!(cause instanceof SnapshotError) && !(cause instanceof DiskError)) throw cause;
@@ -53,7 +53,6 @@ export function findSnapshots(store: SnapshotStore, group: number): FoundSnapsho
 
 function closedAs(reader: SnapshotReader): StoredSnapshot {
   try {
-    checkConfiguration(reader.header, reader.path);
     return storedOf(reader);
   } finally {
     reader.close();

@@ -39,11 +39,13 @@ export interface StoreOptions {
   readonly writer?: WriterOptions;
 }
 
+/** Throws a SnapshotVersionError where what the header carries is of another version. */
+export type HeaderCheck = (header: StoredHeader, path: string) => void;
+
 export interface NewestOptions {
   /** Every byte is looked at, not header and footer alone. */
   readonly deep: boolean;
-  /** Throws a SnapshotVersionError where what the header carries is of another version. */
-  readonly check?: (header: StoredHeader, path: string) => void;
+  readonly check?: HeaderCheck;
 }
 
 /** Where a file is that was found damaged, and what of its kind went for it. */
@@ -148,9 +150,12 @@ export class SnapshotStore {
     return { setAsideAs, removed };
   }
 
-  /** Opens a snapshot that `list` names, with header and footer verified; throws as the reader. */
-  read(file: SnapshotFile): SnapshotReader {
-    return this.#opened(file, false);
+  /**
+   * Opens a snapshot that `list` names, with header and footer verified; throws as the reader and
+   * `check` do.
+   */
+  read(file: SnapshotFile, check?: HeaderCheck): SnapshotReader {
+    return this.#opened(file, false, check);
   }
 
   /** Begins the file of the snapshot that `headerBytes` (see snapshot-format.ts) describe. */
@@ -200,7 +205,7 @@ export class SnapshotStore {
       .sort(byAge);
   }
 
-  #opened(file: SnapshotFile, deep: boolean, check?: NewestOptions['check']): SnapshotReader {
+  #opened(file: SnapshotFile, deep: boolean, check?: HeaderCheck): SnapshotReader {
     const reader = SnapshotReader.open(this.#disk, file.path);
     try {
       const { clusterId, group, point, nameHash } = reader.header;

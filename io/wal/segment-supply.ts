@@ -62,7 +62,7 @@ export function* preparing(
       const written = file.write(slice, 0, Math.min(slice.length, segmentBytes - at), at);
       if (written <= 0) throw new DiskError('EIO', 'write', temporary);
       at += written;
-      if (at % SYNC_BYTES === 0) file.sync();
+      if (at % SYNC_BYTES === 0 && at < segmentBytes) file.sync();
       yield at;
     }
     file.sync();

@@ -56,6 +56,14 @@ const CORE_MUTANTS: readonly Mutant[] = [
     inTests: true,
   },
   {
+    name: 'queries-have-one-turn',
+    what: 'queries whose time is used up are never given that of another turn',
+    file: 'engine/runtime/group-runtime.ts',
+    find: 'host.beginTurn?.();',
+    replace: '',
+    inTests: true,
+  },
+  {
     name: 'throwing-machine-passed-over',
     what: 'a command at which the state machine throws is passed over',
     file: 'engine/runtime/machine-host.ts',

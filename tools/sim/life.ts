@@ -32,6 +32,8 @@ import type { World } from './world.js';
 
 /** Where room for answers is scarce: how often there is some. */
 const ROOM_SHARE = 0.5;
+/** What a query takes, as its host sees it: few of them fit into one turn. */
+const QUERY_MS = 0.4;
 
 /** What a handshake proves. */
 export interface PeerIdentity {
@@ -248,8 +250,14 @@ export class NodeLife implements NetworkPort {
 
   #hostOf(machine: SimMachine, group: number): MachineHost {
     const { world, process } = this.#parts;
+    if (!world.plan.deferredMachine) {
+      let ms = 0;
+      return new InWorkerHost(machine, this.#hasRoom, undefined, () => {
+        ms += QUERY_MS;
+        return ms;
+      });
+    }
     const host = new InWorkerHost(machine, this.#hasRoom);
-    if (!world.plan.deferredMachine) return host;
     return new DeferredHost(host, (action) => {
       process.after(300, () => {
         this.groups[group]!.outside(action);
