@@ -132,6 +132,8 @@ export class GroupAgent {
     const inWorker = made && new InWorkerHost(made.machine, hasRoom, made.context, monotonicMs);
     const host = (this.#hosted ?? inWorker) as MachineHost;
     this.runtime = new GroupRuntime({ ...options, host }, ports, monotonicMs());
+    // Before anybody is told that the node is ready: a blank page would speak of a full member.
+    status.write(this.runtime);
   }
 
   hasWork(): boolean {

@@ -18,9 +18,10 @@ import type { GroupRuntime } from '../engine/runtime/group-runtime.js';
 import type { StatusNumbers } from '../engine/status.js';
 
 const ROLES = [Role.follower, Role.preCandidate, Role.candidate, Role.leader] as const;
+/** A page that nobody has written yet claims the least. */
 const STANDINGS = [
-  Standing.full,
   Standing.fresh,
+  Standing.full,
   Standing.inDoubt,
   Standing.aside,
   Standing.nonVoter,

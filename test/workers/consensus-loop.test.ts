@@ -20,6 +20,7 @@ import { incarnation, nodeId, Role, term } from '../../engine/raft/types.js';
 import { ArenaView } from '../../engine/runtime/arena.js';
 import { Consistency } from '../../engine/runtime/reads.js';
 import type { StateMachine } from '../../engine/state-machine.js';
+import type { StatusNumbers } from '../../engine/status.js';
 import { monotonicMs } from '../../io/clock.js';
 import { requestRecordBytes } from '../../io/wal/request-record.js';
 import { requestBytesMax } from '../../io/wal/segment-start.js';
@@ -93,6 +94,8 @@ function raftOptions() {
 /** A group with everything around it that its rings lead to. */
 class Bench {
   readonly agent: GroupAgent;
+  /** What the status page says before the first turn. */
+  readonly firstStatus: StatusNumbers;
   /** Bytes of each request that the log was given. */
   readonly requests: number[] = [];
   readonly readsAnswered: number[] = [];
@@ -150,6 +153,7 @@ class Bench {
     const slab = new SnapshotSlab(createSnapshotSlab(64 * 1024));
     const images = { slab, chunkBytes: slab.chunkBytes };
     this.agent = new GroupAgent(0, memory, options, made, all, status, room, images);
+    this.firstStatus = status.read();
     while (this.agent.runtime.raft.role !== Role.leader) this.turn(50);
     for (let n = 0; n < 3; n += 1) this.turn();
   }
@@ -254,6 +258,12 @@ class Bench {
     return this.#batch;
   }
 }
+
+test('who asks before the first turn is not told of a full member, nor of a snapshot on its way', () => {
+  const { firstStatus } = new Bench(64 * KIB, FIRST_CURSORS[0]);
+  assert.equal(firstStatus.standing, 'fresh');
+  assert.equal(firstStatus.snapshots.fetchedBytes, null);
+});
 
 const ENTRY_SIZES = [64 * KIB, LIMITS.entryBytesMaxMax];
 

@@ -46,3 +46,10 @@ test('each count of snapshots is read where it was written', () => {
   const counts = { taken: 5, failed: 1, restored: 3, installed: 2 };
   assert.deepEqual(snapshots, { index: 0, ...counts, fetchedBytes: null });
 });
+
+test('a page that nobody has written yet does not speak of a full member', () => {
+  const blank = new StatusPage(createStatusPage());
+  assert.equal(blank.read().standing, 'fresh');
+  blank.write(runtime);
+  assert.equal(blank.read().standing, 'full');
+});
