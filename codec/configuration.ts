@@ -5,15 +5,16 @@
  *   u64 ids of each list, in that order
  *   per member: u64 id · u64 incarnation · u16 flags · u16 address length · address (UTF-8)
  *
- * Flags are for kinds of members to come: none is known yet, and a set one is refused, like an
- * unknown version, by name. Version 1 has no flags and is still read. This file must never judge
- * whether a change is allowed.
+ * Bits 0 and 1 of the flags are the member's plan: 0 stay, 1 promote, 2 demote, 3 remove. The
+ * others are for kinds of members to come: a set one is refused, like an unknown version, by name.
+ * Version 1 has no flags and is still read. This file must never judge whether a change is allowed.
  */
 
 import {
   type Configuration,
   incarnation,
   type Member,
+  type MemberPlan,
   type NodeId,
   nodeId,
 } from '../engine/raft/types.js';
@@ -26,6 +27,7 @@ const ID_BYTES = 8;
 const ADDRESS_LENGTH_BYTES = 2;
 const OFFSET_FLAGS = 2 * ID_BYTES;
 const MEMBER_HEADER_BYTES = OFFSET_FLAGS + 2 + ADDRESS_LENGTH_BYTES;
+const PLAN_BITS = 3;
 
 export function encodeConfiguration(configuration: Configuration): Buffer {
   const lists = [
@@ -51,6 +53,7 @@ export function encodeConfiguration(configuration: Configuration): Buffer {
     const text = addresses[which] as Buffer;
     writeU64(view, at, member.id);
     writeU64(view, at + 8, member.incarnation);
+    view.setUint16(at + OFFSET_FLAGS, member.plan, true);
     view.setUint16(at + MEMBER_HEADER_BYTES - ADDRESS_LENGTH_BYTES, text.length, true);
     bytes.set(text, at + MEMBER_HEADER_BYTES);
     at += MEMBER_HEADER_BYTES + text.length;
@@ -82,8 +85,10 @@ export function decodeConfiguration(bytes: Uint8Array): Configuration {
   const count = view.getUint16(10, true);
   for (let i = 0; i < count; i += 1) {
     const flags = hasFlags ? view.getUint16(at + OFFSET_FLAGS, true) : 0;
-    if (flags !== 0)
-      throw new RangeError(`member flags 0x${flags.toString(16)}, this build knows none`);
+    if ((flags & ~PLAN_BITS) !== 0) {
+      const known = `0x${PLAN_BITS.toString(16)}`;
+      throw new RangeError(`member flags 0x${flags.toString(16)}, this build knows ${known}`);
+    }
     const start = at + (hasFlags ? MEMBER_HEADER_BYTES : OFFSET_FLAGS + ADDRESS_LENGTH_BYTES);
     const length = view.getUint16(start - ADDRESS_LENGTH_BYTES, true);
     if (start + length > bytes.length) throw new RangeError('configuration ends inside a member');
@@ -92,6 +97,7 @@ export function decodeConfiguration(bytes: Uint8Array): Configuration {
       id: nodeId(readU64(view, at)),
       address,
       incarnation: incarnation(readU64(view, at + 8)),
+      plan: flags as MemberPlan,
     });
     at = start + length;
   }

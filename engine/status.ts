@@ -130,7 +130,9 @@ export function standingInWords(standing: Standing, recorded: number, own: numbe
         `incarnation ${own} next. Until then this replica neither votes nor counts`
       );
     case Standing.nonVoter:
-      return 'no voter of the configuration in force: it follows only';
+      return 'a learner: it holds what the group holds, and neither votes nor counts';
+    case Standing.standby:
+      return 'no member: it waits until it is added';
   }
 }
 

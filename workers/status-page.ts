@@ -26,6 +26,7 @@ const STANDINGS = [
   Standing.aside,
   Standing.nonVoter,
   Standing.recovering,
+  Standing.standby,
 ] as const;
 
 const SLOT = {

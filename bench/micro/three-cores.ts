@@ -6,6 +6,7 @@
  */
 
 import { EMPTY_LOG } from '../../engine/raft/log.js';
+import { newMember } from '../../engine/raft/membership.js';
 import { Raft } from '../../engine/raft/raft.js';
 import type { Ready } from '../../engine/raft/ready.js';
 import type { RaftOptions } from '../../engine/raft/state.js';
@@ -13,7 +14,6 @@ import {
   type Configuration,
   incarnation,
   type LogIndex,
-  NO_INCARNATION,
   NO_TERM,
   NOBODY,
   type NodeId,
@@ -28,7 +28,7 @@ const CONFIGURATION: Configuration = {
   outgoing: [],
   learners: [],
   learnersNext: [],
-  members: IDS.map((id) => ({ id, address: `node${id}:1`, incarnation: NO_INCARNATION })),
+  members: IDS.map((id) => newMember({ id, address: `node${id}:1` })),
 };
 
 const MIB = 1024 * 1024;

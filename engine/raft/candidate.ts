@@ -8,6 +8,7 @@
 
 import {
   decideVote,
+  electorate,
   isSeeking,
   leaderProtected,
   mayCampaign,
@@ -19,14 +20,18 @@ import { becomeFollower } from './follower.js';
 import { becomeLeader, quorumHeardAt } from './leader.js';
 import { recordedIncarnation } from './membership.js';
 import { MessageKind, VoteGrant, type VoteReply, type VoteRequest } from './message.js';
-import { allVoters, VoteResult } from './quorum.js';
-import type { CoreState } from './state.js';
+import { VoteResult } from './quorum.js';
+import { type CoreState, Standing } from './state.js';
 import { type Incarnation, NOBODY, type NodeId, Role, type Term } from './types.js';
 
 /** The election timer ran out: seek votes, if this replica may. */
 export function campaign(state: CoreState): void {
   state.resetElectionTimer();
-  if (!mayCampaign(state)) return;
+  if (!mayCampaign(state)) {
+    // No leader sends to a replica that is no member: the one it knew is not asked any more.
+    if (state.standing === Standing.standby) becomeFollower(state, state.term, NOBODY);
+    return;
+  }
   // An election lasts as long as its vote takes to the disk: a slow sync starts no second one.
   if (state.role === Role.candidate && !state.hardStateDurable) return;
   if (state.options.preVote) becomePreCandidate(state);
@@ -53,7 +58,7 @@ export function becomeCandidate(state: CoreState, transfer: boolean): void {
 }
 
 function requestVotes(state: CoreState, isPreVote: boolean, transfer: boolean): void {
-  for (const to of allVoters(state.configuration)) {
+  for (const to of electorate(state)) {
     if (to === state.id) continue;
     const request: VoteRequest = {
       kind: isPreVote ? MessageKind.preVote : MessageKind.vote,

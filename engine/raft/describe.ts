@@ -5,6 +5,8 @@
  * (voters)&&(outgoing). Only reads; nothing may ever parse these lines to decide something.
  */
 
+import { isVoter } from './membership.js';
+import { type MembershipChange, plannedFor } from './membership-change.js';
 import {
   type AppendReply,
   type AppendRequest,
@@ -27,7 +29,9 @@ import type {
   SnapshotWanted,
   StorageAck,
 } from './ready.js';
+import type { ChangeAnswer, ChangeRefusal, QuorumToBe } from './reconfigure.js';
 import type { CoreState, Recovered } from './state.js';
+import type { TransferAnswer } from './transfer.js';
 import {
   type Configuration,
   type ConfigurationEntry,
@@ -35,6 +39,7 @@ import {
   type IndexRange,
   type LogIndex,
   type Member,
+  MemberPlan,
   NO_INCARNATION,
   NO_INDEX,
   NOBODY,
@@ -94,20 +99,31 @@ function describeIds(ids: readonly NodeId[]): string {
   return `(${ids.join(' ')})`;
 }
 
-/** `2=host:5002 life=77`: a member and the life of its data that counts. */
-export function describeMember({ id, address, incarnation }: Member): string {
+const PLAN_NAMES = ['', 'promote', 'demote', 'remove'] as const;
+
+/** `2=host:5002 life=77`, with `promote` and the like while a change is under way. */
+export function describeMember({ id, address, incarnation, plan }: Member): string {
   const life = incarnation === NO_INCARNATION ? 'unrecorded' : `life=${incarnation}`;
-  return `${id}=${address} ${life}`;
+  return [`${id}=${address}`, life, PLAN_NAMES[plan]].filter(Boolean).join(' ');
 }
 
-/** `(1 2 3)`, joint `(1 2 3)&&(1 2)`, with learners `(1 2 3) learners=(4) next=(2)`. */
+/**
+ * `(1 2 3)`, joint `(1 2 3)&&(1 2)`, with learners `(1 2 3) learners=(4) next=(2)`, with plans
+ * `(1 2 3) learners=(4) promote=(4) remove=(1)`.
+ */
 export function describeConfiguration(configuration: Configuration): string {
   const { voters, outgoing, learners, learnersNext, members } = configuration;
   const parts = [describeIds(voters)];
   if (outgoing.length > 0) parts[0] += `&&${describeIds(outgoing)}`;
   if (learners.length > 0) parts.push(`learners=${describeIds(learners)}`);
   if (learnersNext.length > 0) parts.push(`next=${describeIds(learnersNext)}`);
-  const unrecorded = members.filter((member) => member.incarnation === NO_INCARNATION);
+  for (const plan of [MemberPlan.promote, MemberPlan.demote, MemberPlan.remove]) {
+    const ids = plannedFor(configuration, plan);
+    if (ids.length > 0) parts.push(`${PLAN_NAMES[plan]}=${describeIds(ids)}`);
+  }
+  const isUnrecorded = ({ id, incarnation }: Member): boolean =>
+    incarnation === NO_INCARNATION && isVoter(configuration, id);
+  const unrecorded = members.filter(isUnrecorded);
   if (unrecorded.length > 0) {
     parts.push(`unrecorded=${describeIds(unrecorded.map((member) => member.id))}`);
   }
@@ -417,4 +433,66 @@ export function describeQuorum(
   });
   const reached = quorumValue(configuration, valueFor);
   return [...lines, `${'quorum'.padEnd(width + 2)} ${reached}`];
+}
+
+/** `4=host:5004 voter, remove 2`: what a change asks for. */
+export function describeChange({ put, remove }: MembershipChange): string {
+  const words = put.map(({ id, address, as }) => `${id}=${address} ${as}`);
+  return [...words, ...remove.map((id) => `remove ${id}`)].join(', ');
+}
+
+/** `2 of (1 2 3), (1 3) answer`: how many must answer, and who does. */
+export function describeQuorumToBe({ voters, needed, answering }: QuorumToBe): string {
+  return `${needed} of ${describeIds(voters)}, ${describeIds(answering)} answer`;
+}
+
+function describeChangeRefusal(refusal: ChangeRefusal): string {
+  switch (refusal.why) {
+    case 'notLeader':
+      return `not leader, ${describeNode(refusal.leader)} is`;
+    case 'notReady':
+      return 'nothing of this term is committed yet, or no quorum answers';
+    case 'transferring':
+      return `leadership goes to ${refusal.to}`;
+    case 'changing':
+      return `under way is ${describeConfiguration(refusal.configuration)}`;
+    case 'addressTaken':
+      return `${refusal.address} is the address of ${refusal.by}`;
+    case 'noVoters':
+      return 'no voter would be left';
+    case 'losesQuorum':
+      return `quorum would be lost: ${describeQuorumToBe(refusal.quorum)}`;
+    default:
+      return unreachable(refusal);
+  }
+}
+
+/** `begun at 7: 3 of (1 2 3 4), (1 2 3 4) answer`, or why not. */
+export function describeChangeAnswer(answer: ChangeAnswer): string {
+  if ('begun' in answer) return `begun at ${answer.begun}: ${describeQuorumToBe(answer.quorum)}`;
+  if ('joined' in answer) return 'under way already';
+  if ('fulfilled' in answer) return `so since ${answer.fulfilled}`;
+  return `refused: ${describeChangeRefusal(answer.refused)}`;
+}
+
+/** `to 2`, or why leadership is not handed over. */
+export function describeTransferAnswer(answer: TransferAnswer): string {
+  if ('to' in answer) return `to ${answer.to}`;
+  const { refused } = answer;
+  switch (refused.why) {
+    case 'notLeader':
+      return `refused: not leader, ${describeNode(refused.leader)} is`;
+    case 'transferring':
+      return `refused: leadership goes to ${refused.to}`;
+    case 'disabled':
+      return 'refused: transfers are switched off';
+    case 'notVoter':
+      return 'refused: no voter';
+    case 'notReady':
+      return 'refused: it does not answer, or waits for a snapshot';
+    case 'nobody':
+      return 'refused: no other voter could take over';
+    default:
+      return unreachable(refused);
+  }
 }

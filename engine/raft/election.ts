@@ -7,12 +7,14 @@
  */
 
 import { isErased, isVoter, recordedIncarnation } from './membership.js';
+import { plannedFor } from './membership-change.js';
 import { VoteGrant, type VoteRequest } from './message.js';
 import { allVoters, VoteResult, voteResult } from './quorum.js';
 import { type CoreState, Standing } from './state.js';
 import {
   assert,
   type Incarnation,
+  MemberPlan,
   NO_INCARNATION,
   NO_INDEX,
   NOBODY,
@@ -28,8 +30,21 @@ import {
 export function mayCampaign(state: CoreState): boolean {
   if (state.missingState) return false;
   const { standing } = state;
+  if (standing === Standing.nonVoter || standing === Standing.standby) return mayStillLead(state);
   if (standing === Standing.full || standing === Standing.inDoubt) return true;
   return standing === Standing.fresh && state.log.last === NO_INDEX;
+}
+
+/**
+ * Until the entry that takes its vote away is committed, a replica may hold the only log that can
+ * win (thesis §4.2.2). Its own vote does not count.
+ */
+function mayStillLead({ membership, log, id, options }: CoreState): boolean {
+  if (membership.entry.index <= log.committed) return false;
+  return membership.history.some(({ configuration }) => {
+    const isRecorded = recordedIncarnation(configuration, id) === options.incarnation;
+    return isRecorded && isVoter(configuration, id);
+  });
 }
 
 /**
@@ -45,6 +60,13 @@ export function leaderProtected(state: CoreState, request: VoteRequest): boolean
 function grantFor(state: CoreState, request: VoteRequest): VoteGrant {
   const recordsUs = request.recorded === state.options.incarnation;
   const isFirstEver = request.recorded === NO_INCARNATION && request.lastIndex === NO_INDEX;
+  if (request.recorded === NO_INCARNATION && !isFirstEver) {
+    // By the candidate's log this replica has no vote. Still it can say that it knows of nothing
+    // newer, unless it lost its data: see `electorate`.
+    const { standing } = state;
+    const hasLost = standing === Standing.aside || standing === Standing.recovering;
+    return hasLost ? VoteGrant.refused : VoteGrant.unanimous;
+  }
   switch (state.standing) {
     case Standing.full:
       return recordsUs ? VoteGrant.full : VoteGrant.refused;
@@ -54,19 +76,33 @@ function grantFor(state: CoreState, request: VoteRequest): VoteGrant {
       if (recordsUs) return VoteGrant.full;
       return isFirstEver ? VoteGrant.unanimous : VoteGrant.refused;
     case Standing.recovering:
-      // Only a candidate that holds the entry which records this life counts it; that entry is
-      // younger than the commit of the erasing one, which is enough (see readmission.ts).
-      if (!recordsUs) return VoteGrant.refused;
-      return state.inDoubt ? VoteGrant.unanimous : VoteGrant.full;
-    case Standing.aside:
     case Standing.nonVoter:
+    case Standing.standby:
+      return grantOfUnaware(state, recordsUs);
+    case Standing.aside:
       return VoteGrant.refused;
   }
 }
 
+/**
+ * The vote of a replica that does not know yet that it has one. Only a candidate that holds the
+ * entry which records this life as a voter's counts it, and that entry is younger than the commit
+ * of the one before it, which is enough (see readmission.ts and reconfigure.ts). Were it refused,
+ * nobody could lead whose log must end with that entry.
+ */
+function grantOfUnaware({ inDoubt }: CoreState, recordsUs: boolean): VoteGrant {
+  if (!recordsUs) return VoteGrant.refused;
+  return inDoubt ? VoteGrant.unanimous : VoteGrant.full;
+}
+
 /** The answer to a (pre-)vote request of a term that is at least our own. */
 export function decideVote(state: CoreState, request: VoteRequest, isPreVote: boolean): VoteGrant {
-  if (!state.log.isUpToDate(request.lastIndex, request.lastTerm)) return VoteGrant.refused;
+  const { standing, log } = state;
+  const isUpToDate = log.isUpToDate(request.lastIndex, request.lastTerm);
+  // Who never had a vote, by either log, is only asked whether it has one: see `electorate`.
+  const hadNone = standing === Standing.nonVoter || standing === Standing.standby;
+  const isOnlyAsked = hadNone && request.recorded === NO_INCARNATION;
+  if (!isUpToDate && !isOnlyAsked) return VoteGrant.refused;
   const free = state.vote === NOBODY && state.leader === NOBODY;
   const mayVote = isPreVote ? request.term > state.term : free || state.vote === request.from;
   return mayVote ? grantFor(state, request) : VoteGrant.refused;
@@ -92,22 +128,33 @@ export function recordVote(
   grant: VoteGrant,
   proved: Incarnation,
 ): void {
-  if (!isVoter(state.configuration, from)) return;
+  if (!electorate(state).includes(from)) return;
   const recorded = recordedIncarnation(state.configuration, from);
   if (recorded !== NO_INCARNATION && recorded !== proved) return;
-  if (isErased(state.configuration, from)) return;
+  if (isVoter(state.configuration, from) && isErased(state.configuration, from)) return;
   state.incarnations.set(from, proved);
   if (grant === VoteGrant.refused) state.votes.set(from, 'refused');
   else if (grant === VoteGrant.full && recorded !== NO_INCARNATION) state.votes.set(from, 'full');
   else state.votes.set(from, 'unanimous');
 }
 
-/** Won by a quorum of full votes, or by the grant of every voter; lost when neither can come. */
+/**
+ * Whose grants a candidate needs that can only win by all of them: every voter. A sole voter in
+ * doubt also asks whoever it was to promote: the entry that did may have been in the tail that was
+ * cut, and needed nobody else's acknowledgement. With more voters, another one holds it.
+ */
+export function electorate({ configuration, inDoubt }: CoreState): NodeId[] {
+  const voters = allVoters(configuration);
+  if (!inDoubt || voters.length > 1) return voters;
+  return [...voters, ...plannedFor(configuration, MemberPlan.promote)];
+}
+
+/** Won by a quorum of full votes, or by the grant of everybody; lost when neither can come. */
 export function tally(state: CoreState): VoteResult {
   const voters = allVoters(state.configuration);
   const isNobody = (id: NodeId): boolean => isErased(state.configuration, id);
   assert(!voters.some((id) => isNobody(id) && state.votes.has(id)), 'no erased life has a vote');
-  if (voters.every((id) => (state.votes.get(id) ?? 'refused') !== 'refused')) {
+  if (electorate(state).every((id) => (state.votes.get(id) ?? 'refused') !== 'refused')) {
     return VoteResult.won;
   }
   const result = voteResult(state.configuration, (id) => {

@@ -27,6 +27,7 @@ export function becomeFollower(state: CoreState, term: Term, leader: NodeId): vo
   state.softChanged ||= !sameLeader;
   state.votes.clear();
   state.progress.clear();
+  state.transfer = null;
   state.resetElectionTimer();
   if (!sameLeader) state.reads.restart();
 }

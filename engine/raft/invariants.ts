@@ -15,6 +15,8 @@ import {
   type Configuration,
   type ConfigurationEntry,
   type LogIndex,
+  type Member,
+  MemberPlan,
   NO_INCARNATION,
   NO_INDEX,
   NOBODY,
@@ -71,7 +73,10 @@ const STATE_RULES: readonly Rule<CoreState>[] = [
   ['A leader’s term has an entry of its own.', opensItsTerm],
   ['A candidate voted for itself.', (s) => s.role !== Role.candidate || s.vote === s.id],
   ['Whoever seeks votes knows no leader.', (s) => !isSeekingVotes(s) || s.leader === NOBODY],
-  ['Only a voter that lives its recorded life seeks votes.', seeksRightfully],
+  [
+    'Only a voter that lives its recorded life, or is not removed for good, seeks votes.',
+    seeksRightfully,
+  ],
   ['A leader lives its recorded life.', livesAsRecorded],
   ['No vote counts of a replica whose life was erased.', countsNoErased],
   ['Only a replica that seeks votes counts them.', (s) => isSeekingVotes(s) || s.votes.size === 0],
@@ -80,6 +85,7 @@ const STATE_RULES: readonly Rule<CoreState>[] = [
   ['A leader tracks every other member.', tracksMembers],
   ['The configuration in force is in the log.', (s) => s.membership.entry.index <= s.log.last],
   ['Every voter and learner is a member, and no learner votes.', membersAddUp],
+  ['Only a leader hands leadership over.', (s) => s.transfer === null || s.role === Role.leader],
 ];
 
 function runsGrow({ log }: CoreState): boolean {
@@ -113,16 +119,23 @@ function opensItsTerm({ role, log, term, termStart }: CoreState): boolean {
 
 function seeksRightfully(state: CoreState): boolean {
   if (!isSeekingVotes(state)) return true;
-  if (state.standing === Standing.fresh) return state.log.last === NO_INDEX;
-  return state.standing === Standing.full || state.standing === Standing.inDoubt;
+  const { standing, membership, log, id } = state;
+  if (standing === Standing.fresh) return log.last === NO_INDEX;
+  if (standing === Standing.full || standing === Standing.inDoubt) return true;
+  const isLeaving = standing === Standing.nonVoter || standing === Standing.standby;
+  const wasVoter = membership.history.some(({ configuration }) => isVoter(configuration, id));
+  return isLeaving && wasVoter && membership.entry.index > log.committed;
 }
 
+/** One that is a member no more leads on only until that is committed, and another one can. */
 function livesAsRecorded({ role, id, configuration, options }: CoreState): boolean {
-  return role !== Role.leader || recordedIncarnation(configuration, id) === options.incarnation;
+  if (role !== Role.leader || !isVoter(configuration, id)) return true;
+  return recordedIncarnation(configuration, id) === options.incarnation;
 }
 
 function countsNoErased({ votes, configuration }: CoreState): boolean {
-  return [...votes.keys()].every((id) => !isErased(configuration, id));
+  const counts = [...votes.keys()].filter((id) => isVoter(configuration, id));
+  return counts.every((id) => !isErased(configuration, id));
 }
 
 function tracksMembers(state: CoreState): boolean {
@@ -144,11 +157,21 @@ function membersAddUp({ configuration }: CoreState): boolean {
 
 function isSound(configuration: Configuration): boolean {
   const { voters, outgoing, learners, learnersNext, members } = configuration;
-  if (voters.length === 0) return false;
+  // Before it is added, a replica knows of no member at all.
+  if (voters.length === 0) return members.length === 0;
   const known = (id: NodeId): boolean => members.some((member) => member.id === id);
   if (![...voters, ...outgoing, ...learners].every(known)) return false;
-  if (!learnersNext.every((id) => outgoing.includes(id))) return false;
-  return learners.every((id) => !isVoter(configuration, id));
+  if (!learnersNext.every((id) => outgoing.includes(id) && !voters.includes(id))) return false;
+  if (!members.every(({ id }) => isVoter(configuration, id) !== learners.includes(id)))
+    return false;
+  return members.every((member) => isPlanSound(configuration, member));
+}
+
+/** Learners are promoted, voters are demoted or removed, and a joint configuration has no plans. */
+function isPlanSound(configuration: Configuration, { id, plan }: Member): boolean {
+  if (plan === MemberPlan.stay) return true;
+  if (configuration.outgoing.length > 0) return false;
+  return configuration.learners.includes(id) === (plan === MemberPlan.promote);
 }
 
 /** A leader's view of one peer. */
@@ -241,6 +264,8 @@ export interface Snapshot {
   readonly storedSeq: number;
   /** The read round whose confirmation is awaited; 0 when none is. */
   readonly readRound: number;
+  /** To whom leadership is handed over; NOBODY when it is not. */
+  readonly successor: NodeId;
 }
 
 export function snapshotOf(state: CoreState): Snapshot {
@@ -266,6 +291,7 @@ export function snapshotOf(state: CoreState): Snapshot {
     submittedSeq: state.submittedSeq,
     storedSeq: state.storedSeq,
     readRound: state.leaderReads.hasRound ? state.leaderReads.round : 0,
+    successor: state.transfer?.target ?? NOBODY,
   };
 }
 
@@ -315,6 +341,9 @@ const TRANSITION_RULES: readonly Rule<Transition>[] = [
       after.log.durable <= before.durable || after.storedSeq > before.storedSeq,
   ],
   ['A leader changes the configuration only when the one before is committed.', changesInTurn],
+  ['Who hands leadership over appends nothing.', holdsStill],
+  ['A leader changes the configuration only once its own term has committed.', changesInOwnTerm],
+  ['Who votes changes only into a joint configuration, and out of it.', changesJointly],
   ['A leader erases the life of a member before it records another one.', erasesBefore],
   ['Submissions are numbered upwards.', (step) => sequencesGrow(step)],
 ];
@@ -364,10 +393,11 @@ function confirmsRightfully(step: Transition): boolean {
   const { before, after } = step;
   const isOver = staysLeader(step) && before.readRound > 0 && !after.leaderReads.hasRound;
   if (!isOver || (after.grants.length === 0 && !after.outbox.some(isReadAnswer))) return true;
-  const answered = quorumValue(after.configuration, (id) => {
+  const { configuration } = before.configuration;
+  const answered = quorumValue(configuration, (id) => {
     if (id === after.id) return before.readRound;
     const peer = after.progress.get(id);
-    const recorded = recordedIncarnation(after.configuration, id);
+    const recorded = recordedIncarnation(configuration, id);
     const counts = recorded !== NO_INCARNATION && peer?.incarnation === recorded;
     return counts ? peer.round : 0;
   });
@@ -387,8 +417,31 @@ function changesConfiguration(step: Transition): boolean {
 }
 
 function changesInTurn(step: Transition): boolean {
-  const { configuration, committed } = step.before;
-  return !changesConfiguration(step) || configuration.index <= committed;
+  const { configuration } = step.before;
+  return !changesConfiguration(step) || configuration.index <= step.after.log.committed;
+}
+
+function holdsStill({ before, after }: Transition): boolean {
+  const isHandingOver = before.successor !== NOBODY && after.transfer?.target === before.successor;
+  return !isHandingOver || after.log.last === before.last;
+}
+
+/** The entry that opens a term may record the lives of the first members. */
+function changesInOwnTerm(step: Transition): boolean {
+  if (!changesConfiguration(step)) return true;
+  const { membership, termStart, log } = step.after;
+  return membership.entry.index === termStart || log.committed >= termStart;
+}
+
+function changesJointly(step: Transition): boolean {
+  if (!changesConfiguration(step)) return true;
+  const [before, after] = [step.before.configuration.configuration, step.after.configuration];
+  const areSame = (a: readonly NodeId[], b: readonly NodeId[]): boolean => `${a}` === `${b}`;
+  if (before.outgoing.length > 0) {
+    return after.outgoing.length === 0 && areSame(after.voters, before.voters);
+  }
+  if (after.outgoing.length > 0) return areSame(after.outgoing, before.voters);
+  return areSame(after.voters, before.voters);
 }
 
 function erasesBefore(step: Transition): boolean {

@@ -8,7 +8,7 @@
 import { replicateTo, sendAppend } from './append.js';
 import { advanceCommit, committedInTerm } from './commit.js';
 import { becomeFollower } from './follower.js';
-import { isVoter, recordsLives, withIncarnations } from './membership.js';
+import { findMember, isVoter, recordsLives, withIncarnations } from './membership.js';
 import {
   type AppendReply,
   type HeartbeatReply,
@@ -20,14 +20,17 @@ import { quorumValue } from './quorum.js';
 import { LeaderReads } from './read-index.js';
 import { considerReadmission } from './readmission.js';
 import type { Proposed } from './ready.js';
-import { onOfferRefused, resumeFromLog, serveSnapshotNeed } from './snapshot.js';
+import { advanceMembership, considerPromotion } from './reconfigure.js';
+import { isAway, onOfferRefused, resumeFromLog, serveSnapshotNeed } from './snapshot.js';
 import type { CoreState } from './state.js';
+import { advanceTransfer, repeatTransfer } from './transfer.js';
 import {
   assert,
   type Configuration,
   type Incarnation,
   type LogIndex,
   NO_INCARNATION,
+  NO_INDEX,
   NOBODY,
   type NodeId,
   Role,
@@ -42,16 +45,39 @@ export function becomeLeader(state: CoreState): void {
   state.votes.clear();
   state.leaderReads = new LeaderReads();
   state.progress.clear();
-  const next = (state.log.last + 1) as LogIndex;
-  for (const { id } of state.configuration.members) {
-    if (id === state.id) continue;
-    const proved = state.incarnations.get(id) ?? NO_INCARNATION;
-    state.progress.set(id, new Progress(id, next, state.now, proved));
-  }
+  trackMembers(state);
   appendFirstEntry(state);
   const reads = state.reads.takeAll();
   if (reads.length > 0) state.leaderReads.add({ local: reads });
   broadcastHeartbeat(state);
+}
+
+/**
+ * Progress of every other member. Of one that is a member no more it is kept for a while, so that
+ * it learns so: see `forgetDeparted`.
+ */
+function trackMembers(state: CoreState): void {
+  const { index, configuration } = state.membership.entry;
+  const next = (state.log.last + 1) as LogIndex;
+  for (const progress of state.progress.values()) {
+    const isMember = findMember(configuration, progress.id) !== undefined;
+    if (isMember) progress.departedAt = NO_INDEX;
+    else if (progress.departedAt === NO_INDEX) progress.departedAt = index;
+  }
+  for (const { id } of configuration.members) {
+    if (id === state.id || state.progress.has(id)) continue;
+    const proved = state.incarnations.get(id) ?? NO_INCARNATION;
+    state.progress.set(id, new Progress(id, next, state.now, proved));
+  }
+}
+
+/** Who has applied the entry that removed it knows all it need to know; who is away hears later. */
+function forgetDeparted(state: CoreState): void {
+  for (const progress of state.progress.values()) {
+    const { id, departedAt, applied } = progress;
+    if (departedAt === NO_INDEX) continue;
+    if (applied >= departedAt || isAway(state, progress)) state.progress.delete(id);
+  }
 }
 
 /**
@@ -68,12 +94,16 @@ function appendFirstEntry(state: CoreState): void {
 /** Appends an entry of the core's own: a configuration, or a no-op (null). */
 export function appendOwn(state: CoreState, configuration: Configuration | null): LogIndex {
   const index = state.append(1, state.term, CORE_ENTRY_BYTES);
-  if (configuration !== null) state.appendConfiguration({ index, configuration });
+  if (configuration !== null) {
+    state.appendConfiguration({ index, configuration });
+    trackMembers(state);
+  }
   state.created.push({ index, configuration });
   return index;
 }
 
 export function proposeAsLeader(state: CoreState, count: number, bytes: number): Proposed {
+  if (state.transfer !== null) return { refused: 'transferring', leader: state.leader };
   return { first: state.append(count, state.term, bytes), term: state.term };
 }
 
@@ -102,7 +132,15 @@ export function onAppendReply(state: CoreState, reply: AppendReply, proved: Inca
     progress.refused(reply.refusedIndex, hint);
   }
   confirmReads(state);
+  afterHearing(state, progress);
+}
+
+/** What a peer says may be what a change of the membership or of the leader waits for. */
+function afterHearing(state: CoreState, progress: Progress): void {
   considerReadmission(state, progress);
+  considerPromotion(state, progress);
+  advanceMembership(state);
+  advanceTransfer(state);
 }
 
 export function onHeartbeatReply(
@@ -117,8 +155,8 @@ export function onHeartbeatReply(
   progress.probeSent = false;
   serveSnapshotNeed(state, progress, reply.needsSnapshot);
   confirmReads(state);
-  considerReadmission(state, progress);
-  if (progress.match === state.log.last) return;
+  afterHearing(state, progress);
+  if (state.role !== Role.leader || progress.match === state.log.last) return;
   // An empty append finds out whether what is in flight was lost, and reopens a full window.
   if (progress.state !== ProgressState.replicate) return;
   const { windowMessagesMax, windowBytesMax } = state.options;
@@ -182,12 +220,17 @@ export function notifyCommit(state: CoreState, peer: NodeId): void {
 }
 
 export function tickLeader(state: CoreState): void {
+  advanceTransfer(state);
+  if (state.role !== Role.leader) return;
   if (state.now < state.heartbeatDue) return;
   if (!quorumIsActive(state) || diskHasStalled(state)) {
     becomeFollower(state, state.term, NOBODY);
     return;
   }
   broadcastHeartbeat(state);
+  forgetDeparted(state);
+  repeatTransfer(state);
+  advanceMembership(state);
 }
 
 /** CheckQuorum (thesis §6.2): whether a quorum answered within the longest election timeout. */

@@ -13,6 +13,7 @@ import {
   type Incarnation,
   type LogIndex,
   type Member,
+  MemberPlan,
   NO_INCARNATION,
   NO_INDEX,
   type NodeId,
@@ -28,8 +29,14 @@ export function bootstrapConfiguration(
     outgoing: [],
     learners: [],
     learnersNext: [],
-    members: sorted.map(({ id, address }) => ({ id, address, incarnation: NO_INCARNATION })),
+    members: sorted.map(newMember),
   };
+}
+
+/** A member of which no life is recorded yet. */
+export function newMember(of: { readonly id: NodeId; readonly address: string }): Member {
+  const { id, address } = of;
+  return { id, address, incarnation: NO_INCARNATION, plan: MemberPlan.stay };
 }
 
 export function findMember(configuration: Configuration, id: NodeId): Member | undefined {
@@ -46,15 +53,17 @@ export function isVoter(configuration: Configuration, id: NodeId): boolean {
 }
 
 /**
- * The same membership with the incarnations that `lookup` knows filled in where none is recorded.
+ * The same membership with the incarnations of voters that `lookup` knows filled in where none is
+ * recorded.
  */
 export function withIncarnations(
   configuration: Configuration,
   lookup: (id: NodeId) => Incarnation,
 ): Configuration {
-  const members = configuration.members.map((member) =>
-    member.incarnation === NO_INCARNATION ? { ...member, incarnation: lookup(member.id) } : member,
-  );
+  const members = configuration.members.map((member) => {
+    const isKnown = member.incarnation !== NO_INCARNATION || !isVoter(configuration, member.id);
+    return isKnown ? member : { ...member, incarnation: lookup(member.id) };
+  });
   return { ...configuration, members };
 }
 

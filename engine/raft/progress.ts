@@ -91,6 +91,10 @@ export class Progress {
   applied: LogIndex = NO_INDEX;
   /** What a peer that catches up is to hold next, and since when; null before it is looked at. */
   catchUp: { readonly target: LogIndex; readonly since: number } | null = null;
+  /** When a learner that is to be promoted was last seen to have caught up. */
+  caughtUpAt = Number.NEGATIVE_INFINITY;
+  /** The entry that made it no member any more, which it is still told; 0 while it is one. */
+  departedAt: LogIndex = NO_INDEX;
   /** Only a snapshot of at least this is of use to the peer: it has forgotten what is before. */
   neededFrom: LogIndex = NO_INDEX;
 
@@ -158,6 +162,7 @@ export class Progress {
   restarted(): void {
     this.match = NO_INDEX;
     this.catchUp = null;
+    this.caughtUpAt = Number.NEGATIVE_INFINITY;
     this.pendingSnapshot = null;
     this.#toProbe(this.next);
   }

@@ -34,9 +34,11 @@ import {
   proposeAsLeader,
   tickLeader,
 } from './leader.js';
+import type { MembershipChange } from './membership-change.js';
 import { type Message, MessageKind, VoteGrant } from './message.js';
 import { CONTEXTS_OF_A_LIFE, ReaderReads } from './read-index.js';
 import type { CoreEntry, Placement, Proposed, Ready, StorageAck } from './ready.js';
+import { advanceMembership, type ChangeAnswer, changeMembership } from './reconfigure.js';
 import {
   compactLog,
   installSnapshot,
@@ -46,7 +48,8 @@ import {
   rememberSnapshot,
   withdrawIdleOffers,
 } from './snapshot.js';
-import { CoreState, type RaftOptions, type Recovered, type Standing } from './state.js';
+import { CoreState, type RaftOptions, type Recovered, Standing } from './state.js';
+import { advanceTransfer, beginTransfer, type TransferAnswer } from './transfer.js';
 import {
   assert,
   type Configuration,
@@ -165,9 +168,17 @@ export class Raft {
   /** When `tick` must be called at the latest; Infinity when time alone changes nothing. */
   get deadline(): number {
     const { state } = this;
-    if (state.role === Role.leader) return state.heartbeatDue;
+    if (state.role === Role.leader) {
+      return Math.min(state.heartbeatDue, state.transfer?.deadline ?? Number.POSITIVE_INFINITY);
+    }
     const retry = this.#readIsAsked ? state.readRetryAt : Number.POSITIVE_INFINITY;
-    return mayCampaign(state) ? Math.min(state.electionDeadline, retry) : retry;
+    return this.#timesElection ? Math.min(state.electionDeadline, retry) : retry;
+  }
+
+  get #timesElection(): boolean {
+    const { state } = this;
+    const forgetsLeader = state.standing === Standing.standby && state.leader !== NOBODY;
+    return forgetsLeader || mayCampaign(state);
   }
 
   get #readIsAsked(): boolean {
@@ -206,6 +217,7 @@ export class Raft {
       onVoteRequest(state, message);
       return null;
     }
+    if (message.term > state.term && this.#hasDeparted(message.from)) return null;
     const isPreGrant =
       message.kind === MessageKind.preVoteReply && message.grant !== VoteGrant.refused;
     if (message.term > state.term && !isPreGrant) {
@@ -216,6 +228,11 @@ export class Raft {
       return null;
     }
     return this.#dispatch(message, incarnation);
+  }
+
+  /** Whose later term is no reason to step down: it was removed, and may not know it yet. */
+  #hasDeparted(from: NodeId): boolean {
+    return (this.state.progress.get(from)?.departedAt ?? NO_INDEX) > NO_INDEX;
   }
 
   /** A leader of an earlier term learns ours, or it would lead a minority for ever. */
@@ -285,6 +302,29 @@ export class Raft {
     return proposeAsLeader(state, count, bytes);
   }
 
+  /**
+   * Changes the membership, or says why not. The steps after the first follow by themselves, also
+   * under another leader; each is a configuration in `Ready`. `dryRun`: nothing is begun.
+   */
+  changeMembers(change: MembershipChange, now: number, dryRun = false): ChangeAnswer {
+    this.#advance(now);
+    return changeMembership(this.state, change, dryRun);
+  }
+
+  /**
+   * Hands leadership to `target`, NOBODY for the best one. Until it is over, for an election
+   * timeout at most, proposals are refused as `transferring`.
+   */
+  transferLeadership(target: NodeId, now: number): TransferAnswer {
+    this.#advance(now);
+    return beginTransfer(this.state, target);
+  }
+
+  /** Who is to lead next; NOBODY while leadership is not handed over. */
+  get transferTarget(): NodeId {
+    return this.state.transfer?.target ?? NOBODY;
+  }
+
   /** Linearizable reads: each id is granted once, with the index to wait for. */
   read(ids: readonly number[], now: number): void {
     this.#advance(now);
@@ -314,7 +354,9 @@ export class Raft {
     }
     this.#settleDoubt();
     onOwnVoteDurable(state);
-    if (state.role === Role.leader) advanceCommit(state);
+    if (state.role !== Role.leader) return;
+    if (advanceCommit(state)) advanceMembership(state);
+    advanceTransfer(state);
   }
 
   /** The term and vote of a submission are durable ahead of entries that wait for space. */

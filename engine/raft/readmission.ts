@@ -8,10 +8,12 @@
  * Nothing here may ever count a vote or an acknowledgement.
  */
 
-import { committedInTerm } from './commit.js';
-import { appendOwn, quorumHeardAt } from './leader.js';
+import { hasCaughtUp } from './catch-up.js';
+import { appendOwn } from './leader.js';
 import { isVoter, recordedIncarnation, withRecord } from './membership.js';
-import { type Progress, ProgressState } from './progress.js';
+import { isJoint } from './membership-change.js';
+import type { Progress } from './progress.js';
+import { mayReconfigure } from './reconfigure.js';
 import type { CoreState } from './state.js';
 import { NO_INCARNATION } from './types.js';
 
@@ -29,8 +31,8 @@ import { NO_INCARNATION } from './types.js';
  *
  * - the second entry comes after the first one is committed: from then on every leader has it, and
  *   no vote or acknowledgement of A can decide anything any more, also if its data come back;
- * - one such change at a time, by a leader that has committed in its own term (thesis §4.1: or
- *   else two leaders could change the configuration differently);
+ * - one change of the configuration at a time, never within a joint one, by a leader that has
+ *   committed in its own term (thesis §4.1: or else two leaders could change it differently);
  * - the replica must have caught up first, the erasing entry included (thesis §4.2.1), and proves
  *   by its connection which life it lives. A life that came back counts as little as a new one, and
  *   may come in the same way;
@@ -38,38 +40,13 @@ import { NO_INCARNATION } from './types.js';
  *   leader that just lost it appends one entry at most, as it is never followed by a second.
  */
 
-/** Within how many heartbeats a quorum must have answered: what is appended has to be committed. */
-const HEARTBEATS = 2;
-
 /** Leader: a peer was heard. If it lives another life than the recorded one, readmits it. */
 export function considerReadmission(state: CoreState, progress: Progress): void {
   const { id, incarnation } = progress;
   const recorded = recordedIncarnation(state.configuration, id);
   if (incarnation === recorded || incarnation === NO_INCARNATION) return;
   if (!isVoter(state.configuration, id) || !hasCaughtUp(state, progress)) return;
-  if (!mayChangeRecord(state)) return;
+  if (!mayReconfigure(state) || isJoint(state.configuration)) return;
   const next = recorded === NO_INCARNATION ? incarnation : NO_INCARNATION;
   appendOwn(state, withRecord(state.configuration, id, next));
-}
-
-function mayChangeRecord(state: CoreState): boolean {
-  const isSettled = state.membership.entry.index <= state.log.committed;
-  const isHeard = quorumHeardAt(state) + HEARTBEATS * state.options.heartbeatInterval >= state.now;
-  return isSettled && isHeard && committedInTerm(state);
-}
-
-/**
- * Whether the peer holds what is committed, or, as that never stands still under load, comes from
- * one commit index to a later one within the time that followers wait for a leader.
- */
-function hasCaughtUp(state: CoreState, progress: Progress): boolean {
-  const { match } = progress;
-  const isBehind = progress.state !== ProgressState.replicate || progress.pendingSnapshot !== null;
-  if (isBehind || match < state.membership.entry.index) return false;
-  const { committed } = state.log;
-  if (match >= committed) return true;
-  const round = progress.catchUp;
-  if (round !== null && match < round.target) return false;
-  progress.catchUp = { target: committed, since: state.now };
-  return round !== null && state.now - round.since <= state.options.electionTimeoutMin;
 }

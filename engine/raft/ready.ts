@@ -71,7 +71,7 @@ export interface ReadGrant {
 /** What became of a proposal: the first index it got, or why it was not taken. */
 export type Proposed =
   | { readonly first: LogIndex; readonly term: Term }
-  | { readonly refused: 'notLeader' | 'stopped'; readonly leader: NodeId };
+  | { readonly refused: 'notLeader' | 'transferring'; readonly leader: NodeId };
 
 /** Where the entries of a received append go: `from` is the first index that is new here. */
 export interface Placement {

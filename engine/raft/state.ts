@@ -6,12 +6,13 @@
  */
 
 import { RaftLog, type RecoveredLog } from './log.js';
-import { isErased, isVoter, Membership, recordedIncarnation } from './membership.js';
+import { findMember, isErased, isVoter, Membership, recordedIncarnation } from './membership.js';
 import type { Message } from './message.js';
 import { Prng } from './prng.js';
 import type { Progress } from './progress.js';
 import { LeaderReads, type ReaderReads } from './read-index.js';
 import type { CoreEntry, Persist, ReadGrant, SnapshotWanted } from './ready.js';
+import type { Transfer } from './transfer.js';
 import {
   assert,
   type Configuration,
@@ -82,8 +83,10 @@ export const Standing = {
   aside: 'aside',
   /** The log records no life of it any more, its own will be next: it catches up, as if aside. */
   recovering: 'recovering',
-  /** Not a voter of the configuration in force. */
+  /** A learner: it follows, and neither votes nor counts. */
   nonVoter: 'nonVoter',
+  /** No member: not added yet, or removed. It waits until it is added. */
+  standby: 'standby',
 } as const;
 export type Standing = (typeof Standing)[keyof typeof Standing];
 
@@ -123,6 +126,8 @@ export class CoreState {
   /** First index of the leader's own term: reads wait until it is committed. */
   termStart: LogIndex = NO_INDEX;
   leaderReads: LeaderReads;
+  /** Leader: leadership is being handed over; null when it is not. */
+  transfer: Transfer | null = null;
   readonly reads: ReaderReads;
 
   readonly outbox: Message[] = [];
@@ -211,7 +216,10 @@ export class CoreState {
     if (recorded !== NO_INCARNATION && recorded !== this.options.incarnation) {
       return Standing.aside;
     }
-    if (!isVoter(this.configuration, this.id)) return Standing.nonVoter;
+    if (!isVoter(this.configuration, this.id)) {
+      const isMember = findMember(this.configuration, this.id) !== undefined;
+      return isMember ? Standing.nonVoter : Standing.standby;
+    }
     if (isErased(this.configuration, this.id)) return Standing.recovering;
     // Doubt comes first: what was cut may have held the very record of this life.
     if (this.inDoubt) return Standing.inDoubt;

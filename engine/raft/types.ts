@@ -69,6 +69,13 @@ export function isSamePoint(
   return a.index === b.index && a.term === b.term;
 }
 
+/**
+ * What the change of the membership that is under way makes of a member, as soon as all of it can
+ * be done at once (see membership-change.ts).
+ */
+export const MemberPlan = { stay: 0, promote: 1, demote: 2, remove: 3 } as const;
+export type MemberPlan = (typeof MemberPlan)[keyof typeof MemberPlan];
+
 /** One member as the configuration records it. */
 export interface Member {
   readonly id: NodeId;
@@ -79,6 +86,7 @@ export interface Member {
    * while one that lost its data is readmitted.
    */
   readonly incarnation: Incarnation;
+  readonly plan: MemberPlan;
 }
 
 /**

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeConfiguration, encodeConfiguration } from '../../codec/configuration.js';
-import { type Configuration, incarnation, nodeId } from '../../engine/raft/types.js';
+import { type Configuration, incarnation, MemberPlan, nodeId } from '../../engine/raft/types.js';
 
 const CONFIGURATION: Configuration = {
   voters: [nodeId(1), nodeId(2)],
@@ -14,10 +14,20 @@ const CONFIGURATION: Configuration = {
   learners: [nodeId(4)],
   learnersNext: [nodeId(3)],
   members: [
-    { id: nodeId(1), address: '127.0.0.1:5001', incarnation: incarnation(2 ** 47 + 5) },
-    { id: nodeId(2), address: 'größe.example:5002', incarnation: incarnation(0) },
-    { id: nodeId(3), address: '', incarnation: incarnation(7) },
-    { id: nodeId(4), address: '[::1]:5004', incarnation: incarnation(8) },
+    {
+      id: nodeId(1),
+      address: '127.0.0.1:5001',
+      incarnation: incarnation(2 ** 47 + 5),
+      plan: MemberPlan.stay,
+    },
+    {
+      id: nodeId(2),
+      address: 'größe.example:5002',
+      incarnation: incarnation(0),
+      plan: MemberPlan.remove,
+    },
+    { id: nodeId(3), address: '', incarnation: incarnation(7), plan: MemberPlan.demote },
+    { id: nodeId(4), address: '[::1]:5004', incarnation: incarnation(8), plan: MemberPlan.promote },
   ],
 };
 
@@ -38,7 +48,7 @@ test('version 1, which has no flags, is still read', () => {
     outgoing: [],
     learners: [],
     learnersNext: [],
-    members: [{ id: 9, address: 'a:1', incarnation: 5 }],
+    members: [{ id: 9, address: 'a:1', incarnation: 5, plan: 0 }],
   });
 });
 
@@ -47,8 +57,8 @@ test('an unknown version and an unknown flag are refused by name', () => {
   version.writeUInt16LE(3, 0);
   assert.throws(() => decodeConfiguration(version), /format version 3, this build reads 2/);
   const flags = encodeConfiguration(CONFIGURATION);
-  flags.writeUInt16LE(0x8001, FIRST_FLAGS);
-  assert.throws(() => decodeConfiguration(flags), /member flags 0x8001, this build knows none/);
+  flags.writeUInt16LE(0x8004, FIRST_FLAGS);
+  assert.throws(() => decodeConfiguration(flags), /member flags 0x8004, this build knows 0x3/);
 });
 
 test('a payload cut at any byte is refused, never read as another', () => {

@@ -7,7 +7,7 @@
 
 import assert from 'node:assert/strict';
 import { checkState, checkTransition, snapshotOf } from '../../engine/raft/invariants.js';
-import { bootstrapConfiguration } from '../../engine/raft/membership.js';
+import { bootstrapConfiguration, newMember } from '../../engine/raft/membership.js';
 import { type Message, MessageKind, VoteGrant } from '../../engine/raft/message.js';
 import { allVoters } from '../../engine/raft/quorum.js';
 import { Raft } from '../../engine/raft/raft.js';
@@ -57,6 +57,14 @@ export function recordedConfiguration(voters: readonly number[]): Configuration 
     incarnation: incarnation(member.id),
   }));
   return { ...plain, members };
+}
+
+/** The same with learners, of whom no life is on record. */
+export function withLearners(configuration: Configuration, ...ids: number[]): Configuration {
+  const learners = ids.map(nodeId);
+  const added = learners.map((id) => newMember({ id, address: `n${id}` }));
+  const members = [...configuration.members, ...added].sort((a, b) => a.id - b.id);
+  return { ...configuration, learners, members };
 }
 
 function runsOf(terms: readonly number[], base: number): TermRun[] {

@@ -8,12 +8,16 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { MessageKind } from '../../engine/raft/message.js';
 import { type Configuration, logIndex, nodeId, Role, term } from '../../engine/raft/types.js';
-import { Bench, recordedConfiguration } from './bench.js';
+import { Bench, recordedConfiguration, withLearners } from './bench.js';
 
-const ALL = recordedConfiguration([1, 2, 3, 4, 5]);
 const ids = (...list: number[]) => list.map(nodeId);
+const voting = (...list: number[]): Configuration => recordedConfiguration(list);
 /** From voters 1 2 3 to voters 1 4 5. */
-const JOINT: Configuration = { ...ALL, voters: ids(1, 4, 5), outgoing: ids(1, 2, 3) };
+const JOINT: Configuration = {
+  ...voting(1, 2, 3, 4, 5),
+  voters: ids(1, 4, 5),
+  outgoing: ids(1, 2, 3),
+};
 
 /** A follower that has just received a configuration as entry 1 of term 1. */
 function configured(configuration: Configuration): Bench {
@@ -83,7 +87,7 @@ test('the log goes to the members of both configurations', () => {
 test('a learner receives the log and is not counted', () => {
   // "New servers join the cluster as non-voting members (the leader replicates log entries to them,
   // but they are not considered for majorities)."
-  const bench = configured({ ...ALL, voters: ids(1, 2, 3), learners: ids(4, 5) }).becomeLeader();
+  const bench = configured(withLearners(voting(1, 2, 3), 4, 5)).becomeLeader();
   bench.hearAppendReply(4, 2);
   bench.hearAppendReply(5, 2);
   assert.equal(bench.raft.commitIndex, 0);
@@ -94,7 +98,9 @@ test('a learner receives the log and is not counted', () => {
 
 test('a replica that is no voter does not campaign', () => {
   // "... non-voting members": nobody could count its own vote.
-  const bench = configured({ ...ALL, voters: ids(2, 3), learners: ids(1) });
+  const bench = configured(withLearners(voting(2, 3), 1));
+  bench.hearAppend([1, 1], 0, { term: term(1), commit: logIndex(1) });
+  bench.sent.length = 0;
   bench.timeOut();
   bench.timeOut();
   assert.deepEqual([bench.raft.role, bench.raft.term], [Role.follower, 1]);

@@ -7,8 +7,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { MessageKind } from '../../engine/raft/message.js';
-import { logIndex, nodeId, term } from '../../engine/raft/types.js';
-import { Bench, recordedConfiguration } from './bench.js';
+import { logIndex, term } from '../../engine/raft/types.js';
+import { Bench, recordedConfiguration, withLearners } from './bench.js';
 
 /** The leader of term 3, with entries [1..6] committed and [1..5] forgotten. */
 function compactedLeader(): Bench {
@@ -141,7 +141,7 @@ test('a snapshot brings the configuration in force at its end', () => {
   // "To enable cluster membership changes (Section 6), the snapshot also includes the latest
   // configuration in the log as of last included index."
   const follower = new Bench({ log: [1, 1], term: 3 });
-  const configuration = { ...recordedConfiguration([1, 2, 3, 4]), voters: [2, 3, 4].map(nodeId) };
+  const configuration = withLearners(recordedConfiguration([2, 3, 4]), 1);
   follower.hearSnapshot([3, 6]);
   follower.install([3, 6], { index: logIndex(5), configuration });
   assert.deepEqual(follower.raft.configuration, configuration);

@@ -38,7 +38,14 @@ import { Progress } from '../../engine/raft/progress.js';
 import { Raft } from '../../engine/raft/raft.js';
 import { CONTEXTS_OF_A_LIFE } from '../../engine/raft/read-index.js';
 import type { Persist, Ready } from '../../engine/raft/ready.js';
-import { incarnation, logIndex, millis, nodeId, term } from '../../engine/raft/types.js';
+import {
+  incarnation,
+  logIndex,
+  MemberPlan,
+  millis,
+  nodeId,
+  term,
+} from '../../engine/raft/types.js';
 import { ROOT } from '../../tools/house/tracked-files.js';
 
 const at = { from: nodeId(1), to: nodeId(3), term: term(2) };
@@ -250,7 +257,12 @@ test('a quorum is a picture with a line for each voter', () => {
 
 const ack = { seq: 3, generation: 1, term: term(2), lastIndex: logIndex(9) };
 const grant = { id: 8, index: logIndex(5) };
-const member = { id: nodeId(2), address: 'host:5002', incarnation: incarnation(77) };
+const member = {
+  id: nodeId(2),
+  address: 'host:5002',
+  incarnation: incarnation(77),
+  plan: MemberPlan.stay,
+};
 const noop = { index: logIndex(7), configuration: null };
 const wanted = { from: nodeId(3), point: { index: logIndex(50), term: term(1) } };
 const placed = { from: logIndex(3), last: logIndex(4), truncateAfter: null };
@@ -279,6 +291,7 @@ const FORMS: Record<'types' | 'message' | 'ready', Record<string, string>> = {
     TermRun: describeTermRun({ first: logIndex(4), term: term(2) }),
     SnapshotPoint: describePoint({ index: logIndex(50), term: term(1) }),
     IndexRange: describeRange({ first: logIndex(4), last: logIndex(5) }),
+    MemberPlan: describeMember({ ...member, plan: MemberPlan.promote }),
     Member: describeMember(member),
     Configuration: describeConfiguration(joint),
     ConfigurationEntry: describeConfigurationEntry({ index: logIndex(1), configuration: joint }),
@@ -358,6 +371,7 @@ const FIELDS: Record<string, readonly string[]> = {
     describeMember({ ...member, id: nodeId(3) }),
     describeMember({ ...member, address: 'other:1' }),
     describeMember({ ...member, incarnation: incarnation(0) }),
+    describeMember({ ...member, plan: MemberPlan.demote }),
   ],
 };
 

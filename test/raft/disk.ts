@@ -101,10 +101,14 @@ export class DurableRecords {
     this.entries.compact(point);
   }
 
-  /** Forgets the newest entries, as a torn block does; term and vote survive. */
+  /**
+   * Forgets the newest entries, as a torn block does; term and vote survive. A block holds at most
+   * one change of the configuration: the next one comes when this one is durable.
+   */
   tear(count: number): void {
-    const { base, last } = this.entries;
-    this.entries.truncateAfter(logIndex(Math.max(base.index, last - count)));
+    const { base, last, configurations } = this.entries;
+    const held = configurations[configurations.length - 2]?.index ?? 0;
+    this.entries.truncateAfter(logIndex(Math.max(base.index, last - count, held)));
     this.generation += 1;
     this.inDoubt = true;
   }

@@ -127,7 +127,10 @@ const STATES: Record<string, Tamper> = {
   'Whoever seeks votes knows no leader.': (_, follower) => {
     follower.role = Role.preCandidate;
   },
-  'Only a voter that lives its recorded life seeks votes.': (_, follower) => {
+  'Only a voter that lives its recorded life, or is not removed for good, seeks votes.': (
+    _,
+    follower,
+  ) => {
     follower.role = Role.preCandidate;
     reconfigure(follower, { voters: [nodeId(1), nodeId(2)] });
   },
@@ -157,6 +160,9 @@ const STATES: Record<string, Tamper> = {
   },
   'Every voter and learner is a member, and no learner votes.': (_, follower) => {
     reconfigure(follower, { learners: [nodeId(3)] });
+  },
+  'Only a leader hands leadership over.': (_, follower) => {
+    follower.transfer = { target: nodeId(1), deadline: 1000, isAsked: false };
   },
   'A peer matches only what the leader has.': (leader) => {
     peerOf(leader).match = logIndex(leader.log.last + 1);
@@ -284,8 +290,20 @@ const TRANSITIONS: Record<string, Before> = {
     before.durable = logIndex(before.durable - 1);
   },
   'A leader changes the configuration only when the one before is committed.': (before, after) => {
-    before.committed = logIndex(0);
+    before.configuration = { ...before.configuration, index: logIndex(6) };
     rerecord(after, 3, 0);
+  },
+  'Who hands leadership over appends nothing.': (before, after) => {
+    before.successor = nodeId(2);
+    after.transfer = { target: nodeId(2), deadline: 1000, isAsked: false };
+    after.append(1, after.term, 10);
+  },
+  'A leader changes the configuration only once its own term has committed.': (_, after) => {
+    after.termStart = logIndex(9);
+    rerecord(after, 3, 0);
+  },
+  'Who votes changes only into a joint configuration, and out of it.': (_, after) => {
+    reconfigure(after, { voters: [nodeId(1), nodeId(2)] });
   },
   'A leader erases the life of a member before it records another one.': (_, after) => {
     rerecord(after, 3, 302);

@@ -17,10 +17,14 @@ import {
   type Snapshot,
   snapshotOf,
 } from '../../engine/raft/invariants.js';
+import { bootstrapConfiguration } from '../../engine/raft/membership.js';
+import type { MembershipChange } from '../../engine/raft/membership-change.js';
 import { type Message, MessageKind, VoteGrant } from '../../engine/raft/message.js';
 import type { Raft } from '../../engine/raft/raft.js';
 import type { Placement, Proposed, Ready, StorageAck } from '../../engine/raft/ready.js';
+import type { ChangeAnswer } from '../../engine/raft/reconfigure.js';
 import type { RaftOptions } from '../../engine/raft/state.js';
+import type { TransferAnswer } from '../../engine/raft/transfer.js';
 import {
   type Configuration,
   type Incarnation,
@@ -84,10 +88,18 @@ export class Cluster {
   #parcelNumber = 0;
   #entryNumber = 0;
 
-  constructor(bootstrap: Configuration, seed: number, options: Partial<RaftOptions> = {}) {
+  /** `standbys` know of no member until they are added. */
+  constructor(
+    bootstrap: Configuration,
+    seed: number,
+    options: Partial<RaftOptions> = {},
+    standbys: readonly NodeId[] = [],
+  ) {
     this.#options = options;
     this.#seed = seed;
     for (const { id } of bootstrap.members) this.replicas.set(id, new Replica(id, bootstrap));
+    const nobody = bootstrapConfiguration([]);
+    for (const id of standbys) this.replicas.set(id, new Replica(id, nobody));
   }
 
   get ids(): NodeId[] {
@@ -285,6 +297,15 @@ export class Cluster {
     });
   }
 
+  changeMembers(id: number, change: MembershipChange, dryRun = false): ChangeAnswer {
+    return this.step(id, (raft) => raft.changeMembers(change, this.now, dryRun));
+  }
+
+  /** Leadership goes to `target`, 0 for the best one. */
+  transfer(id: number, target: number): TransferAnswer {
+    return this.step(id, (raft) => raft.transferLeadership(target as NodeId, this.now));
+  }
+
   #newEntry(raft: Raft): Entry {
     this.#entryNumber += 1;
     return { term: raft.term, label: `entry ${this.#entryNumber}`, configuration: null };
@@ -377,7 +398,9 @@ export class Cluster {
     const { base, last } = replica.alive.entries;
     assert.deepEqual([base.index, last], [state.log.compacted, state.log.last], 'has its entries');
     this.#checkBelief(replica);
-    if (this.invariants.committed > known) this.#checkDurable(state.configuration);
+    // Who finds out leads, and counted before it went on to the next configuration, if it did.
+    const { configuration } = before?.configuration ?? state.membership.entry;
+    if (this.invariants.committed > known) this.#checkDurable(configuration);
   }
 
   /**

@@ -37,6 +37,7 @@ export interface Nature {
     readonly snapshot: number;
     readonly compact: number;
     readonly loseSnapshots: number;
+    readonly change: number;
   };
 }
 
@@ -65,6 +66,7 @@ export function drawNature(prng: Prng): Nature {
       snapshot: prng.pick([0, 0.02, 0.1, 0.3]),
       compact: prng.pick([0.02, 0.1, 0.3]),
       loseSnapshots: often(0.004),
+      change: often(0.008),
     },
   };
 }

@@ -9,11 +9,11 @@
 import assert from 'node:assert/strict';
 import { describeState } from '../../engine/raft/describe.js';
 import { isVoter, recordedIncarnation } from '../../engine/raft/membership.js';
-import { MessageKind } from '../../engine/raft/message.js';
 import { Prng } from '../../engine/raft/prng.js';
 import { Standing } from '../../engine/raft/state.js';
 import { logIndex, type NodeId, Role } from '../../engine/raft/types.js';
 import { Cluster, type Parcel } from './network.js';
+import { RandomMembership, randomStandbys } from './random-membership.js';
 import { drawNature, type Nature, randomBootstrap, randomOptions } from './random-nature.js';
 import { RandomSnapshots } from './random-snapshots.js';
 import type { Replica } from './replica.js';
@@ -34,6 +34,12 @@ export interface WalkReport {
   readonly installs: number;
   readonly resets: number;
   readonly losses: number;
+  readonly changes: number;
+  readonly joints: number;
+  readonly promotions: number;
+  readonly removedLeaders: number;
+  readonly refusedChanges: number;
+  readonly transfers: number;
 }
 
 /** Within this virtual time after the last fault everything must be at rest. */
@@ -58,8 +64,10 @@ export class RandomWalk {
     tears: 0,
     outages: 0,
     losses: 0,
+    transfers: 0,
   };
   readonly #snapshots: RandomSnapshots;
+  readonly #membership: RandomMembership;
   #asked = 0;
   /** When each parcel arrives; a parcel seen for the first time draws its delay. */
   readonly #arrivals = new WeakMap<Parcel, number>();
@@ -72,7 +80,9 @@ export class RandomWalk {
     const prng = new Prng(seed);
     this.#prng = prng;
     this.#nature = drawNature(prng);
-    this.cluster = new Cluster(randomBootstrap(prng), seed, randomOptions(prng));
+    const bootstrap = randomBootstrap(prng);
+    const standbys = randomStandbys(prng, bootstrap.members.length);
+    this.cluster = new Cluster(bootstrap, seed, randomOptions(prng), standbys);
     // Some walks let several inputs share a turn, as a busy worker does.
     this.cluster.autoTurn = prng.chance(0.7);
     this.#turnChance = prng.between(3, 9) / 10;
@@ -82,6 +92,7 @@ export class RandomWalk {
       },
     };
     this.#snapshots = new RandomSnapshots(this.cluster, prng);
+    this.#membership = new RandomMembership(this.cluster, prng);
     for (const replica of this.cluster.replicas.values()) replica.holdsStorage = true;
     this.cluster.startAll();
   }
@@ -95,7 +106,7 @@ export class RandomWalk {
     }
     this.comeToRest();
     const { committed } = this.cluster.invariants;
-    return { ...this.#count, ...this.#snapshots.count, committed };
+    return { ...this.#count, ...this.#snapshots.count, ...this.#membership.count, committed };
   }
 
   /**
@@ -121,6 +132,7 @@ export class RandomWalk {
     else if (ticked !== undefined && first === tick) cluster.tick(ticked.id);
     else this.#wish();
     if (!cluster.autoTurn && this.#prng.chance(this.#turnChance)) this.#someoneTurns();
+    this.#membership.watch();
   }
 
   #nextParcel(): Parcel | undefined {
@@ -199,9 +211,10 @@ export class RandomWalk {
   }
 
   #maybeFault(): void {
-    const { crash, wipe, tear, partition, restart, reconnect, transfer, outage } =
+    const { crash, wipe, tear, partition, restart, reconnect, transfer, outage, change } =
       this.#nature.chances;
     this.#maybeSnapshot();
+    if (this.#prng.chance(change)) this.#membership.ask(this.#damaged);
     if (this.#prng.chance(crash)) this.#crash();
     if (this.#prng.chance(wipe)) this.#wipe();
     if (this.#prng.chance(tear)) this.#tear();
@@ -312,29 +325,31 @@ export class RandomWalk {
   }
 
   #transfer(): void {
-    const { leader, running } = this.cluster;
-    const to = this.#prng.pick(this.cluster.ids);
-    if (leader === undefined || leader.id === to || running.length < 2) return;
-    const { term } = leader.raft;
-    this.cluster.post(leader, { kind: MessageKind.timeoutNow, from: leader.id, to, term });
+    const { leader } = this.cluster;
+    if (leader === undefined) return;
+    const to = this.#prng.chance(0.3) ? 0 : this.#prng.pick(this.cluster.ids);
+    const answer = this.cluster.transfer(leader.id, to);
+    if ('to' in answer && answer.to !== leader.id) this.#count.transfers += 1;
+  }
+
+  get #damaged(): number {
+    const doubtful = [...this.cluster.replicas.values()].filter(({ records }) => records.inDoubt);
+    this.#forgetReadmitted();
+    return this.#wiped.size + doubtful.length + this.#stateless.length;
   }
 
   /** Whether one more replica may lose data without a quorum of what was acknowledged going. */
   #mayDamage(): boolean {
-    const doubtful = [...this.cluster.replicas.values()].filter(({ records }) => records.inDoubt);
-    const { voters, outgoing } = this.cluster.replica(1).bootstrap;
-    const smaller = Math.min(voters.length, outgoing.length || voters.length);
-    this.#forgetReadmitted();
-    const damaged = this.#wiped.size + doubtful.length + this.#stateless.length;
-    return damaged < Math.floor((smaller - 1) / 2);
+    return this.#damaged < Math.floor((this.#membership.fewestVoters - 1) / 2);
   }
 
-  /** Replicas whose new life is on record for good are as good as any other. */
+  /** Replicas whose new life is on record for good, or that vote no more, are as good as any. */
   #forgetReadmitted(): void {
     const state = this.cluster.leader?.raft.state;
     if (state === undefined || state.log.committed < state.termStart) return;
     const { configuration } = state.membership.at(state.log.committed);
     for (const id of this.#wiped) {
+      if (this.#membership.isSettled && !isVoter(configuration, id)) this.#wiped.delete(id);
       const recorded = recordedIncarnation(configuration, id);
       if (recorded !== this.cluster.replica(id).incarnation) continue;
       if (recordedIncarnation(state.configuration, id) !== recorded) continue;
@@ -383,7 +398,7 @@ export class RandomWalk {
     assert.ok(leader !== undefined && this.#isLed(), this.#complaint('a leader emerges'));
     // Without anything new, heartbeats alone must make the commit index known.
     if (this.#prng.chance(0.5)) cluster.propose(leader.id, 3);
-    for (const { id } of cluster.running) this.#read(id);
+    for (const { id } of this.#members) this.#read(id);
     this.#calmUntil(end, () => this.#isAtRest());
     this.#forgetReadmitted();
     assert.ok(this.#isAtRest(), this.#complaint('all logs become equal and all reads are granted'));
@@ -412,11 +427,16 @@ export class RandomWalk {
     return leader !== undefined && leader.raft.commitIndex >= leader.raft.state.termStart;
   }
 
+  /** Those that are not are left alone: they need not hear of anything. */
+  get #members(): Replica[] {
+    return this.cluster.running.filter(({ id }) => this.#membership.isMember(id));
+  }
+
   #isAtRest(): boolean {
-    const { leader, running } = this.cluster;
-    if (leader === undefined) return false;
+    const { leader } = this.cluster;
+    if (leader === undefined || !this.#membership.isSettled) return false;
     const { lastIndex } = leader.raft;
-    return running.every(({ id, raft, alive }) => {
+    return this.#members.every(({ id, raft, alive }) => {
       const { standing, configuration } = raft;
       if (LACKING.includes(standing) && isVoter(configuration, id)) return false;
       const granted = [...alive.reads.values()].every((read) => read.grantedAt !== null);
@@ -425,10 +445,10 @@ export class RandomWalk {
   }
 
   #checkRest(): void {
-    const { leader, running } = this.cluster;
+    const { leader } = this.cluster;
     assert.ok(leader !== undefined, 'somebody leads');
     this.#count.terms += leader.raft.term;
-    for (const { id, raft, alive, incarnation } of running) {
+    for (const { id, raft, alive, incarnation } of this.#members) {
       // What one of them has forgotten is compared by the state that it made.
       assert.equal(alive.digest, leader.alive.digest, `the state of ${id} is the leader’s`);
       const base = logIndex(Math.max(alive.entries.base.index, leader.alive.entries.base.index));

@@ -43,6 +43,12 @@ test('no random walk breaks an invariant, and every one comes to rest when its f
     installs: 0,
     resets: 0,
     losses: 0,
+    changes: 0,
+    joints: 0,
+    promotions: 0,
+    removedLeaders: 0,
+    refusedChanges: 0,
+    transfers: 0,
   };
   for (let seed = 1; seed <= WALKS; seed += 1) {
     const report = walk(seed);

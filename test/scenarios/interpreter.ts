@@ -8,6 +8,7 @@
 
 import assert from 'node:assert/strict';
 import {
+  describeChangeAnswer,
   describeConfiguration,
   describeConfigurationEntry,
   describeHardState,
@@ -22,10 +23,11 @@ import {
   describeSnapshotWanted,
   describeSoft,
   describeState,
+  describeTransferAnswer,
   messageName,
 } from '../../engine/raft/describe.js';
 import { bootstrapConfiguration } from '../../engine/raft/membership.js';
-import { MessageKind } from '../../engine/raft/message.js';
+import type { MembershipChange } from '../../engine/raft/membership-change.js';
 import type { Ready } from '../../engine/raft/ready.js';
 import type { RaftOptions } from '../../engine/raft/state.js';
 import {
@@ -79,7 +81,8 @@ export class Interpreter {
   create([size = '3', ...settings]: Arguments): void {
     const set = new Map(settings.map((each) => each.split('=') as [string, string]));
     const ids = Array.from({ length: Number(size) }, (_, at) => nodeId(at + 1));
-    const cluster = new Cluster(bootstrapOf(ids, set), 0, optionsOf(set));
+    const standbys = idList(set.get('standby'));
+    const cluster = new Cluster(bootstrapOf(ids, set), 0, optionsOf(set), standbys);
     cluster.observer = {
       received: (parcel, placement) => {
         this.#note(`deliver ${describeParcel(parcel)}`);
@@ -316,15 +319,19 @@ export class Interpreter {
     this.say(this.#disk(replica));
   }
 
-  /** The leader asks a follower to campaign at once. */
-  transfer([from = '', to = '']: Arguments): void {
-    const leader = this.#group.replica(Number(from));
-    this.#group.post(leader, {
-      kind: MessageKind.timeoutNow,
-      from: leader.id,
-      to: nodeId(Number(to)),
-      term: leader.raft.term,
-    });
+  /** The leader is asked to hand over, to the best target or to a given one. */
+  transfer([from = '', to = '0']: Arguments): void {
+    const before = this.#lines.length;
+    const answer = this.#group.transfer(Number(from), Number(to));
+    this.#lines.splice(before, 0, describeTransferAnswer(answer));
+  }
+
+  /** `change 1 voter=4 learner=5 remove=2 voter=3@elsewhere`; `dry` only asks. */
+  change([id = '', ...words]: Arguments): void {
+    const change = changeOf(words.filter((word) => word !== 'dry'));
+    const before = this.#lines.length;
+    const answer = this.#group.changeMembers(Number(id), change, words.includes('dry'));
+    this.#lines.splice(before, 0, describeChangeAnswer(answer));
   }
 
   state(ids: Arguments): void {
@@ -387,6 +394,18 @@ function idList(text: string | undefined): NodeId[] {
     .map((id) => nodeId(Number(id)));
 }
 
+function changeOf(words: Arguments): MembershipChange {
+  const pairs = words.map((word) => word.split('=') as [string, string]);
+  const put = pairs.flatMap(([as, value]) => {
+    if (as !== 'voter' && as !== 'learner') return [];
+    const [id = '', address = `node-${id}`] = value.split('@');
+    return [{ id: nodeId(Number(id)), address, as } as const];
+  });
+  const remove = pairs.filter(([word]) => word === 'remove').map(([, id]) => nodeId(Number(id)));
+  assert.equal(put.length + remove.length, words.length, `a change of ${words.join(' ')}`);
+  return { put, remove };
+}
+
 /** `recorded`: the lives of all members are on record from the start, as after a first leader. */
 function bootstrapOf(ids: readonly NodeId[], set: Map<string, string>): Configuration {
   const plain = bootstrapConfiguration(ids.map((id) => ({ id, address: `node-${id}` })));
@@ -394,9 +413,11 @@ function bootstrapOf(ids: readonly NodeId[], set: Map<string, string>): Configur
   const voters = set.has('voters')
     ? idList(set.get('voters'))
     : ids.filter((id) => !learners.includes(id));
+  const isRecorded = (id: NodeId): boolean => set.has('recorded') && !learners.includes(id);
+  const lifeOnRecord = (id: NodeId) => incarnation(isRecorded(id) ? id * 100 + 1 : 0);
   const members = plain.members.map((member) => ({
     ...member,
-    incarnation: set.has('recorded') ? incarnation(member.id * 100 + 1) : member.incarnation,
+    incarnation: lifeOnRecord(member.id),
   }));
   return { ...plain, voters, outgoing: idList(set.get('outgoing')), learners, members };
 }
@@ -432,6 +453,7 @@ const COMMANDS: Record<string, (interpreter: Interpreter, words: Arguments) => v
   propose: (it, words) => it.propose(words),
   read: (it, words) => it.read(words),
   transfer: (it, words) => it.transfer(words),
+  change: (it, words) => it.change(words),
   // The network.
   deliver: (it, words) => it.deliver(words),
   repeat: (it, words) => it.repeat(words),

@@ -18,7 +18,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { encodeConfiguration } from '../../codec/configuration.js';
-import { type Configuration, incarnation, nodeId } from '../../engine/raft/types.js';
+import { type Configuration, incarnation, MemberPlan, nodeId } from '../../engine/raft/types.js';
 import {
   confirmDataDirectory,
   openDataDirectory,
@@ -85,6 +85,7 @@ function configurationOf(
       id: nodeId(id),
       address: `127.0.0.1:500${id}`,
       incarnation: incarnation(erased.includes(id) ? 0 : 100 + id),
+      plan: MemberPlan.stay,
     })),
   };
 }
