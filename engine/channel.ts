@@ -20,7 +20,6 @@ import { QUERY_HEADER_BYTES, readQueryHeader } from '../workers/records/hosted.j
 import {
   INBOX_HEADER_BYTES,
   InboxKind,
-  SNAPSHOT_ASK_BYTES,
   writeProposeHeader,
   writeReadHeader,
 } from '../workers/records/inbox.js';
@@ -81,8 +80,8 @@ export class Channel {
   readonly #batches = new Map<number, Batch>();
   /** What a hosted machine did, until the worker is told. */
   readonly #answers = new HostedAnswers();
-  /** Snapshots asked for, until the worker is told. */
-  readonly #snapshotAsks: number[] = [];
+  /** Requests besides proposals and reads, until the worker is told. */
+  readonly #asks: { readonly kind: number; readonly record: Uint8Array }[] = [];
   #nextBatch = 1;
   #inflight = 0;
   /** The answer that is coming in parts, as far as it is here; null between two. */
@@ -157,19 +156,19 @@ export class Channel {
     return this.#reads.buffer;
   }
 
-  /** Asks for a snapshot; `id` comes back with the event that answers. */
-  askSnapshot(id: number): void {
-    this.#snapshotAsks.push(id);
+  /** Sends a request that is answered by an event: `record` as `kind` of inbox.ts says. */
+  ask(kind: number, record: Uint8Array): void {
+    this.#asks.push({ kind, record });
     this.#parts.flushSoon();
   }
 
-  #putSnapshotAsks(): boolean {
+  #putAsks(): boolean {
     const { inbox } = this.#parts;
-    for (let id = this.#snapshotAsks[0]; id !== undefined; id = this.#snapshotAsks[0]) {
-      const at = inbox.tryClaim(InboxKind.snapshot, SNAPSHOT_ASK_BYTES);
+    for (let ask = this.#asks[0]; ask !== undefined; ask = this.#asks[0]) {
+      const at = inbox.tryClaim(ask.kind, ask.record.length);
       if (at === RING_FULL) return false;
-      inbox.view.setUint32(at, id, true);
-      this.#snapshotAsks.shift();
+      inbox.bytes.set(ask.record, at);
+      this.#asks.shift();
     }
     return true;
   }
@@ -198,7 +197,7 @@ export class Channel {
     // What a hosted machine did goes before everything that was asked since.
     const told = this.#answers.putInto(this.#parts.inbox);
     const written = told && this.#put(this.#writes, false);
-    const asked = written && this.#put(this.#reads, true) && this.#putSnapshotAsks();
+    const asked = written && this.#put(this.#reads, true) && this.#putAsks();
     if (this.#parts.inbox.commit()) this.#parts.bell.ring();
     if (!asked) this.#parts.flushLater();
     return asked;

@@ -212,7 +212,8 @@ const ADDRESS = /^(?:\[[^\]]+\]|[^:\s]*):(\d{1,5})$/;
 const PORT_MAX = 65_535;
 
 /** Port 0, any free one, is for a node without peers: others could not know which it became. */
-function addressProblem(name: string, address: unknown, alone: boolean): string | null {
+/** What is wrong with an address of a member; null when nothing is. */
+export function addressProblem(name: string, address: unknown, alone: boolean): string | null {
   const port = typeof address === 'string' ? ADDRESS.exec(address)?.[1] : undefined;
   if (port === undefined) return `${name} is "${String(address)}", must be host:port`;
   if (Number(port) > PORT_MAX) {

@@ -25,6 +25,8 @@ export const ErrorNumber = {
   replyTooLarge: 14,
   listen: 15,
   snapshot: 16,
+  membership: 20,
+  transfer: 21,
 } as const;
 export type ErrorNumber = (typeof ErrorNumber)[keyof typeof ErrorNumber];
 
@@ -115,6 +117,16 @@ export const ERROR_KINDS: { readonly [N in ErrorNumber]: ErrorKind } = {
     code: 'ERR_SNAPSHOT',
     retryable: true,
     text: 'no snapshot was taken. The log keeps what it had; see the reason, then try again',
+  },
+  [ErrorNumber.membership]: {
+    code: 'ERR_MEMBERSHIP',
+    retryable: false,
+    text: 'the membership was not changed',
+  },
+  [ErrorNumber.transfer]: {
+    code: 'ERR_TRANSFER',
+    retryable: true,
+    text: 'leadership was not handed over',
   },
 };
 

@@ -8,8 +8,18 @@
 import { EventEmitter } from 'node:events';
 import { decodeConfiguration } from '../codec/configuration.js';
 import { monotonicMs } from '../io/clock.js';
+import { adminAsk, InboxKind, snapshotAsk } from '../workers/records/inbox.js';
 import type { StatusPage } from '../workers/status-page.js';
 import { aborted } from './aborted.js';
+import {
+  type AdminAnswer,
+  AdminCalls,
+  type LeadershipTransferred,
+  type MemberChange,
+  type MembersChanged,
+  type MembersPlanned,
+  type MemberToBe,
+} from './admin-calls.js';
 import {
   checkBytes,
   checkCommands,
@@ -86,8 +96,8 @@ export interface GroupEvents {
 }
 
 const POLL_MS = 5;
-/** A large state takes seconds. */
-const SNAPSHOT_TIMEOUT_MS = 60_000;
+/** A large state takes seconds, whether it is stored or fetched by a new member. */
+const SLOW_TIMEOUT_MS = 60_000;
 
 /** What is added to a refusal as busy: when to try again, and the reason when it is known. */
 export type BusyHint = Pick<ErrorDetails, 'retryAfterMs' | 'detail'>;
@@ -116,6 +126,7 @@ export class Group extends EventEmitter<GroupEvents> {
   readonly #readIndex: boolean;
   readonly #busyHint: () => BusyHint;
   readonly #snapshots: SnapshotCalls;
+  readonly #admin: AdminCalls;
   #role: string = Role.follower;
   #leader = 0;
   #committed = 0;
@@ -136,7 +147,9 @@ export class Group extends EventEmitter<GroupEvents> {
     this.#readIndex = parts.readIndex;
     this.#busyHint = parts.busyHint;
     this.#configuration = { index: 0, members: [] };
-    this.#snapshots = new SnapshotCalls((id) => this.channel.askSnapshot(id));
+    const { channel } = parts;
+    this.#snapshots = new SnapshotCalls((id) => channel.ask(InboxKind.snapshot, snapshotAsk(id)));
+    this.#admin = new AdminCalls((request) => channel.ask(InboxKind.admin, adminAsk(request)));
   }
 
   /** Role, term, leader and indexes of this replica, as of its last turn. */
@@ -220,10 +233,64 @@ export class Group extends EventEmitter<GroupEvents> {
    */
   async snapshot(options: CallOptions = {}): Promise<SnapshotTaken> {
     this.#deadline(options);
-    const { timeoutMs = SNAPSHOT_TIMEOUT_MS, signal } = options;
+    const { timeoutMs = SLOW_TIMEOUT_MS, signal } = options;
     if (signal?.aborted) throw aborted(signal, NOTHING_SENT);
     if (this.#ended !== null) throw this.#ended;
     return this.#snapshots.take(timeoutMs, signal);
+  }
+
+  /**
+   * Adds a member, or makes another one of it: a voter, a learner, one at another address. Resolves
+   * once it is what it is to be; a voter is a learner first, until it has caught up. Repeating a
+   * change that is under way joins it.
+   *
+   * On the leader only (`ERR_NOT_LEADER` names it). Default `timeoutMs`: 60 seconds; a change that
+   * was begun goes on behind that (`ERR_OUTCOME_UNKNOWN`), also under another leader. Throws
+   * `ERR_MEMBERSHIP` with the reason when nothing was begun.
+   */
+  async addMember(member: MemberToBe, options: CallOptions = {}): Promise<MembersChanged> {
+    return this.changeMembers({ put: [member] }, options);
+  }
+
+  /** Removes a member, as `addMember`. A leader that removes itself hands over to another one. */
+  async removeMember(id: number, options: CallOptions = {}): Promise<MembersChanged> {
+    return this.changeMembers({ remove: [id] }, options);
+  }
+
+  /** Several members at once, as `addMember`: all of it happens in one step, or nothing. */
+  async changeMembers(change: MemberChange, options: CallOptions = {}): Promise<MembersChanged> {
+    return this.#admin.change(change, this.#adminBounds(options, SLOW_TIMEOUT_MS));
+  }
+
+  /**
+   * What `changeMembers` would do, without doing it: who would vote, how many of them must answer,
+   * and who does now. Null when nothing would change.
+   */
+  async planMembers(
+    change: MemberChange,
+    options: CallOptions = {},
+  ): Promise<MembersPlanned | null> {
+    return this.#admin.plan(change, this.#adminBounds(options, this.#timeoutMs));
+  }
+
+  /**
+   * Hands leadership to a node, or to the one that has most of the log. Proposals that come
+   * meanwhile wait for the new leader. It has one election timeout; then this node leads on, and
+   * `ERR_TRANSFER` is thrown. On the leader only.
+   */
+  async transferLeadership(
+    target?: number,
+    options: CallOptions = {},
+  ): Promise<LeadershipTransferred> {
+    return this.#admin.transfer(target ?? 0, this.#adminBounds(options, this.#timeoutMs));
+  }
+
+  #adminBounds(options: CallOptions, standard: number) {
+    this.#deadline(options);
+    const { timeoutMs = standard, signal } = options;
+    if (signal?.aborted) throw aborted(signal, NOTHING_SENT);
+    if (this.#ended !== null) throw this.#ended;
+    return { timeoutMs, deadline: monotonicMs() + timeoutMs, signal };
   }
 
   #batchOptions(options: CallOptions, mayForward: boolean, consistency: Consistency): BatchOptions {
@@ -320,9 +387,12 @@ export class Group extends EventEmitter<GroupEvents> {
       | { kind: 'unreadable'; index: number; from: number; text: string }
       | { kind: 'snapshotWarning'; text: string }
       | SnapshotAnswer
+      | AdminAnswer
       | { kind: 'failed'; code: ErrorNumber; text: string };
     if (event.kind === 'snapshot' || event.kind === 'snapshotRefused') {
       this.#snapshots.onAnswer(event);
+    } else if (event.kind === 'adminDone' || event.kind === 'adminRefused') {
+      this.#admin.onAnswer(event);
     } else if (event.kind === 'snapshotWarning') {
       const { text } = event;
       queueMicrotask(() => this.emit('warning', { text }));
@@ -366,6 +436,7 @@ export class Group extends EventEmitter<GroupEvents> {
     this.#failure = error;
     this.#ended = error;
     this.#snapshots.close(error);
+    this.#admin.close(error);
     queueMicrotask(() => {
       if (this.listenerCount('error') > 0) this.emit('error', error);
     });
@@ -375,6 +446,7 @@ export class Group extends EventEmitter<GroupEvents> {
   stopAdmitting(): void {
     this.#ended ??= new RingraftError(ErrorNumber.closed);
     this.#snapshots.close(this.#ended);
+    this.#admin.close(this.#ended);
     this.channel.stopAdmitting();
   }
 

@@ -2,6 +2,13 @@
  * The public face of ringraft: exports only.
  */
 
+export type {
+  LeadershipTransferred,
+  MemberChange,
+  MembersChanged,
+  MembersPlanned,
+  MemberToBe,
+} from './admin-calls.js';
 export {
   type BatchOptions,
   CHANNEL_BUSY,

@@ -1,11 +1,11 @@
 /**
- * Who waits for a snapshot that was asked for by hand, until the group's thread answers by event.
+ * Snapshots that are asked for by hand: what the answer of the group's thread means to the caller.
  *
- * A snapshot goes on when nobody waits for it any more: a bound ends the wait alone.
+ * A snapshot goes on when nobody waits for it any more.
  */
 
-import { aborted } from './aborted.js';
 import { ErrorNumber, RingraftError } from './errors.js';
+import { EventCalls } from './event-calls.js';
 import type { RuntimeEvent } from './runtime/ports.js';
 
 /** A snapshot that is complete and synced on this node. */
@@ -20,17 +20,11 @@ export interface SnapshotTaken {
 
 export type SnapshotAnswer = Extract<RuntimeEvent, { kind: 'snapshot' | 'snapshotRefused' }>;
 
-interface Waiting {
-  readonly resolve: (taken: SnapshotTaken) => void;
-  readonly reject: (error: Error) => void;
-}
-
 const STILL_TAKEN = 'the snapshot may still be taken';
 
 export class SnapshotCalls {
   readonly #ask: (id: number) => void;
-  readonly #waiting = new Map<number, Waiting>();
-  #nextId = 1;
+  readonly #calls = new EventCalls<SnapshotTaken>();
 
   /** `ask` sends a request to the group's thread. */
   constructor(ask: (id: number) => void) {
@@ -39,52 +33,23 @@ export class SnapshotCalls {
 
   /** Resolves once a snapshot of everything applied by now is complete. */
   take(timeoutMs: number, signal: AbortSignal | undefined): Promise<SnapshotTaken> {
-    const id = this.#nextId;
-    this.#nextId += 1;
-    return new Promise((resolve, reject) => {
-      const late = (): void => this.#end(id, lateError(timeoutMs));
-      const timer = setTimeout(late, timeoutMs);
-      const onAbort = (): void => this.#end(id, aborted(signal as AbortSignal, STILL_TAKEN));
-      const settled = (): void => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', onAbort);
-      };
-      signal?.addEventListener('abort', onAbort, { once: true });
-      this.#waiting.set(id, {
-        resolve: (taken) => {
-          settled();
-          resolve(taken);
-        },
-        reject: (error) => {
-          settled();
-          reject(error);
-        },
-      });
-      this.#ask(id);
-    });
+    const late = (): RingraftError => lateError(timeoutMs);
+    return this.#calls.call(this.#ask, { timeoutMs, signal, late, goesOn: STILL_TAKEN });
   }
 
   onAnswer(answer: SnapshotAnswer): void {
     if (answer.kind === 'snapshotRefused') {
-      const { code, text } = answer;
-      this.#end(answer.id, new RingraftError(code, text === '' ? {} : { detail: text }));
+      const { id, code, text } = answer;
+      this.#calls.reject(id, new RingraftError(code, text === '' ? {} : { detail: text }));
       return;
     }
-    const waiting = this.#waiting.get(answer.id);
-    this.#waiting.delete(answer.id);
-    const { index, term, imageBytes, fileBytes } = answer;
-    waiting?.resolve({ index, term, imageBytes, fileBytes });
-  }
-
-  #end(id: number, error: Error): void {
-    const waiting = this.#waiting.get(id);
-    this.#waiting.delete(id);
-    waiting?.reject(error);
+    const { id, index, term, imageBytes, fileBytes } = answer;
+    this.#calls.resolve(id, { index, term, imageBytes, fileBytes });
   }
 
   /** Nothing will be answered any more. */
   close(error: Error): void {
-    for (const id of [...this.#waiting.keys()]) this.#end(id, error);
+    this.#calls.close(error);
   }
 }
 

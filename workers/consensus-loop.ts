@@ -31,7 +31,7 @@ import {
 } from './ports/ring-ports.js';
 import { SlabSnapshotPort } from './ports/slab-snapshot-port.js';
 import { readApplied, readFailed } from './records/hosted.js';
-import { InboxKind, readPropose, readRead } from './records/inbox.js';
+import { InboxKind, readAdmin, readPropose, readRead } from './records/inbox.js';
 import { LoadKind, readLoaded } from './records/load.js';
 import { FRAME_RECORD_BYTES, PeerRecordKind, readPeerHeader } from './records/peer.js';
 import { type SnapshotAnswer, unpackRecord } from './records/snapshot.js';
@@ -253,6 +253,8 @@ export class GroupAgent {
       this.#hosted?.onFailed(index, text);
     } else if (kind === InboxKind.snapshot) {
       this.runtime.onSnapshotAsked(view.getUint32(at, true));
+    } else if (kind === InboxKind.admin) {
+      this.runtime.onAdmin(readAdmin(buffer, at, bytes), this.#now);
     } else if (kind === InboxKind.image) {
       this.#hosted?.images.onImage(buffer, view, at, bytes);
     } else if (kind === InboxKind.restore) {

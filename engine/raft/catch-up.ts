@@ -1,6 +1,6 @@
 /**
- * Whether a peer whose word does not count yet holds enough of the log to be let in (thesis §4.2.1):
- * a learner that is to be promoted, or a voter that lost its data.
+ * Whether a peer whose word does not count yet holds enough of the log to be let in (thesis
+ * §4.2.1): a learner that is to be promoted, or a voter that lost its data.
  *
  * What is committed never stands still under load, so that time decides, not entries. Nothing here
  * changes a configuration.

@@ -32,7 +32,15 @@ export function mayCampaign(state: CoreState): boolean {
   const { standing } = state;
   if (standing === Standing.nonVoter || standing === Standing.standby) return mayStillLead(state);
   if (standing === Standing.full || standing === Standing.inDoubt) return true;
-  return standing === Standing.fresh && state.log.last === NO_INDEX;
+  return standing === Standing.fresh && state.log.last === NO_INDEX && !isFoundedAlready(state);
+}
+
+/**
+ * Who is to found a group alone needs nobody's grant, so that nobody could tell it that it has been
+ * there before and lost its data. But nobody has anything to say to it before it is founded.
+ */
+function isFoundedAlready({ configuration, hasHeard }: CoreState): boolean {
+  return hasHeard && allVoters(configuration).length === 1;
 }
 
 /**

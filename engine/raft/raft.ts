@@ -213,6 +213,7 @@ export class Raft {
     const { state } = this;
     this.#advance(now);
     assert(message.to === state.id, 'a message reaches the replica it names');
+    state.hasHeard = true;
     if (message.kind === MessageKind.preVote || message.kind === MessageKind.vote) {
       onVoteRequest(state, message);
       return null;

@@ -2,10 +2,10 @@
  * The leader's side of a change of the membership: what it may begin, and when it takes the next
  * step of one that is under way, its own or one that it inherited (Raft §6, thesis chapter 4).
  *
- * Each step is one entry, in force as soon as it is in a log, and comes only after the one before is
- * committed, by a leader that has committed in its own term: or else two leaders could change the
- * configuration differently (the bug of the thesis's single-server changes). Nothing here computes
- * a configuration; membership-change.ts does.
+ * Each step is one entry, in force as soon as it is in a log, and comes only after the one before
+ * is committed, by a leader that has committed in its own term: or else two leaders could change
+ * the configuration differently (the bug of the thesis's single-server changes). Nothing here
+ * computes a configuration; membership-change.ts does.
  */
 
 import { hasCaughtUp, quorumAnswers } from './catch-up.js';
@@ -49,7 +49,7 @@ export interface QuorumToBe {
 /** Why a change is not begun; nothing happened. */
 export type ChangeRefusal =
   | { readonly why: 'notLeader'; readonly leader: NodeId }
-  /** No entry of this term is committed yet, no quorum answers, or this leader leaves: ask again. */
+  /** Nothing of this term is committed yet, no quorum answers, or this leader leaves: ask again. */
   | { readonly why: 'notReady' }
   | { readonly why: 'transferring'; readonly to: NodeId }
   /** Another change is under way: `configuration` says which. */

@@ -111,6 +111,9 @@ export class CoreState {
   /** The term in which doubt arose: an entry of a later one settles it. */
   readonly doubtTerm: Term;
 
+  /** A message of this group has come from another replica. */
+  hasHeard = false;
+
   electionDeadline = 0;
   heartbeatDue = 0;
   /** Last time the leader of this term was heard; the start counts as a hearing (lease safety). */

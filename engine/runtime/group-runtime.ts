@@ -23,10 +23,12 @@ import {
   type SnapshotPoint,
   type Term,
 } from '../raft/types.js';
+import { Administration, type AdminRequest } from './administration.js';
 import { AppendIntake } from './append-intake.js';
 import { Applier } from './applier.js';
 import type { ArenaOptions } from './arena.js';
 import { BlockIndex, type BlockLocation, type MovedStretch } from './block-index.js';
+import { KEEPS_LOG, machineThrew } from './failure-words.js';
 import { GroupLog, type Share } from './group-log.js';
 import type { HostEvents, MachineCall, MachineHost } from './machine-host.js';
 import { OldLog } from './old-log.js';
@@ -39,15 +41,9 @@ import type { SnapshotNews, StoredSnapshot } from './snapshot-port.js';
 import { Snapshots } from './snapshots.js';
 import { Submitter } from './submitter.js';
 
-const KEEPS_LOG =
-  'the group stopped on this node, and its entries keep the log on disk from becoming shorter: ' +
-  'nothing of them may go before a restart, and the log grows beyond maxLogBytes. Mend what ' +
-  'stopped the group and restart the node while the disk has space; then a snapshot is taken';
 const NO_BYTES = new Uint8Array(0);
 /** How long one turn applies entries before it looks at messages again. */
 const APPLY_MS_MAX = 1;
-/** What a machine threw travels in one record, stack and all, cut to this. */
-const FAILURE_CHARACTERS_MAX = 4000;
 
 export interface GroupRuntimeOptions {
   readonly raft: RaftOptions;
@@ -87,6 +83,7 @@ export class GroupRuntime {
   readonly snapshots: Snapshots;
   readonly #proposals: Proposals;
   readonly #reads: Reads;
+  readonly #administration: Administration;
   /** Calls of the state machine that took longer than half a heartbeat, and the longest of all. */
   slowCalls = 0;
   slowestCallMs = 0;
@@ -146,6 +143,8 @@ export class GroupRuntime {
       },
     });
     this.#reads = new Reads(this.raft, ports.completions, options.host, this.#proposals);
+    const placeCreated = (): void => this.#placeCreated();
+    this.#administration = new Administration(this.raft, ports.completions, placeCreated);
     options.host.attach(this.#hostEvents());
     this.snapshots = new Snapshots({
       raft: this.raft,
@@ -183,10 +182,7 @@ export class GroupRuntime {
 
   #onMachineFailed(index: number, cause: unknown, during: MachineCall): void {
     if (this.#failed) return;
-    const thrown = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
-    const call = during === 'apply' ? `apply of entry ${index}` : 'restoring the state';
-    const text = `${call} threw: ${thrown.slice(0, FAILURE_CHARACTERS_MAX)}`;
-    this.fail(ErrorNumber.stateMachine, text, index);
+    this.fail(ErrorNumber.stateMachine, machineThrew(index, cause, during), index);
   }
 
   /** Appends dropped for a configuration entry that this build cannot read. */
@@ -217,7 +213,8 @@ export class GroupRuntime {
     if (this.#failed) return Number.POSITIVE_INFINITY;
     const { raft, snapshots } = this;
     const own = Math.min(raft.deadline, snapshots.deadline);
-    return Math.min(own, this.#proposals.deadline, this.#reads.deadline);
+    const asked = Math.min(this.#reads.deadline, this.#administration.deadline);
+    return Math.min(own, this.#proposals.deadline, asked);
   }
 
   tick(now: number): void {
@@ -229,6 +226,7 @@ export class GroupRuntime {
     }
     this.#proposals.tick(now);
     this.#reads.tick(now);
+    this.#administration.tick(now);
     this.snapshots.tick(now);
   }
 
@@ -337,6 +335,12 @@ export class GroupRuntime {
       const refused = { kind: 'snapshotRefused', id, code: this.#endedBy, text: '' } as const;
       this.#ports.completions.event(refused);
     }
+  }
+
+  /** Somebody asks for a transfer or a change of the membership. */
+  onAdmin(request: AdminRequest, now: number): void {
+    if (this.#endedBy === null) this.#administration.ask(request, now);
+    else this.#administration.refuse(request, this.#endedBy);
   }
 
   /** Entries were written once more elsewhere: where they were before will go. */
@@ -487,6 +491,7 @@ export class GroupRuntime {
       if (rest > 0) this.#proposals.end(batch, offset + threw, rest, ErrorNumber.outcomeUnknown);
     }
     this.snapshots.end(code);
+    this.#administration.end(code);
     this.#proposals.drain(code);
     this.#reads.drain(code, this.#options.host.abandonQueries?.() ?? []);
   }

@@ -9,6 +9,7 @@
 import type { ErrorNumber } from '../errors.js';
 import type { AppendRequest, Message } from '../raft/message.js';
 import type { NodeId, Role, Term } from '../raft/types.js';
+import type { AdminResult } from './administration.js';
 import type { LogPiece } from './log-index.js';
 import type { SnapshotPort } from './snapshot-port.js';
 
@@ -111,6 +112,14 @@ export type RuntimeEvent =
       readonly text: string;
     }
   | { readonly kind: 'snapshotWarning'; readonly text: string }
+  | { readonly kind: 'adminDone'; readonly id: number; readonly result: AdminResult }
+  | {
+      readonly kind: 'adminRefused';
+      readonly id: number;
+      readonly code: ErrorNumber;
+      readonly text: string;
+      readonly leader: NodeId;
+    }
   | { readonly kind: 'failed'; readonly code: ErrorNumber; readonly text: string };
 
 export interface CompletionPort {

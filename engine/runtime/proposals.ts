@@ -101,12 +101,11 @@ export class Proposals {
   }
 
   propose(batch: ProposalBatch, now: number): void {
-    const { raft } = this.#parts;
     this.#proposed += 1;
     const age = this.#proposed;
     // What is held goes first, so that a connection's writes stay in their order. A follower leaves
     // it to the next sweep: the leader it knows may just have said that it leads no more.
-    const isLeading = raft.role === Role.leader;
+    const isLeading = this.#appends;
     if (isLeading && this.#forwards.heldCount > 0) this.onLeaderKnown(now);
     const waits = this.#forwards.heldCount > 0;
     if (isLeading && !waits) {
@@ -122,6 +121,12 @@ export class Proposals {
     const held = { id, age, count, slab, deadline, mayForward };
     if (waits || !this.#canForward()) this.#hold(held, now);
     else this.#forward(held, now);
+  }
+
+  /** This node leads, and goes on leading: while it hands over, what comes is held. */
+  get #appends(): boolean {
+    const { role, transferTarget } = this.#parts.raft;
+    return role === Role.leader && transferTarget === NOBODY;
   }
 
   /** Another node leads. */
@@ -168,8 +173,7 @@ export class Proposals {
   }
 
   #canForward(): boolean {
-    const { leader } = this.#parts.raft;
-    return leader !== NOBODY && !this.#down.has(leader);
+    return this.#isElsewhere && !this.#down.has(this.#parts.raft.leader);
   }
 
   /** As leader: appends whole entries; null when there is no room now. */
@@ -208,11 +212,9 @@ export class Proposals {
    * back into its order.
    */
   onLeaderKnown(now: number): void {
-    if (!this.#canForward() || this.#forwards.isHeldBehindSent) return;
-    if (this.#parts.raft.role === Role.leader) {
-      this.#appendHeld(now);
-      return;
-    }
+    if (this.#forwards.isHeldBehindSent) return;
+    if (this.#appends) this.#appendHeld(now);
+    if (!this.#canForward()) return;
     for (const batch of this.#forwards.takeHeld()) {
       if (batch.mayForward) this.#forward(batch, now);
       else this.#settleRefused(batch, ErrorNumber.notLeader);
@@ -248,7 +250,7 @@ export class Proposals {
     if (!this.#isNewForward(from, forwardId)) return true;
     const reply = { forwardId, count, leader: raft.leader, first: 0, term: 0 };
     // Meant for this leader's earlier term: what was proposed after it may be in the log already.
-    if (raft.role !== Role.leader || raft.term !== forward.term) {
+    if (!this.#appends || raft.term !== forward.term) {
       ports.network.sendForwardReply(from, { ...reply, code: ErrorNumber.notLeader });
       return true;
     }

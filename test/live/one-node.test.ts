@@ -47,11 +47,13 @@ test('errors say what is wrong and leave the connection usable', async () => {
   assert.equal(replies[5], '+PONG\r\n');
 });
 
-test('what is not there yet says so', async () => {
-  const lines = 'TRANSFER 2\r\nADD 4 127.0.0.1:5004\r\nREMOVE 4\r\n';
-  for (const reply of await exchange(port, lines, 3)) {
-    assert.match(reply, /^-ERR \w+ is not available yet in this version\r\n$/);
-  }
+test('one node has nobody to hand over to, and cannot be removed', async () => {
+  const lines = 'TRANSFER 2\r\nTRANSFER\r\nREMOVE 1\r\nREMOVE 4\r\n';
+  const replies = await exchange(port, lines, 4);
+  assert.match(replies[0] as string, /^-ERR transfer: .*node 2 is no voter of the group/);
+  assert.match(replies[1] as string, /^-ERR transfer: .*no other voter answers/);
+  assert.match(replies[2] as string, /^-ERR membership: .*no voter would be left/);
+  assert.equal(replies[3], '+OK\r\n', 'who is no member is removed already');
 });
 
 test('bare line feeds and one-shot pipes work as with netcat', async () => {

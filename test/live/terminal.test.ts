@@ -135,7 +135,7 @@ test('mistakes are told, HELP lists commands, Ctrl-D ends', { skip: missing }, a
   await terminal.ask('SET word x');
   const overflow = await terminal.ask('INCR word');
   assert.equal(overflow, '(error) ERR value is not an integer or out of range');
-  assert.match(await terminal.ask('TRANSFER 2'), /not available yet in this version/);
+  assert.match(await terminal.ask('TRANSFER 2'), /^\(error\) ERR transfer: .*node 2 is no voter/);
   assert.match(await terminal.ask('HELP'), /^SET key value .*\n[\s\S]*\nINCR key/m);
   terminal.type('\u0004');
   await terminal.until(/Shutting down\.\.\.\n\[NODE\] Node stopped\n/);

@@ -1,6 +1,6 @@
 /**
- * The arithmetic of membership changes: what a configuration becomes, step by step, and what is said
- * of a change that is asked for again.
+ * The arithmetic of membership changes: what a configuration becomes, step by step, and what is
+ * said of a change that is asked for again.
  */
 
 import assert from 'node:assert/strict';

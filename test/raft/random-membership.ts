@@ -2,8 +2,8 @@
  * The membership of a random walk: leaders are asked for changes of every kind, some of them while
  * another one is under way, and replicas that were never members or are no longer wait to be added.
  *
- * It never decides whether a change is allowed, and repairs nothing: a change that was begun ends by
- * itself, under whatever leader.
+ * It never decides whether a change is allowed, and repairs nothing: a change that was begun ends
+ * by itself, under whatever leader.
  */
 
 import { isVoter } from '../../engine/raft/membership.js';
@@ -31,7 +31,7 @@ export class RandomMembership {
     this.#prng = prng;
   }
 
-  /** Of all configurations that a replica may still go back to: how many voters the smallest has. */
+  /** How many voters the smallest configuration has that a replica may still go back to. */
   get fewestVoters(): number {
     const sizes = [...this.#cluster.replicas.values()].flatMap(({ life, records, bootstrap }) => {
       const known = life?.raft.state.membership.history.map((entry) => entry.configuration);

@@ -365,7 +365,8 @@ export class RandomWalk {
   #wipe(): void {
     const id = this.#prng.pick(this.cluster.ids);
     if (this.#wiped.has(id) || this.cluster.replica(id).records.inDoubt) return;
-    if (!this.#mayDamage()) return;
+    // Who founded a group alone would found it again, were it cut off from those that joined later.
+    if (!this.#mayDamage() || this.cluster.replica(id).bootstrap.voters.length === 1) return;
     this.#count.wipes += 1;
     this.#wiped.add(id);
     this.cluster.crashAndWipe(id);

@@ -47,6 +47,7 @@ function follower(seed = 1, heldBytesPerTurn?: number) {
     id: nodeId(1),
     role: Role.follower as Role,
     leader: OLD as NodeId,
+    transferTarget: NOBODY as NodeId,
     term: TERM,
     state: { options: { seed } },
     propose: (count: number) => ({ first: log.push(...Array(count).fill('')), term: 5 }),

@@ -13,6 +13,7 @@ import { ByteBudget } from '../../tools/server/byte-budget.js';
 import { ClientConnection, type ConnectionHost } from '../../tools/server/client-connection.js';
 import { type ClientLimits, DEFAULT_CLIENT_LIMITS } from '../../tools/server/client-limits.js';
 import type { OperationChannel } from '../../tools/server/client-requests.js';
+import type { AskedGroup } from '../../tools/server/commands/asked.js';
 import { Plan } from '../../tools/server/commands/plan.js';
 import type { ServerView } from '../../tools/server/commands/server-view.js';
 import { openSession } from '../../tools/server/commands/session.js';
@@ -202,10 +203,12 @@ export class Harness implements ConnectionHost {
     this.overdraws += 1;
   }
 
-  takeSnapshot(): Promise<SnapshotTaken> {
-    return new Promise((resolve, reject) => {
-      this.snapshots.push({ resolve, reject });
-    });
+  get group(): AskedGroup {
+    const snapshot = (): Promise<SnapshotTaken> =>
+      new Promise((resolve, reject) => {
+        this.snapshots.push({ resolve, reject });
+      });
+    return { snapshot } as AskedGroup;
   }
 
   forwards(inline: boolean): boolean {

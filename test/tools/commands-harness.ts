@@ -3,20 +3,20 @@
  * through the parser, the command table, a key-value machine and the renderer.
  */
 
+import assert from 'node:assert/strict';
 import { ReplyWriter } from '../../codec/resp/reply.js';
 import { decodeReply, type ReplyValue } from '../../codec/resp/reply-value.js';
 import { Parsed, RequestParser } from '../../codec/resp/request-parser.js';
 import createKvMachine, { type KvMachine } from '../../engine/machines/kv/kv-machine.js';
 import type { ApplyBatch } from '../../engine/state-machine.js';
+import type { AskedGroup } from '../../tools/server/commands/asked.js';
 import { Action, Plan } from '../../tools/server/commands/plan.js';
 import { renderRejection, renderResult } from '../../tools/server/commands/render-result.js';
 import type { ServerView } from '../../tools/server/commands/server-view.js';
 import { openSession, type Session } from '../../tools/server/commands/session.js';
 import { planRequest } from '../../tools/server/commands/table.js';
-import { writeSnapshot } from '../../tools/server/snapshot-replies.js';
 
 /** What every SNAPSHOT is answered by here. */
-const TAKEN = { index: 42, term: 3, imageBytes: 100, fileBytes: 1234 };
 const STARTED_AT_MS = 1_700_000_000_000;
 
 /** A leader that looks the same at every look. */
@@ -134,6 +134,14 @@ export class Connection {
     return this.send(`${line}\r\n`).replace(/\r\n$/, '');
   }
 
+  /** The reply to an inline command that a group answers later. */
+  async asked(line: string, group: Partial<AskedGroup>): Promise<string> {
+    assert.equal(this.inline(line), '', 'nothing is replied yet');
+    const write = await this.#plan.asker(group as AskedGroup);
+    write(this.#reply);
+    return this.#reply.take().toString('latin1').replace(/\r\n$/, '');
+  }
+
   /** The reply bytes to one command sent as a RESP array. */
   resp(...args: (string | Buffer)[]): string {
     return this.send(encodeRequest(args));
@@ -154,10 +162,7 @@ export class Connection {
       plan.answer(this.#reply);
       return;
     }
-    if (plan.action === Action.snapshot) {
-      writeSnapshot(this.#reply, TAKEN);
-      return;
-    }
+    if (plan.action === Action.ask) return;
     // The payload lies at an odd place, between bytes that must not change.
     const target = Buffer.alloc(plan.payloadBytes + 10, 0xee);
     const end = plan.encode(target, 5);

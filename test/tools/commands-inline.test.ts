@@ -6,7 +6,6 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Action } from '../../tools/server/commands/plan.js';
 import { Connection } from './commands-harness.js';
 
 test('the session of the demo is answered as the demo shows it', () => {
@@ -81,23 +80,11 @@ test('a lock is taken by SET NX and given back by DEL', () => {
   assert.equal(client.inline('SET lock.a node2 nx'), '+OK');
 });
 
-test('commands of later versions say so', () => {
-  const client = new Connection();
-  for (const line of ['TRANSFER 2', 'ADD 4 127.0.0.1:5004', 'REMOVE 4']) {
-    const [name] = line.split(' ');
-    assert.equal(client.inline(line), `-ERR ${name} is not available yet in this version`);
-    assert.equal(client.action, Action.refused);
-  }
-  const wrong = "-ERR wrong number of arguments for 'transfer' command";
-  assert.equal(client.inline('TRANSFER'), wrong);
-});
-
-test('SNAPSHOT answers the three fields of the seed, and takes no argument', () => {
+test('SNAPSHOT answers the three fields of the seed, and takes no argument', async () => {
   const client = new Connection();
   const text = 'size:1234\nlast_index:42\nlast_term:3';
-  const reply = `$${text.length}\r\n${text}`;
-  assert.equal(client.inline('SNAPSHOT'), reply);
-  assert.equal(client.resp('snapshot'), `${reply}\r\n`);
+  const snapshot = async () => ({ index: 42, term: 3, imageBytes: 100, fileBytes: 1234 });
+  assert.equal(await client.asked('SNAPSHOT', { snapshot }), `$${text.length}\r\n${text}`);
   const wrong = "-ERR wrong number of arguments for 'snapshot' command";
   assert.equal(client.inline('SNAPSHOT now'), wrong);
 });

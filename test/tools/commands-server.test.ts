@@ -8,6 +8,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { syntaxOf } from '../../tools/server/commands/command-spec.js';
 import { commandHelp, commandTableMarkdown } from '../../tools/server/commands/introspection.js';
+import { Action } from '../../tools/server/commands/plan.js';
 import { COMMANDS, findCommand } from '../../tools/server/commands/table.js';
 import { Connection } from './commands-harness.js';
 
@@ -206,7 +207,9 @@ test('garbage arguments never throw', () => {
     for (let count = 0; count < 5; count += 1) {
       for (let from = 0; from < odd.length; from += 1) {
         const args = Array.from({ length: count }, (_, i) => odd[(from + i * 2) % odd.length]!);
-        assert.match(client.resp(name, ...args), /^[+\-:$*_%#]/, [name, ...args].join(' '));
+        const reply = client.resp(name, ...args);
+        if (client.action === Action.ask) assert.equal(reply, '', 'it is answered later');
+        else assert.match(reply, /^[+\-:$*_%#]/, [name, ...args].join(' '));
       }
     }
   }

@@ -10,7 +10,6 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { Engine } from '../../engine/engine.js';
 import type { Group } from '../../engine/group.js';
 import { Consistency } from '../../engine/runtime/reads.js';
-import type { SnapshotTaken } from '../../engine/snapshot-calls.js';
 import { monotonicMs } from '../../io/clock.js';
 import { type Address, printAddress } from '../cli/value-rules.js';
 import { BatchTerms } from './batch-terms.js';
@@ -129,7 +128,7 @@ class Host implements ConnectionHost {
   readonly entryBytesMax: number;
   readonly budget: ByteBudget;
   now = monotonicMs();
-  readonly #group: Group;
+  readonly group: Group;
   readonly #view: NodeView;
   readonly #onFollower: OnFollower;
   readonly #endRound = (): void => this.endRound();
@@ -145,7 +144,7 @@ class Host implements ConnectionHost {
   #nextSession = 1;
 
   constructor(engine: Engine, group: Group, view: NodeView, options: ClientPortOptions) {
-    this.#group = group;
+    this.group = group;
     this.channel = group.channel;
     this.limits = options.limits;
     this.budget = new ByteBudget(options.limits.budgetBytes);
@@ -187,10 +186,6 @@ class Host implements ConnectionHost {
 
   forwards(inline: boolean): boolean {
     return this.#onFollower === 'auto' ? !inline : this.#onFollower === 'forward';
-  }
-
-  takeSnapshot(): Promise<SnapshotTaken> {
-    return this.#group.snapshot();
   }
 
   turn(): number {

@@ -2,17 +2,17 @@
  * Carries out the requests of one connection: plans each by the command table and sends it where it
  * belongs, to the log, to the state machine, or back.
  *
- * A request costs no promise, closure or object, but for SNAPSHOT. One that cannot go now (no room
- * in the engine, too much expected, a write behind a read of its key) is kept by the parser and
- * tried again: it must never be overtaken, and never be sent twice.
+ * A request costs no promise, closure or object, but for those of asked.ts. One that cannot go now
+ * (no room in the engine, too much expected, a write behind a read of its key) is kept by the
+ * parser and tried again: it must never be overtaken, and never be sent twice.
  */
 
 import type { RequestParser } from '../../codec/resp/request-parser.js';
 import { CHANNEL_BUSY, CHANNEL_TOO_LARGE, type Channel } from '../../engine/channel.js';
 import { ErrorNumber } from '../../engine/errors.js';
-import type { SnapshotTaken } from '../../engine/snapshot-calls.js';
 import type { BatchTerms } from './batch-terms.js';
 import type { ClientLimits } from './client-limits.js';
+import type { AskedGroup, Asker } from './commands/asked.js';
 import { Action, type Plan } from './commands/plan.js';
 import type { Session } from './commands/session.js';
 import { findCommand, planRequest } from './commands/table.js';
@@ -20,7 +20,6 @@ import { KeyWalk } from './key-walk.js';
 import type { OwedReplies } from './owed-replies.js';
 import { FENCE_NONE, FENCE_WIDE, type ReadFence } from './read-fence.js';
 import { tooLargeToSend, writeRefusal } from './refusals.js';
-import { snapshotRefusal, writeSnapshot } from './snapshot-replies.js';
 import type { StatusReplies } from './status-replies.js';
 
 /**
@@ -51,7 +50,7 @@ export interface RequestHost {
   readonly outputBytesMax: number;
   /** Whether a write that came inline, or as an array, is forwarded to the leader. */
   forwards(inline: boolean): boolean;
-  takeSnapshot(): Promise<SnapshotTaken>;
+  readonly group: AskedGroup;
 }
 
 export const Outcome = {
@@ -98,8 +97,8 @@ export class ClientRequests {
       case Action.local:
         if (!this.#askFigures(plan)) this.#replies.answer(plan);
         return plan.closes ? Outcome.closes : Outcome.done;
-      case Action.snapshot:
-        return this.#snapshot();
+      case Action.ask:
+        return this.#ask(plan.asker);
       case Action.refused:
         if (this.#isGarbage()) return Outcome.garbage;
         this.#replies.answer(plan);
@@ -190,16 +189,13 @@ export class ClientRequests {
 
   /**
    * It takes as long as it takes, and replies to what comes behind it wait; nothing else does.
-   * Writes in flight end first, so that the snapshot covers what this connection has written.
+   * Writes in flight end first: a snapshot covers what this connection has written.
    */
-  #snapshot(): Outcome {
+  #ask(asker: Asker): Outcome {
     const replies = this.#replies;
     if (replies.hasWrites) return Outcome.mustWait;
     const token = replies.bookOther();
-    this.#host.takeSnapshot().then(
-      (taken) => replies.answerOther(token, (reply) => writeSnapshot(reply, taken)),
-      (cause: unknown) => replies.answerOther(token, (reply) => snapshotRefusal(reply, cause)),
-    );
+    void asker(this.#host.group).then((write) => replies.answerOther(token, write));
     return Outcome.done;
   }
 

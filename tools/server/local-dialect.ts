@@ -24,7 +24,6 @@ import { COMMANDS, planRequest } from './commands/table.js';
 import { KeyPages, PageOutcome } from './key-pages.js';
 import type { NodeView } from './node-view.js';
 import { readRefusalOf, writeRefusalOf } from './refusals.js';
-import { snapshotRefusal, writeSnapshot } from './snapshot-replies.js';
 import { idleRequest } from './status-replies.js';
 import { statusSections } from './status-sections.js';
 
@@ -99,8 +98,9 @@ export class LocalDialect {
       plan.answer(writer);
       return writer.take();
     }
-    if (plan.action === Action.snapshot) {
-      await this.#takeSnapshot(writer);
+    if (plan.action === Action.ask) {
+      const write = await plan.asker(this.#group);
+      write(writer);
       return writer.take();
     }
     const { shape, action } = plan;
@@ -118,15 +118,6 @@ export class LocalDialect {
       else writer.error(this.#refusal(action, error, payload.length));
     }
     return writer.take();
-  }
-
-  async #takeSnapshot(writer: ReplyWriter): Promise<void> {
-    try {
-      writeSnapshot(writer, await this.#group.snapshot());
-    } catch (error) {
-      if (!(error instanceof RingraftError)) throw error;
-      snapshotRefusal(writer, error);
-    }
   }
 
   async #walkKeys(pattern: Buffer): Promise<Buffer> {

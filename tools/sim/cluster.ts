@@ -4,7 +4,6 @@
  */
 
 import { recordedIncarnation } from '../../engine/raft/membership.js';
-import { MessageKind } from '../../engine/raft/message.js';
 import { majority } from '../../engine/raft/quorum.js';
 import { Standing } from '../../engine/raft/state.js';
 import { type NodeId, Role } from '../../engine/raft/types.js';
@@ -197,15 +196,13 @@ export class SimCluster implements Service, FaultSubjects {
     life.failMachine(group);
   }
 
-  /** The leader of a group tells a peer to take over, as an operator's transfer would. */
+  /** An operator asks the leader of a group to hand over to a node, 0 for the best one. */
   transfer(group: number, to: number): void {
     const leader = this.leaderOf(group);
     if (leader === null || leader.id === to) return;
-    const raft = leader.life!.groups[group]!.runtime.raft;
     this.#world.counts.transfers += 1;
-    this.#world.event(leader.id, `g${group} hands over to ${to}`);
-    const { id: from, term } = raft;
-    leader.life!.say(group, { kind: MessageKind.timeoutNow, from, to: to as NodeId, term });
+    this.#world.event(leader.id, `g${group} is to hand over to ${to === 0 ? 'the best' : to}`);
+    leader.life!.groups[group]!.transfer(to);
   }
 
   /** Why the cluster is not at rest: the first thing that is still to happen; null when it is. */

@@ -7,7 +7,14 @@
 
 import type { BreakingKind } from './faults.js';
 
-export const FAULT_FAMILIES = ['process', 'network', 'disk', 'snapshot', 'wipe'] as const;
+export const FAULT_FAMILIES = [
+  'process',
+  'network',
+  'disk',
+  'snapshot',
+  'wipe',
+  'transfer',
+] as const;
 export type FaultFamily = (typeof FAULT_FAMILIES)[number];
 
 /** Which family a kind of the schedule belongs to. */

@@ -6,22 +6,14 @@
  * must never hand the runtime anything outside a turn.
  */
 
-import {
-  decodeForward,
-  decodeForwarded,
-  FORWARD_HEADER_BYTES,
-} from '../../codec/frames/forward-codec.js';
-import { FrameKind } from '../../codec/frames/frame-format.js';
-import {
-  decodeMessage,
-  isMessageKind,
-  messageHeaderBytes,
-} from '../../codec/frames/message-codec.js';
+import type { FrameKind } from '../../codec/frames/frame-format.js';
+import { ERROR_KINDS } from '../../engine/errors.js';
 import { describeMessage } from '../../engine/raft/describe.js';
 import { snapshotOf } from '../../engine/raft/invariants.js';
 import { isErased } from '../../engine/raft/membership.js';
-import { type Message, MessageKind } from '../../engine/raft/message.js';
-import { type Incarnation, type NodeId, nodeId, Role } from '../../engine/raft/types.js';
+import type { Message } from '../../engine/raft/message.js';
+import { type Incarnation, nodeId, Role } from '../../engine/raft/types.js';
+import type { AdminResult } from '../../engine/runtime/administration.js';
 import { GroupRuntime, type GroupRuntimeOptions } from '../../engine/runtime/group-runtime.js';
 import type {
   CompletionPort,
@@ -36,16 +28,18 @@ import type { SnapshotNews, SnapshotPort } from '../../engine/runtime/snapshot-p
 import type { MovedEntries, PersistAck } from '../../io/wal/wal-types.js';
 import { Answers, type Waiter } from './answers.js';
 import { DurableRecord } from './durable-record.js';
+import { takeFrame } from './frame-intake.js';
 import { encodeGet, encodeWrite } from './kv-wire.js';
 import type { LogDevice } from './log-device.js';
 import type { ProcessTimer, SimProcess } from './process.js';
 import { SimFailure } from './sim-failure.js';
-import { codeOf } from './transport.js';
 import type { World } from './world.js';
 
 const US_PER_MS = 1_000;
 /** How late a read may be answered after its deadline, on the process's own clock. */
 const READ_GRACE_MS = 100;
+/** How long an operator waits for a transfer to end. */
+const TRANSFER_PATIENCE_MS = 2000;
 
 interface Arrival {
   readonly bytes: number;
@@ -91,6 +85,7 @@ export class SimGroup {
   /** The snapshot that was found to be of no use last. */
   #lost = 0;
   #turnBytes = 0;
+  #requests = 0;
 
   constructor(parts: GroupParts, options: GroupRuntimeOptions) {
     this.#parts = parts;
@@ -193,6 +188,10 @@ export class SimGroup {
       this.#noteErasure();
     } else if (!this.#parts.process.isAlive || event.kind === 'snapshot') {
       return;
+    } else if (event.kind === 'adminDone') {
+      this.#onAdminDone(event.result);
+    } else if (event.kind === 'adminRefused') {
+      world.event(node, `g${group} refused: ${ERROR_KINDS[event.code].code} ${event.text}`);
     } else if (event.kind === 'snapshotWarning' || event.kind === 'snapshotRefused') {
       world.event(node, `g${group} ${event.text}`);
     } else if (event.kind === 'unreadable') {
@@ -281,47 +280,11 @@ export class SimGroup {
   /** A frame of this group alone. */
   frame(peer: number, kind: FrameKind, body: Buffer, incarnation: Incarnation): void {
     this.#put(this.#peers, body.length, (now) => {
-      if (this.#onFrame(nodeId(peer), kind, body, incarnation, now)) return;
+      const note = (text: () => string): void => this.#note(text);
+      if (takeFrame(this.runtime, { from: nodeId(peer), kind, body, incarnation }, now, note))
+        return;
       throw new SimFailure(`a frame of kind ${kind} from node ${peer} is not what it says`);
     });
-  }
-
-  #onFrame(
-    from: NodeId,
-    kind: FrameKind,
-    body: Buffer,
-    incarnation: Incarnation,
-    now: number,
-  ): boolean {
-    const view = new DataView(body.buffer, body.byteOffset, body.length);
-    const { runtime } = this;
-    if (isMessageKind(kind)) {
-      const message = decodeMessage(kind, view, 0, body.length, from, runtime.raft.id);
-      if (message === null) return false;
-      this.#note(() => describeMessage(message));
-      if (message.kind === MessageKind.append) {
-        const start = messageHeaderBytes(kind);
-        return runtime.onAppend(message, incarnation, body, start, body.length, now);
-      }
-      runtime.onMessage(message, incarnation, now);
-      return true;
-    }
-    if (kind === FrameKind.forward) {
-      const forward = decodeForward(view, 0, body.length);
-      if (forward === null) return false;
-      const { forwardId, count, term } = forward;
-      this.#note(() => `forward ${forwardId} of ${count} from ${from}`);
-      const start = FORWARD_HEADER_BYTES;
-      const batch = { forwardId, count, term, slab: body, start, end: body.length };
-      return runtime.onForward(from, batch, now);
-    }
-    const answer = decodeForwarded(view, 0, body.length);
-    if (kind !== FrameKind.forwarded || answer === null) return false;
-    const { forwardId, outcome, count, firstIndex: first, term, leaderHint: leader } = answer;
-    this.#note(() => `forwarded ${forwardId} outcome=${outcome} ${term}/${first} from ${from}`);
-    const code = codeOf(outcome);
-    runtime.onForwardReply(from, { forwardId, code, first, count, term, leader }, now);
-    return true;
   }
 
   /** Writes of several clients, as one batch. */
@@ -353,6 +316,23 @@ export class SimGroup {
       this.runtime.onReads({ ...request, deadline: deadlineMs }, now);
     });
     this.#expectEnd(id, deadlineMs);
+  }
+
+  /** An operator asks for a transfer. */
+  transfer(to: number): void {
+    this.#requests += 1;
+    const id = this.#requests;
+    this.#put(this.#inbox, 0, (now) => {
+      const deadline = now + TRANSFER_PATIENCE_MS;
+      this.runtime.onAdmin({ id, deadline, kind: 'transfer', target: nodeId(to) }, now);
+    });
+  }
+
+  #onAdminDone(result: AdminResult): void {
+    const { world, node } = this.#parts;
+    if (result.kind !== 'transferred') return;
+    if (result.leader !== node) world.counts.handOvers += 1;
+    world.event(node, `g${this.group} handed over to ${result.leader} in term ${result.term}`);
   }
 
   /** A read ends by its deadline with a value or an error, whatever happens. */

@@ -47,6 +47,7 @@ export const Stream = {
   unreadableSnapshots: 15,
   machineFailures: 16,
   machines: 17,
+  transfers: 18,
   /** Plus the node number. */
   disk: 100,
   life: 200,
@@ -215,6 +216,11 @@ function brokenInstallsFor(seed: number, families: readonly FaultFamily[]): numb
   return families.includes('snapshot') ? prng.pick([0, 0.3, 0.7]) : 0;
 }
 
+function transfersFor(seed: number, families: readonly FaultFamily[]): number {
+  const prng = new Prng(streamSeed(seed, Stream.transfers));
+  return families.includes('transfer') ? prng.pick([0, 0, 2, 6]) : 0;
+}
+
 function machineFailuresFor(seed: number, families: readonly FaultFamily[]): number {
   const prng = new Prng(streamSeed(seed, Stream.machineFailures));
   return families.includes('process') ? prng.pick([0, 0, 1, 2]) : 0;
@@ -283,7 +289,7 @@ export function drawPlan(
     brokenReadmissions: brokenReadmissionsFor(seed, families),
     brokenInstalls: brokenInstallsFor(seed, families),
     fullDisks,
-    transfers: prng.pick([0, 0, 1, 3]) * (has('process') ? 1 : 0),
+    transfers: prng.pick([0, 0, 1, 3]) * (has('process') ? 1 : 0) + transfersFor(seed, families),
     machineFailures: machineFailuresFor(seed, families),
     isolations: prng.pick([0, 1, 3]) * (has('network') ? 1 : 0),
     faults,

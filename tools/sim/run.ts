@@ -172,7 +172,7 @@ class Run {
     };
     for (let each = 0; each < wipes; each += 1) at(() => this.#wipe(prng.between(1, nodes)));
     for (let each = 0; each < transfers; each += 1) {
-      at(() => this.#cluster.transfer(prng.below(groups), prng.between(1, nodes)));
+      at(() => this.#cluster.transfer(prng.below(groups), prng.between(0, nodes)));
     }
     for (let each = 0; each < isolations; each += 1) {
       at(() => this.#isolate(prng, prng.between(400_000, 800_000)));

@@ -4,6 +4,7 @@
  *   PROPOSE  │ batch u32 │ count u32 │ deadline f64 │ mayForward u32 │ 0 u32 │ entry slab …
  *   READ     │ batch u32 │ count u32 │ deadline f64 │ consistency u32│ behind u32 │ queries …
  *   SNAPSHOT │ id u32 │ 0 u32 │                 a snapshot is to be taken now
+ *   ADMIN    │ JSON, UTF-8: a transfer or a change of the membership
  *   APPLIED, FAILED │ of a machine hosted on the main thread: see hosted.ts
  *   IMAGE, RESTORE  │ likewise: see hosted-image.ts
  *
@@ -11,6 +12,7 @@
  * are on the monotonic clock. No other file holds an offset into these records.
  */
 
+import type { AdminRequest } from '../../engine/runtime/administration.js';
 import type { ProposalBatch } from '../../engine/runtime/proposals.js';
 import type { Consistency, ReadRequest } from '../../engine/runtime/reads.js';
 
@@ -22,9 +24,22 @@ export const InboxKind = {
   image: 5,
   restore: 6,
   snapshot: 7,
+  admin: 8,
 } as const;
 
-export const SNAPSHOT_ASK_BYTES = 8;
+/** The request for a snapshot whose answer comes back with `id`. */
+export function snapshotAsk(id: number): Uint8Array {
+  return new Uint8Array(Uint32Array.of(id, 0).buffer);
+}
+
+/** The request as a record; rare enough to be text. */
+export function adminAsk(request: AdminRequest): Uint8Array {
+  return Buffer.from(JSON.stringify(request));
+}
+
+export function readAdmin(buffer: Buffer, at: number, bytes: number): AdminRequest {
+  return JSON.parse(buffer.toString('utf8', at, at + bytes)) as AdminRequest;
+}
 
 const OFFSET_BATCH = 0;
 const OFFSET_COUNT = OFFSET_BATCH + 4;

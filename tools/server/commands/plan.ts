@@ -1,6 +1,7 @@
 /**
  * What is to be done for one request: put a command into the log, ask the state machine, answer
- * from here, take a snapshot, or refuse. One plan object is reused for every request of a thread.
+ * from here, ask the group for something rare, or refuse. One plan object is reused for every
+ * request of a thread.
  *
  * A write or read is first only measured (`payloadBytes`), so that the server can claim room where
  * the bytes shall go, and then encoded straight into it. Between the two the request must stay as
@@ -10,6 +11,7 @@
 import type { Int64 } from '../../../codec/int64.js';
 import type { ReplyWriter } from '../../../codec/resp/reply.js';
 import type { Request } from '../../../codec/resp/request-parser.js';
+import type { Asker } from './asked.js';
 import type { ReplyShape } from './render-result.js';
 import { RESP3_SHAPE } from './render-result.js';
 import type { ServerView } from './server-view.js';
@@ -24,8 +26,8 @@ export const Action = {
   local: 3,
   /** `answer` with an error: nothing was done. */
   refused: 4,
-  /** Answered when a snapshot of the group is complete on this node. */
-  snapshot: 5,
+  /** Answered when the group has done what it is asked for: see asked.ts. */
+  ask: 5,
 } as const;
 export type Action = (typeof Action)[keyof typeof Action];
 
@@ -58,6 +60,7 @@ export class Plan {
 
   #encoder: Encoder | null = null;
   #answerer: Answerer | null = null;
+  #asker: Asker | null = null;
   #error = '';
 
   constructor(server: ServerView, request: Request, session: Session) {
@@ -93,8 +96,16 @@ export class Plan {
     this.#answerer = answerer;
   }
 
-  snapshot(): void {
-    this.action = Action.snapshot;
+  /** Something that the group answers later. */
+  ask(asker: Asker): void {
+    this.action = Action.ask;
+    this.#asker = asker;
+  }
+
+  /** For ask: what to ask of the group. */
+  get asker(): Asker {
+    if (this.#asker === null) throw new Error('assertion failed: this plan asks for nothing');
+    return this.#asker;
   }
 
   /** `error` begins with its code, as in `ERR syntax error`. */

@@ -1,6 +1,5 @@
 /**
- * Commands about this server and its cluster: STATUS, INFO, CONFIG, SNAPSHOT, and the cluster
- * commands that have a name already.
+ * Commands about this server: STATUS, INFO, CONFIG, SNAPSHOT.
  *
  * STATUS has the seed's ten fields in the seed's order, and after them what an acknowledgement
  * means, how far snapshots are, and whether this replica votes and counts. INFO over RESP carries
@@ -10,7 +9,8 @@
 
 import { Glob } from '../../../engine/machines/kv/glob.js';
 import { shownTextOf } from './arguments.js';
-import { type CommandSpec, integer, many, NO_KEYS, optional, string } from './command-spec.js';
+import { type Asker, refusalOf } from './asked.js';
+import { type CommandSpec, many, NO_KEYS, optional, string } from './command-spec.js';
 import { REDIS_VERSION } from './connection-commands.js';
 import type { Plan } from './plan.js';
 import type { LogView, ServerView } from './server-view.js';
@@ -131,17 +131,18 @@ const CONFIG: readonly Subcommand[] = [
   ),
 ];
 
-const notYet = (name: string) => (plan: Plan) =>
-  plan.refuse(`ERR ${name} is not available yet in this version`);
+/** The seed's three fields, one a line, or why there is no snapshot. */
+const askSnapshot: Asker = (group) =>
+  group.snapshot().then(
+    ({ fileBytes, index, term }) =>
+      (reply) =>
+        reply.bulkText(`size:${fileBytes}\nlast_index:${index}\nlast_term:${term}`),
+    (cause) => refusalOf('snapshot', cause),
+  );
 
 const server = (
   row: Pick<CommandSpec, 'name' | 'arity' | 'summary' | 'arguments' | 'handler'>,
 ): CommandSpec => ({ kind: 'local', group: 'server', keys: NO_KEYS, ...row });
-
-const cluster = (row: Pick<CommandSpec, 'name' | 'arity' | 'summary' | 'arguments'>) => ({
-  ...server({ ...row, handler: notYet(row.name) }),
-  group: 'cluster' as const,
-});
 
 export const SERVER_COMMANDS: readonly CommandSpec[] = [
   server({
@@ -170,24 +171,6 @@ export const SERVER_COMMANDS: readonly CommandSpec[] = [
     arity: 1,
     summary: 'Takes a snapshot of this node now; answers its size, last index and last term',
     arguments: [],
-    handler: (plan) => plan.snapshot(),
-  }),
-  cluster({
-    name: 'TRANSFER',
-    arity: 2,
-    summary: 'Hands the leadership to a node (not available yet)',
-    arguments: [integer('node-id')],
-  }),
-  cluster({
-    name: 'ADD',
-    arity: 3,
-    summary: 'Adds a node to the cluster (not available yet)',
-    arguments: [integer('node-id'), string('address')],
-  }),
-  cluster({
-    name: 'REMOVE',
-    arity: 2,
-    summary: 'Removes a node from the cluster (not available yet)',
-    arguments: [integer('node-id')],
+    handler: (plan) => plan.ask(askSnapshot),
   }),
 ];

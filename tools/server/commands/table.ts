@@ -7,6 +7,7 @@
 
 import type { Request } from '../../../codec/resp/request-parser.js';
 import { endOf, SHOWN_BYTES, shownTextOf, startOf, upperCase } from './arguments.js';
+import { CLUSTER_COMMANDS } from './cluster-commands.js';
 import type { CommandSpec } from './command-spec.js';
 import { CONNECTION_COMMANDS } from './connection-commands.js';
 import { introspectionCommands } from './introspection.js';
@@ -23,6 +24,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...KEYSPACE_COMMANDS,
   ...CONNECTION_COMMANDS,
   ...SERVER_COMMANDS,
+  ...CLUSTER_COMMANDS,
   ...introspectionCommands(() => COMMANDS),
   ...REFUSED_COMMANDS,
 ];
