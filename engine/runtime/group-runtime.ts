@@ -495,8 +495,4 @@ export class GroupRuntime {
     this.#proposals.drain(code);
     this.#reads.drain(code, this.#options.host.abandonQueries?.() ?? []);
   }
-
-  get isLeader(): boolean {
-    return this.raft.leader === this.raft.id;
-  }
 }

@@ -204,7 +204,7 @@ test('a leader whose log looks for space in vain leads on; one whose log is sile
       if (looks) leader.storage.waits += 1;
       leader.turn(10, false);
     }
-    assert.equal(leader.runtime.isLeader, looks);
+    assert.equal(leader.runtime.raft.role === Role.leader, looks);
   }
 });
 
