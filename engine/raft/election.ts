@@ -162,9 +162,9 @@ export function tally(state: CoreState): VoteResult {
   const voters = allVoters(state.configuration);
   const isNobody = (id: NodeId): boolean => isErased(state.configuration, id);
   assert(!voters.some((id) => isNobody(id) && state.votes.has(id)), 'no erased life has a vote');
-  if (electorate(state).every((id) => (state.votes.get(id) ?? 'refused') !== 'refused')) {
-    return VoteResult.won;
-  }
+  const asked = electorate(state);
+  const isAgreed = asked.every((id) => (state.votes.get(id) ?? 'refused') !== 'refused');
+  if (isAgreed && asked.length > 0) return VoteResult.won;
   const result = voteResult(state.configuration, (id) => {
     const vote = state.votes.get(id);
     return vote === undefined || vote === 'unanimous' ? undefined : vote === 'full';

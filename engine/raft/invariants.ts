@@ -9,7 +9,7 @@
 import { isErased, isVoter, recordedIncarnation } from './membership.js';
 import { type Message, MessageKind } from './message.js';
 import { type Progress, ProgressState } from './progress.js';
-import { quorumValue } from './quorum.js';
+import { allVoters, quorumValue } from './quorum.js';
 import { type CoreState, Standing } from './state.js';
 import {
   type Configuration,
@@ -148,8 +148,11 @@ function tracksMembers(state: CoreState): boolean {
 /** Configurations never change once made: each is looked at once. */
 const soundConfigurations = new WeakSet<Configuration>();
 
-function membersAddUp({ configuration }: CoreState): boolean {
+function membersAddUp({ configuration, membership }: CoreState): boolean {
   if (soundConfigurations.has(configuration)) return true;
+  // One that waits to be added begins with nobody; no entry of a log ever says so.
+  const isWaiting = configuration.members.length === 0 && allVoters(configuration).length === 0;
+  if (isWaiting) return membership.entry.index === NO_INDEX;
   if (!isSound(configuration)) return false;
   soundConfigurations.add(configuration);
   return true;
@@ -157,8 +160,7 @@ function membersAddUp({ configuration }: CoreState): boolean {
 
 function isSound(configuration: Configuration): boolean {
   const { voters, outgoing, learners, learnersNext, members } = configuration;
-  // Before it is added, a replica knows of no member at all.
-  if (voters.length === 0) return members.length === 0;
+  if (voters.length === 0) return false;
   const known = (id: NodeId): boolean => members.some((member) => member.id === id);
   if (![...voters, ...outgoing, ...learners].every(known)) return false;
   if (!learnersNext.every((id) => outgoing.includes(id) && !voters.includes(id))) return false;

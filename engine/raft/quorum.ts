@@ -2,7 +2,8 @@
  * Majority arithmetic over one or two sets of voters (Raft §5.3, §6).
  *
  * Pure functions of a configuration and a lookup; they never see progress, time or messages.
- * A joint configuration decides only what both majorities decide.
+ * A joint configuration decides only what both majorities decide, and one without voters, which a
+ * node has that waits to be added, decides nothing.
  */
 
 import type { Configuration, NodeId } from './types.js';
@@ -10,6 +11,11 @@ import type { Configuration, NodeId } from './types.js';
 /** The smallest number of members that is a majority of `count`. */
 export function majority(count: number): number {
   return Math.floor(count / 2) + 1;
+}
+
+/** Whether nobody could ever decide anything: there is no majority of nobody. */
+function hasNoVoters(configuration: Configuration): boolean {
+  return configuration.voters.length === 0;
 }
 
 /** The largest value that a majority of `voters` has reached; Infinity for an empty set. */
@@ -22,12 +28,13 @@ function majorityValue(voters: readonly NodeId[], valueFor: (id: NodeId) => numb
 /**
  * The largest value that a quorum has reached: the commit index when `valueFor` is the match index,
  * the confirmed read round when it is the acknowledged round, the last time a quorum was heard when
- * it is the time each voter was heard.
+ * it is the time each voter was heard. Without voters no value was reached: -Infinity.
  */
 export function quorumValue(
   configuration: Configuration,
   valueFor: (id: NodeId) => number,
 ): number {
+  if (hasNoVoters(configuration)) return Number.NEGATIVE_INFINITY;
   return Math.min(
     majorityValue(configuration.voters, valueFor),
     majorityValue(configuration.outgoing, valueFor),
@@ -49,11 +56,15 @@ function majorityVote(
   return voters.length - refused < needed ? VoteResult.lost : VoteResult.pending;
 }
 
-/** Whether the votes so far (undefined: not answered) win, lose or leave the election open. */
+/**
+ * Whether the votes so far (undefined: not answered) win, lose or leave the election open. Without
+ * voters it is lost.
+ */
 export function voteResult(
   configuration: Configuration,
   voteOf: (id: NodeId) => boolean | undefined,
 ): VoteResult {
+  if (hasNoVoters(configuration)) return VoteResult.lost;
   const incoming = majorityVote(configuration.voters, voteOf);
   const outgoing = majorityVote(configuration.outgoing, voteOf);
   if (incoming === VoteResult.lost || outgoing === VoteResult.lost) return VoteResult.lost;

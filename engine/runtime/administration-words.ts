@@ -5,11 +5,11 @@
  */
 
 import { LIMITS } from '../limits.js';
-import { nodes, quorumInWords } from '../quorum-words.js';
 import { plannedFor } from '../raft/membership-change.js';
 import type { ChangeRefusal } from '../raft/reconfigure.js';
 import type { TransferRefusal } from '../raft/transfer.js';
 import { type Configuration, MemberPlan, NOBODY, type NodeId } from '../raft/types.js';
+import { nodes, quorumInWords } from './quorum-words.js';
 
 /** What is under way, as far as a configuration shows it. */
 export function changeInWords(configuration: Configuration): string {

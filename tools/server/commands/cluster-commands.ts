@@ -8,7 +8,7 @@
  */
 
 import type { MemberChange } from '../../../engine/admin-calls.js';
-import { quorumInWords } from '../../../engine/quorum-words.js';
+import { quorumInWords } from '../../../engine/runtime/quorum-words.js';
 import { integerOf, isWord, shownTextOf, textOf } from './arguments.js';
 import { type Asker, ok, refusalOf } from './asked.js';
 import { type CommandSpec, integer, NO_KEYS, optional, string, word } from './command-spec.js';
