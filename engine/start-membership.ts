@@ -29,6 +29,8 @@ export interface StartMembership {
   readonly groups: readonly GroupMembership[];
   /** All groups' members, ascending: whom to dial and to let in, this node included. */
   readonly members: readonly MemberAddress[];
+  /** Who was a member of some group, as far as its log tells, and is one of none any more. */
+  readonly former: readonly number[];
   /** The start names other members than the record: both, for the operator. */
   readonly warning: string | null;
   /** What the data directory is to remember. */
@@ -137,13 +139,28 @@ class Start {
     const warnings = groups.map(({ name }, number) =>
       membershipWarning(name, given, inForce[number] ?? []),
     );
+    const members = this.#addressed(union(inForce));
     return {
       groups: memberships,
-      members: this.#addressed(union(inForce)),
+      members,
+      former: formerOf(memberships, members),
       warning: warnings.find((warning) => warning !== null) ?? null,
       firstMembers: gathered(memberships),
     };
   }
+}
+
+function formerOf(
+  memberships: readonly GroupMembership[],
+  members: readonly MemberAddress[],
+): number[] {
+  const ever = memberships.flatMap(({ bootstrap, configurations }) => [
+    ...bootstrap.members,
+    ...configurations.flatMap(({ configuration }) => configuration.members),
+  ]);
+  const ids = new Set<number>(ever.map(({ id }) => id));
+  for (const { id } of members) ids.delete(id);
+  return [...ids].sort((a, b) => a - b);
 }
 
 /** Groups that began with the same members share a row: a thousand groups are one list. */

@@ -268,6 +268,7 @@ function transportData(
     bootId,
     listen: options.listen,
     peers: membership.members.filter(({ id }) => id !== self),
+    formerPeers: membership.former,
     groups: groups.map((group, number) => ({
       group: number,
       nameHash: hashOf(group.name),

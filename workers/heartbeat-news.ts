@@ -25,4 +25,11 @@ export class HeartbeatNews {
     last.set(body);
     return true;
   }
+
+  /** It is no peer any more. */
+  forget(peer: number): void {
+    for (const name of [...this.#last.keys()]) {
+      if (name.startsWith(`${peer} `)) this.#last.delete(name);
+    }
+  }
 }

@@ -57,7 +57,10 @@ export interface TransportThreadData extends CommonData {
   readonly incarnation: number;
   readonly bootId: number;
   readonly listen: string;
+  /** Those of the start: the groups tell when their members change. */
   readonly peers: readonly { readonly id: number; readonly address: string }[];
+  /** Nodes that were members once, as far as the logs tell. */
+  readonly formerPeers: readonly number[];
   readonly groups: readonly GroupDeclaration[];
   readonly frameBytesMax: number;
   readonly idleMs: number;

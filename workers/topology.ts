@@ -15,7 +15,8 @@
  *   completions  the worker keeps results in its own memory; past a bound the machine waits
  *   persist      submissions wait in the worker, in order
  *   stored       the io thread keeps the newest acknowledgements and tries again
- *   toPeers      the message is lost, as on any network; heartbeats have a reserved share
+ *   toPeers      the message is lost, as on any network; heartbeats have a reserved share, and
+ *                the newest configuration is told in a later turn
  *   fromPeers    the transport drops the frame; Raft asks again
  *   loads        loads wait in the worker
  *   loaded       the bulk thread keeps the answer and tries again
@@ -112,7 +113,7 @@ export function createGroupMemory(
     inbox: ring(entries),
     completions: ring(entries),
     fromPeers: ring(entries),
-    // Entries forwarded or read back from disk travel inside the record.
+    // Entries forwarded or read back from disk travel inside the record, configurations as well.
     toPeers: ring(entries),
     persist: ring(MIB),
     stored: ring(256 * KIB),

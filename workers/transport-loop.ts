@@ -4,9 +4,11 @@
  *
  * It owns the peers' sockets and nothing else. Frames are routed by their group number without a
  * look at what they say; only heartbeat frames, which carry many groups, are taken apart. Those of
- * groups on different threads are gathered; it never makes a heartbeat of its own.
+ * groups on different threads are gathered; it never makes a heartbeat of its own. Who the peers
+ * are follows from the configurations that the groups tell.
  */
 
+import { decodeConfiguration } from '../codec/configuration.js';
 import {
   decodeForward,
   encodeForwarded,
@@ -27,9 +29,10 @@ import {
 import type { Message } from '../engine/raft/message.js';
 import { logIndex, NOBODY, type NodeId, nodeId, term } from '../engine/raft/types.js';
 import { ArenaView } from '../engine/runtime/arena.js';
-import { SendResult } from '../io/net/peer-handlers.js';
+import { type PeerAddress, SendResult } from '../io/net/peer-handlers.js';
 import type { PeerLinks } from '../io/net/peer-links.js';
 import { HeartbeatNews } from './heartbeat-news.js';
+import { PeerRoster } from './peer-roster.js';
 import { OverflowProducer } from './ports/overflow.js';
 import {
   FRAME_RECORD_BYTES,
@@ -66,6 +69,7 @@ const GATHER_MS = 1;
 export class TransportLoop {
   readonly #self: NodeId;
   readonly #groups: TransportGroup[];
+  readonly #roster: PeerRoster;
   readonly #pool = new SlabPool();
   readonly #incarnations = new Map<NodeId, number>();
   #links: PeerLinks | null = null;
@@ -77,8 +81,14 @@ export class TransportLoop {
   /** Frames that a full ring dropped: Raft asks again. */
   droppedFrames = 0;
 
-  constructor(self: NodeId, groups: readonly { memory: GroupMemory; bell: Doorbell }[]) {
+  /** `peers`: those of the start. */
+  constructor(
+    self: NodeId,
+    groups: readonly { memory: GroupMemory; bell: Doorbell }[],
+    peers: readonly PeerAddress[] = [],
+  ) {
     this.#self = self;
+    this.#roster = new PeerRoster(self, groups.length, peers);
     this.#groups = groups.map(({ memory, bell }) => {
       const incoming = new RingProducer(memory.fromPeers);
       return {
@@ -104,15 +114,22 @@ export class TransportLoop {
   doWork(): number {
     let taken = 0;
     this.#isUrgent = false;
-    for (const group of this.#groups) {
+    for (const [number, group] of this.#groups.entries()) {
       taken += group.outgoing.drain((kind, at, bytes) => {
-        this.#send(group, kind, at, bytes);
+        if (kind === PeerRecordKind.members) this.#learn(number, group, at, bytes);
+        else this.#send(group, kind, at, bytes);
         return RECORD_TAKEN;
       }, RECORDS_PER_TURN);
     }
     if (this.#isUrgent) this.#links?.flush();
     else if (taken > 0) this.#flushGathered();
     return taken;
+  }
+
+  #learn(number: number, { outgoing }: TransportGroup, at: number, bytes: number): void {
+    const { members } = decodeConfiguration(outgoing.bytes.subarray(at, at + bytes));
+    this.#roster.learn(number, members);
+    this.#links?.setPeers(this.#roster.peers);
   }
 
   #flushGathered(): void {
@@ -196,6 +213,11 @@ export class TransportLoop {
 
   onDown(peer: NodeId): void {
     for (const group of this.#groups) this.#control(group, PeerRecordKind.down, peer, 0, 0);
+  }
+
+  onLeft(peer: NodeId): void {
+    this.#incarnations.delete(peer);
+    for (const { news } of this.#groups) news.forget(peer);
   }
 
   #control(

@@ -26,12 +26,15 @@ function say(message: ThreadReady | ThreadEvent): void {
   parentPort?.postMessage(message);
 }
 
+const peers = data.peers.map(({ id, address }) => ({ id: nodeId(id), address }));
+
 const loop = new TransportLoop(
   nodeId(data.nodeId),
   memory.groups.map((groupMemory, group) => ({
     memory: groupMemory,
     bell: new Doorbell(memory.doorbells, Bell.consensus + (threadOfGroup[group] as number)),
   })),
+  peers,
 );
 
 const adapter = new TcpAdapter();
@@ -57,7 +60,8 @@ const links = new PeerLinks(
       optional: Feature.forwarding | Feature.parts | Feature.bulk,
     },
     listenAddress: data.listen,
-    peers: data.peers.map(({ id, address }) => ({ id: nodeId(id), address })),
+    peers,
+    former: data.formerPeers.map(nodeId),
     groups: data.groups,
     random: new Prng(data.seed),
     figures: data.figures,
@@ -66,6 +70,7 @@ const links = new PeerLinks(
   {
     up: (peer, hello, rebooted) => loop.onUp(peer, hello, rebooted),
     down: (peer) => loop.onDown(peer),
+    left: (peer) => loop.onLeft(peer),
     frame: (peer, kind, bytes, view, offset, length) =>
       loop.onFrame(peer, kind, bytes, view, offset, length),
     released: (token) => loop.released(token),

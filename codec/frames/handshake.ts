@@ -66,6 +66,8 @@ export const RefuseCode = {
   configMismatch: 9,
   /** The node with the larger id dials; this connection was opened from the wrong side. */
   direction: 10,
+  /** The node was a member and is none any more; said on open connections, too. */
+  removed: 11,
 } as const;
 export type RefuseCode = (typeof RefuseCode)[keyof typeof RefuseCode];
 

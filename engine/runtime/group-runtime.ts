@@ -450,6 +450,7 @@ export class GroupRuntime {
       const { index, configuration } = ready.configuration;
       const bytes = encodeConfiguration(configuration);
       this.#ports.completions.event({ kind: 'configuration', index, bytes });
+      this.#ports.network.configure(bytes);
     }
     if (ready.persist !== null) this.#submitter.submit(ready.persist);
     this.#proposals.submitted();

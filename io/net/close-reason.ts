@@ -47,6 +47,7 @@ const REFUSALS: Readonly<Record<RefuseCode, CloseReason>> = {
   [RefuseCode.duplicateNode]: 'duplicateNode',
   [RefuseCode.configMismatch]: 'configMismatch',
   [RefuseCode.direction]: 'direction',
+  [RefuseCode.removed]: 'removed',
 };
 
 /** The reason under which our own refusal is counted. */

@@ -28,6 +28,8 @@ export interface PeerHandlers {
   /** `rebooted`: the peer was known with another boot id, so what it remembered may be gone. */
   up(peer: NodeId, hello: Hello, rebooted: boolean): void;
   down(peer: NodeId, reason: CloseReason): void;
+  /** It is no peer any more, after `down` if it was up: nothing of it needs to be remembered. */
+  left(peer: NodeId): void;
   /**
    * A frame body: copy what is to stay, it is valid during the call only. `bytes` may be a Buffer,
    * whose `slice` copies nothing.

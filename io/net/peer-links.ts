@@ -2,10 +2,11 @@
  * The links of this node to all its peers: who dials whom, who is let in, when to try again, and
  * which link a frame takes.
  *
- * There is one stream per pair of nodes, for all groups: the node with the larger id dials. (Those
- * of snapshots are apart: see bulk-links.ts.) Sending only queues; `flush`, at the end of a turn,
- * makes one write per peer. Nothing here waits, and nothing is kept for a peer that is away: the
- * caller gets a value and Raft sends again. A misbehaving connection costs itself alone.
+ * There is one stream per pair of nodes, for all groups: the node with the larger id dials; the
+ * other one does when no link comes about, as the first may not know it yet, or not where it is
+ * now. (Those of snapshots are apart: see bulk-links.ts.) Sending only queues; `flush`, at the end
+ * of a turn, makes one write per peer. Nothing here waits, and nothing is kept for a peer that is
+ * away: the caller gets a value and Raft sends again. A misbehaving connection costs itself alone.
  * This file must never read an entry.
  */
 
@@ -26,6 +27,7 @@ import type { BulkHandlers } from './bulk-handlers.js';
 import { BulkLinks } from './bulk-links.js';
 import type { CloseReason, PeerEvent } from './close-reason.js';
 import { duplicateRefusal } from './duplicate-node.js';
+import { FormerPeers, type LinkPeer, linkPeer } from './link-peer.js';
 import { NetCounters } from './net-counters.js';
 import { type ChannelOwner, PeerChannel } from './peer-channel.js';
 import { type PeerAddress, type PeerHandlers, SendResult } from './peer-handlers.js';
@@ -37,6 +39,8 @@ export interface PeerLinksOptions {
   readonly identity: LocalIdentity;
   readonly listenAddress: string;
   readonly peers: readonly PeerAddress[];
+  /** Nodes that were members once: who dials is told that it was removed. */
+  readonly former?: readonly NodeId[];
   readonly groups: readonly GroupDeclaration[];
   readonly random: RandomSource;
   /** Where to count, see `createNetFigures`; own memory when left out. */
@@ -50,21 +54,22 @@ export interface BulkPart {
   readonly handlers: BulkHandlers;
 }
 
-interface Peer {
-  readonly id: NodeId;
-  address: string;
-  /** The stream that is open or being dialled. */
-  channel: PeerChannel | null;
-  redialAtMs: number;
-  /** Dials since the last link that lasted. */
-  attempts: number;
-  bootId: number;
-  /** The last failure that was logged: the same one again is only counted. */
-  lastFailure: string;
-}
-
 const NEVER = Number.POSITIVE_INFINITY;
 const TIMER_MS_MIN = 1;
+/** The other side was not reached, or did not speak. */
+const UNREACHED: readonly CloseReason[] = ['connectFailed', 'dialTimeout'];
+/** Refusals that only a change of members can end: there is no hurry to dial again. */
+const UNWANTED: readonly (RefuseCode | null)[] = [RefuseCode.removed, RefuseCode.unknownNode];
+
+function removedRefusal(id: NodeId): Refusal {
+  const text = `node ${id} was removed from the cluster, and waits until it is added again`;
+  return { code: RefuseCode.removed, text };
+}
+
+/** Whether what this node dialled itself has got as far as a greeting, or is open. */
+function isGreeted({ channel, dialled }: LinkPeer): boolean {
+  return channel !== null && channel === dialled && !channel.session.isConnecting;
+}
 
 export class PeerLinks {
   readonly counters: NetCounters;
@@ -77,7 +82,8 @@ export class PeerLinks {
   readonly #random: RandomSource;
   readonly #limits: PeerLimits;
   readonly #handlers: PeerHandlers;
-  readonly #peers = new Map<NodeId, Peer>();
+  readonly #peers = new Map<NodeId, LinkPeer>();
+  readonly #former: FormerPeers;
   /** Accepted and not greeted yet, oldest first. */
   readonly #greeting = new Set<PeerChannel>();
   readonly #timer: Timer;
@@ -98,6 +104,7 @@ export class PeerLinks {
     this.#groups = new Map(options.groups.map((each) => [each.group, each]));
     this.#random = options.random;
     this.#handlers = handlers;
+    this.#former = new FormerPeers(options.former ?? []);
     this.#timer = options.adapter.timerCreate(() => this.#onTimer());
     this.bulk = bulk === null ? null : this.#bulkLinks(bulk);
     assert(this.#identity.nodeId !== NOBODY, 'this node has an id');
@@ -135,36 +142,74 @@ export class PeerLinks {
     this.#arm();
   }
 
-  /** The peers from now on, this node left out; links to others end, new ones are made. */
+  /**
+   * The members from now on, this node left out. New ones are linked to; others keep their link
+   * for a while, and are then told that they were removed. An open link stays as it is when its
+   * peer has another address: the next one goes there.
+   */
   setPeers(peers: readonly PeerAddress[]): void {
     const wanted = new Map(peers.map((each) => [each.id, each.address]));
     wanted.delete(this.#identity.nodeId);
-    for (const peer of [...this.#peers.values()]) {
-      if (wanted.has(peer.id)) continue;
-      this.#peers.delete(peer.id);
-      this.bulk?.remove(peer.id);
-      if (peer.channel !== null) this.#endRemoved(peer, peer.channel);
+    const now = this.#adapter.now();
+    for (const peer of this.#peers.values()) {
+      if (!peer.isMember || wanted.has(peer.id)) continue;
+      peer.isMember = false;
+      peer.leavesAtMs = now + this.#limits.lingerMs;
     }
-    for (const [id, address] of wanted) this.#addPeer(id, address);
+    for (const [id, address] of wanted) this.#addPeer(id, address, now);
+    if (this.#state === 'running') this.#redialDue(now);
     this.#arm();
   }
 
-  #addPeer(id: NodeId, address: string): void {
+  #addPeer(id: NodeId, address: string, nowMs: number): void {
     const known = this.#peers.get(id);
-    if (known !== undefined) {
-      known.address = address;
-      return;
-    }
-    const redialAtMs = this.#dials(id) ? this.#adapter.now() : NEVER;
-    const fresh = { channel: null, attempts: 0, bootId: 0, lastFailure: '' };
-    this.#peers.set(id, { id, address, redialAtMs, ...fresh });
+    const peer = known ?? linkPeer(id, address, true);
+    // At the start one side of each pair is enough; later the other may not know of this one yet.
+    const isNew = known?.isMember !== true;
+    if (isNew) peer.redialAtMs = nowMs + (this.#mayDialNow(id) ? 0 : this.#dialAnywayMs(0));
+    peer.isMember = true;
+    peer.wasMember = true;
+    peer.leavesAtMs = NEVER;
+    if (peer.address !== address) this.#moved(peer, address, nowMs);
+    this.#peers.set(id, peer);
+    this.#former.delete(id);
   }
 
-  #endRemoved(peer: Peer, channel: PeerChannel): void {
-    const wasOpen = channel.isOpen;
-    peer.channel = null;
-    channel.session.end('removed', '');
-    if (wasOpen) this.#handlers.down(peer.id, 'removed');
+  #mayDialNow(id: NodeId): boolean {
+    return this.#dials(id) || this.#state === 'running';
+  }
+
+  /** What was being dialled at the former address would come to nothing. */
+  #moved(peer: LinkPeer, address: string, nowMs: number): void {
+    peer.address = address;
+    const { channel } = peer;
+    if (channel?.isOpen === true) return;
+    peer.attempts = 0;
+    if (channel !== null && channel === peer.dialled) {
+      peer.channel = null;
+      channel.session.end('replaced', `node ${peer.id} is at ${address} now`);
+    }
+    if (peer.channel === null) peer.redialAtMs = nowMs;
+  }
+
+  /** Those whose time is over are no peers any more. */
+  #letGoDue(nowMs: number): void {
+    for (const peer of [...this.#peers.values()]) if (peer.leavesAtMs <= nowMs) this.#letGo(peer);
+  }
+
+  #letGo(peer: LinkPeer): void {
+    const { id, channel } = peer;
+    this.#peers.delete(id);
+    if (peer.wasMember) this.#former.add(id);
+    this.bulk?.remove(id);
+    if (channel !== null) {
+      const wasOpen = channel.isOpen;
+      peer.channel = null;
+      if (wasOpen) channel.session.refuse(removedRefusal(id));
+      else channel.session.end('removed', '');
+      if (wasOpen) this.#handlers.down(id, 'removed');
+    }
+    this.#handlers.left(id);
   }
 
   /** A group that was made after the start: open links are told, later ones learn it in HELLO. */
@@ -242,7 +287,7 @@ export class PeerLinks {
     for (const peer of this.#peers.values()) peer.channel?.session.end('shutdown', '');
   }
 
-  /** Exactly one side of each pair dials. */
+  /** The side of a pair that dials at once; the other one does after a while without a link. */
   #dials(peer: NodeId): boolean {
     return this.#identity.nodeId > peer;
   }
@@ -255,16 +300,18 @@ export class PeerLinks {
     return channel;
   }
 
-  #dial(peer: Peer): void {
+  #dial(peer: LinkPeer): void {
     this.counters.values.dials += 1;
     peer.attempts += 1;
     peer.redialAtMs = NEVER;
-    peer.channel = this.#channel(peer.id, (channel) =>
+    const channel = this.#channel(peer.id, (channel) =>
       this.#adapter.connect(peer.address, (failure) => {
         if (failure !== null) channel.session.disconnected(failure);
         else channel.session.connected(this.#adapter.now());
       }),
     );
+    peer.channel = channel;
+    peer.dialled = channel;
   }
 
   #accept(connection: Connection): void {
@@ -295,19 +342,22 @@ export class PeerLinks {
   #admit(channel: PeerChannel, hello: Hello): Refusal | null {
     const { nodeId } = this.#identity;
     const peer = this.#peers.get(hello.from);
-    if (peer === undefined) {
-      const text = `node ${hello.from} is not a member that node ${nodeId} knows`;
-      return { code: RefuseCode.unknownNode, text };
-    }
+    if (peer === undefined) return this.#refuseStranger(hello);
     if (isBulkHello(hello)) return this.#admitBulk(channel, hello);
     if (peer.channel === channel) return null;
-    if (this.#dials(hello.from)) {
+    if (this.#dials(hello.from) && isGreeted(peer)) {
       const text = `node ${nodeId} dials node ${hello.from}, not the other way round`;
       return { code: RefuseCode.direction, text };
     }
     const { duplicateMs } = this.#limits;
     const now = this.#adapter.now();
     return duplicateRefusal(peer.channel, hello, channel.remote, now, duplicateMs);
+  }
+
+  #refuseStranger({ from }: Hello): Refusal {
+    if (this.#former.has(from)) return removedRefusal(from);
+    const text = `node ${from} is not a member that node ${this.#identity.nodeId} knows`;
+    return { code: RefuseCode.unknownNode, text };
   }
 
   #admitBulk(channel: PeerChannel, hello: Hello): Refusal | null {
@@ -343,25 +393,43 @@ export class PeerLinks {
     }
     const failure = `${reason} ${detail}`;
     const wasOpen = channel.wasOpened;
-    if (wasOpen || failure !== peer.lastFailure) this.#handlers.event(event);
+    const isNews = failure !== peer.lastFailure && !this.#isExpected(peer, reason, channel);
+    if (wasOpen || isNews) this.#handlers.event(event);
     peer.lastFailure = failure;
     peer.channel = null;
     this.#scheduleRedial(peer, channel);
     if (wasOpen) this.#handlers.down(peer.id, reason);
   }
 
-  #scheduleRedial(peer: Peer, channel: PeerChannel): void {
-    if (!this.#dials(peer.id) || this.#state === 'closed') return;
+  /** That a dial which was the other side's to make came to nothing says nothing new. */
+  #isExpected(peer: LinkPeer, reason: CloseReason, { session }: PeerChannel): boolean {
+    if (this.#dials(peer.id)) return false;
+    return UNREACHED.includes(reason) || session.refusedWith === RefuseCode.direction;
+  }
+
+  #scheduleRedial(peer: LinkPeer, channel: PeerChannel): void {
+    if (this.#state === 'closed') return;
     const now = this.#adapter.now();
-    const { redialMsMin: minMs, redialMsMax: maxMs } = this.#limits;
+    const { redialMsMin: minMs, redialMsMax, refusedMsMax } = this.#limits;
+    const isUnwanted = UNWANTED.includes(channel.session.refusedWith);
+    const maxMs = isUnwanted ? refusedMsMax : redialMsMax;
     if (channel.openedAtMs <= now - maxMs) peer.attempts = 1;
-    peer.redialAtMs = now + backoffMs(peer.attempts - 1, { minMs, maxMs }, this.#random);
+    const attempt = Math.max(0, peer.attempts - 1);
+    const waitMs = this.#dials(peer.id)
+      ? backoffMs(attempt, { minMs, maxMs }, this.#random)
+      : this.#dialAnywayMs(attempt);
+    peer.redialAtMs = now + waitMs;
     this.#arm();
+  }
+
+  #dialAnywayMs(attempt: number): number {
+    const { dialAnywayMs: minMs, refusedMsMax: maxMs } = this.#limits;
+    return backoffMs(attempt, { minMs, maxMs }, this.#random);
   }
 
   #redialDue(nowMs: number): void {
     for (const peer of this.#peers.values()) {
-      if (peer.channel === null && peer.redialAtMs <= nowMs) this.#dial(peer);
+      if (peer.channel === null && peer.wasMember && peer.redialAtMs <= nowMs) this.#dial(peer);
     }
   }
 
@@ -379,6 +447,7 @@ export class PeerLinks {
     if (lateMs > this.#limits.pingMs) for (const each of sessions) each.forgive(lateMs, now);
     for (const each of sessions) each.tick(now);
     this.bulk?.tick(now);
+    this.#letGoDue(now);
     this.#redialDue(now);
     this.#arm();
   }
@@ -390,6 +459,7 @@ export class PeerLinks {
     for (const session of this.#sessions()) due = Math.min(due, session.deadlineMs());
     for (const peer of this.#peers.values()) {
       if (peer.channel === null) due = Math.min(due, peer.redialAtMs);
+      due = Math.min(due, peer.leavesAtMs);
     }
     if (due >= this.#timerAtMs) return;
     const now = this.#adapter.now();

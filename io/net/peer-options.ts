@@ -13,6 +13,12 @@ export interface PeerLimits extends SessionLimits, SendLimits {
   /** First pause before a peer is dialled again; doubles up to `redialMsMax`. */
   readonly redialMsMin: number;
   readonly redialMsMax: number;
+  /** First pause before a peer is dialled whose part it is to dial; doubles, too. */
+  readonly dialAnywayMs: number;
+  /** The longest pause of that, and after refusals that only a change of members can end. */
+  readonly refusedMsMax: number;
+  /** How long a node that is no member any more keeps its link, to be told what is left. */
+  readonly lingerMs: number;
   /** A second node with the same id is refused if the first was heard within this time. */
   readonly duplicateMs: number;
   /** Accepted connections that have not said HELLO; one more pushes out the oldest. */
@@ -35,6 +41,9 @@ export const PEER_LIMITS: PeerLimits = {
   partBytesMax: PART_BYTES_MAX,
   redialMsMin: 50,
   redialMsMax: 250,
+  dialAnywayMs: 1000,
+  refusedMsMax: 5000,
+  lingerMs: 5000,
   duplicateMs: 1000,
   greetingConnectionsMax: 64,
   bulkUnusedMs: 10_000,
@@ -58,6 +67,8 @@ export function peerLimitProblems(limits: PeerLimits): string[] {
   ordered('duplicateMs', 'idleMs', 1);
   ordered('bulkUnusedMs', 'bulkSilentMs', 1);
   ordered('redialMsMin', 'redialMsMax', 1);
+  ordered('redialMsMax', 'refusedMsMax', 1);
+  ordered('dialAnywayMs', 'refusedMsMax', 1);
   ordered('batchBytesMax', 'dataBytesMax', 1);
   ordered('partBytesMax', 'batchBytesMax', 1);
   if (limits.partBytesMax < PART_BYTES_MIN) {

@@ -115,6 +115,8 @@ export class PeerSession {
   #sinceMs: number;
   #heardAtMs = 0;
   #sentAtMs = 0;
+  /** Why the other side refused; null when it did not. */
+  refusedWith: RefuseCode | null = null;
   /** How the stream began, to name what it is when it is not a peer's. */
   readonly #first: number[] = [];
 
@@ -152,6 +154,11 @@ export class PeerSession {
   /** There is no place for the next chunk: nothing more should be received until `resume`. */
   get isPaused(): boolean {
     return this.#decoder instanceof ChunkDecoder && this.#decoder.isPaused;
+  }
+
+  /** The dialled connection is not there yet. */
+  get isConnecting(): boolean {
+    return this.#state === 'connecting';
   }
 
   get isOpen(): boolean {
@@ -348,6 +355,7 @@ export class PeerSession {
 
   #onRefuse(view: DataView, offset: number, length: number): void {
     const { code, text } = decodeRefuse(view, offset, length);
+    this.refusedWith = code;
     this.end('refusedByPeer', `${reasonOfRefusal(code)}: ${text}`);
   }
 

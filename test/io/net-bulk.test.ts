@@ -14,7 +14,14 @@ import { MemoryAdapter } from '../../io/net/memory-adapter.js';
 import { PEER_LIMITS } from '../../io/net/peer-options.js';
 import { askFor, chunkFrame, chunkOf, POINT } from '../codec/snapshot-samples.js';
 import { type BulkNode, CHUNK_BYTES, idOf, startBulk } from './bulk-harness.js';
-import { Cluster, declared, heartbeat, identityOf, type NodeChange } from './net-harness.js';
+import {
+  Cluster,
+  declared,
+  heartbeat,
+  identityOf,
+  membersOnly,
+  type NodeChange,
+} from './net-harness.js';
 
 const SLOW = { latencyMs: () => 1, chunkBytesMax: () => 1000 };
 
@@ -135,7 +142,7 @@ test('a chunk may take longer than any silence while its bytes come', async () =
   const cluster = new Cluster([], SLOW);
   const one = startBulk(cluster, 1);
   const slow = new SlowAdapter(cluster.network, 'node2');
-  const two = startBulk(cluster, 2, {}, slow);
+  const two = startBulk(cluster, 2, membersOnly(1, 2), slow);
   await run(cluster, 300);
   slow.isSlow = true;
   two.bulkLinks.fetch(idOf(one), askFor(1, 0, 1));
@@ -175,7 +182,8 @@ test('a broken connection is told, gives its room back, and the next request dia
 });
 
 test('a peer that cannot be reached is dialled no faster than the pauses allow', async () => {
-  const { cluster, nodes } = await start([1]);
+  const change = { options: { limits: { dialAnywayMs: 20_000, refusedMsMax: 20_000 } } };
+  const { cluster, nodes } = await start([1], { 1: change });
   const one = nodes[0]!;
   const dialsBefore = one.links.counters.values.dials;
   for (let i = 0; i < 3000; i += 1) {
@@ -384,7 +392,9 @@ test('a removed peer and the end of the node end bulk connections', async () => 
   one.bulkLinks.fetch(idOf(two), askFor(1, 0, 2));
   await run(cluster, 100);
   one.links.setPeers([]);
-  await run(cluster, 50);
+  await run(cluster, 4000);
+  assert.equal(one.links.counters.values.bulkConnections, 2, 'what is under way may end');
+  await run(cluster, 1500);
   assert.equal(one.links.counters.values.bulkConnections, 0);
   assert.equal(two.links.counters.values.bulkConnections, 0);
   const again = await pair();

@@ -46,6 +46,10 @@ export class Recorder implements PeerHandlers {
     this.log.push(`down ${peer} ${reason}`);
   };
 
+  left: PeerHandlers['left'] = (peer) => {
+    this.log.push(`left ${peer}`);
+  };
+
   frame: PeerHandlers['frame'] = (peer, kind, bytes, view, offset, length) => {
     const messages: { group: number; message: Message }[] = [];
     const sink = (group: number, message: Message) => messages.push({ group, message });
@@ -135,14 +139,19 @@ export function linksOn(
   return new PeerLinks(options, seen, change.bulk ?? null);
 }
 
+/** These nodes alone are members. */
+export function membersOnly(...ids: readonly number[]): NodeChange {
+  return { options: { peers: ids.map((id) => ({ id: nodeId(id), address: addressOf(id) })) } };
+}
+
 export class Cluster {
   readonly clock = new ManualClock();
   readonly network: MemoryNetwork;
   readonly nodes = new Map<number, Node>();
 
-  constructor(ids: readonly number[], options: MemoryNetworkOptions = {}) {
+  constructor(ids: readonly number[], options: MemoryNetworkOptions = {}, change: NodeChange = {}) {
     this.network = new MemoryNetwork(this.clock, options);
-    for (const id of ids) this.nodes.set(id, this.start(id));
+    for (const id of ids) this.nodes.set(id, this.start(id, change));
   }
 
   start(id: number, change: NodeChange = {}): Node {

@@ -132,6 +132,7 @@ export class RuntimeFollower {
         sendForward: (_to, forwardId) => {
           this.forwards.push(forwardId);
         },
+        configure: () => {},
         sendForwardReply: () => undefined,
         mark: () => 0,
         isConsumed: () => true,

@@ -96,6 +96,7 @@ class Leader {
         sendAppend: () => {},
         sendLoaded: () => {},
         sendForward: () => {},
+        configure: () => {},
         sendForwardReply: (_: number, { code }: ForwardReply) => {
           this.answers.push(`forward ${code}`);
         },

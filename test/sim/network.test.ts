@@ -222,3 +222,73 @@ test('the same seed gives the same deliveries', () => {
   assert.equal(run(5), run(5));
   assert.notEqual(run(5), run(6));
 });
+
+/** A cluster whose nodes link to those that `members` names, by node. */
+class Followers {
+  readonly scheduler = new Scheduler();
+  readonly network = new SimNetwork(this.scheduler, new Prng(1));
+  readonly members = new Map<number, readonly number[]>();
+  readonly waiting = new Set<number>();
+
+  attach(node: number, members: readonly number[]): void {
+    this.members.set(node, members);
+    const { waiting } = this;
+    this.network.attach(node, {
+      connected() {},
+      frame() {},
+      reset() {},
+      links: (peer) => this.members.get(node)?.includes(peer) === true,
+      get isWaiting(): boolean {
+        return waiting.has(node);
+      },
+    });
+  }
+
+  change(node: number, members: readonly number[]): void {
+    this.members.set(node, members);
+    this.network.followMembers(node);
+  }
+
+  pass(): void {
+    this.scheduler.runUntil(this.scheduler.nowUs + 100_000);
+  }
+}
+
+test('connections follow the members: made when one side dials and the other lets it in', () => {
+  const cluster = new Followers();
+  cluster.attach(1, [2]);
+  cluster.attach(2, [1]);
+  cluster.attach(3, []);
+  cluster.pass();
+  const { network } = cluster;
+  assert.deepEqual(
+    [network.isUp(1, 2), network.isUp(1, 3), network.isUp(2, 3)],
+    [true, false, false],
+  );
+  cluster.change(1, [2, 3]);
+  cluster.pass();
+  assert.ok(!network.isUp(1, 3), 'node 3 does not know node 1 and does not wait');
+  cluster.waiting.add(3);
+  cluster.change(1, [2, 3]);
+  cluster.pass();
+  assert.deepEqual([network.isUp(1, 3), network.isUp(2, 3)], [true, false]);
+});
+
+test('who is no member any more keeps its connection for a while', () => {
+  const cluster = new Followers();
+  for (const node of [1, 2]) cluster.attach(node, [3 - node]);
+  cluster.pass();
+  const { network } = cluster;
+  cluster.change(1, []);
+  cluster.pass();
+  assert.ok(network.isUp(1, 2));
+  cluster.change(1, [2]);
+  for (let each = 0; each < 5; each += 1) cluster.pass();
+  assert.ok(network.isUp(1, 2), 'it was a member again in time');
+  cluster.change(1, []);
+  for (let each = 0; each < 5; each += 1) cluster.pass();
+  assert.ok(!network.isUp(1, 2));
+  cluster.change(1, [2]);
+  cluster.pass();
+  assert.ok(network.isUp(1, 2));
+});

@@ -5,6 +5,7 @@
  * A life never survives its process: a restarted node is a new life on the old disk.
  */
 
+import { decodeConfiguration } from '../../codec/configuration.js';
 import type { Message } from '../../engine/raft/message.js';
 import { Prng } from '../../engine/raft/prng.js';
 import { incarnation, nodeId, Role } from '../../engine/raft/types.js';
@@ -15,6 +16,7 @@ import type { NetworkPort as PeerPort } from '../../engine/runtime/ports.js';
 import type { GroupMembership, StartMembership } from '../../engine/start-membership.js';
 import { isInDoubt } from '../../io/wal/recovery.js';
 import type { OpenedWal, WalCounters } from '../../io/wal/wal.js';
+import { PeerRoster } from '../../workers/peer-roster.js';
 import type { SnapshotAnswer } from '../../workers/records/snapshot.js';
 import type { FusedDisk } from './fused-disk.js';
 import { SimGroup } from './group.js';
@@ -71,6 +73,7 @@ export class NodeLife implements NetworkPort {
   readonly router: Router;
   readonly #parts: LifeParts;
   readonly #transport: Transport;
+  readonly #roster: PeerRoster;
   readonly #hasRoom: () => boolean;
   readonly #machines: SimMachine[] = [];
   readonly #doors: PeerPort[] = [];
@@ -82,6 +85,8 @@ export class NodeLife implements NetworkPort {
     this.#parts = parts;
     const { world, node, process, opened } = parts;
     const lifeSeed = streamSeed(world.plan.seed, Stream.life + node) * 64 + parts.number;
+    const peers = parts.membership.members.map(({ id, address }) => ({ id: nodeId(id), address }));
+    this.#roster = new PeerRoster(nodeId(node), world.plan.groups, peers);
     this.#transport = new Transport({
       self: node,
       process,
@@ -90,6 +95,7 @@ export class NodeLife implements NetworkPort {
       transportUs: world.plan.transportUs,
       partBytesMax: world.plan.partBytesMax,
       counts: world.counts,
+      configured: (group, configuration) => this.#onConfigured(group, configuration),
       message: (group, peer, message) => this.#onMessage(group, peer, message),
       snapshot: (peer, kind, body) => this.snapshots.frame(peer, kind, body),
       frame: (group, peer, kind, body) => {
@@ -303,6 +309,19 @@ export class NodeLife implements NetworkPort {
     const { slot, bytes, ...read } = answer;
     const news = { ...read, bytes: slab.raw(slot, bytes) };
     this.groups[group]!.snapshotNews(news, () => slab.give(slot));
+  }
+
+  #onConfigured(group: number, configuration: Uint8Array): void {
+    this.#roster.learn(group, decodeConfiguration(configuration).members);
+    this.#parts.world.network.followMembers(this.#parts.node);
+  }
+
+  links(peer: number): boolean {
+    return this.#roster.peers.some(({ id }) => id === peer);
+  }
+
+  get isWaiting(): boolean {
+    return this.#roster.isWaiting;
   }
 
   #provedBy(peer: number) {

@@ -1,6 +1,7 @@
 /**
  * A simulated network: byte frames between numbered nodes over one connection per pair, as in
- * production, where one TCP connection per pair delivers in order or breaks.
+ * production, where one TCP connection per pair delivers in order or breaks. A pair has one while
+ * one side dials the other and is let in: see io/net/peer-links.ts.
  *
  * Beyond that it deliberately loses, duplicates and reorders whole frames, because Raft must bear
  * it. It must never look into a frame, share bytes with the sender, or deliver inside `send`.
@@ -17,6 +18,10 @@ export interface NetworkPort {
   frame(peer: number, bytes: Uint8Array): void;
   /** The connection to `peer` broke: frames in flight on it, both ways, are gone. */
   reset(peer: number): void;
+  /** Whether it dials this peer and lets it in; left out: everybody. See `followMembers`. */
+  links?(peer: number): boolean;
+  /** It waits to be added: whoever dials it is let in. */
+  readonly isWaiting?: boolean;
 }
 
 /** Faults of one direction of a link, each drawn per frame. */
@@ -52,6 +57,8 @@ export interface NetworkOptions {
   /** A broken connection is dialled again after a time in this range. */
   readonly dialUsMin: number;
   readonly dialUsMax: number;
+  /** How long a node that is no peer any more keeps its connection. */
+  readonly lingerUs: number;
   /** Bytes in flight per direction above which `send` refuses, like a full socket. */
   readonly inFlightBytesMax: number;
 }
@@ -60,6 +67,7 @@ export const NETWORK_DEFAULTS: NetworkOptions = {
   latency: { minUs: 50, typicalUs: 500, maxUs: 20_000 },
   dialUsMin: 1_000,
   dialUsMax: 20_000,
+  lingerUs: 300_000,
   inFlightBytesMax: 8 << 20,
 };
 
@@ -167,6 +175,43 @@ export class SimNetwork {
 
   isUp(a: number, b: number): boolean {
     return this.#link(a, b).isUp;
+  }
+
+  /** Whom this node links to has changed: connections are made, and ended after a while. */
+  followMembers(node: number): void {
+    for (const peer of this.#ports.keys()) {
+      if (peer === node) continue;
+      const link = this.#link(node, peer);
+      if (!link.isUp) this.#dial(link);
+      else if (!this.#isKept(link)) {
+        const { epoch } = link;
+        this.#scheduler.after(this.#options.lingerUs, () => this.#letGo(link, epoch));
+      }
+    }
+  }
+
+  #letGo(link: Link, epoch: number): void {
+    if (!link.isUp || link.epoch !== epoch || this.#isKept(link)) return;
+    this.#break(link);
+    this.#tellReset(link.low, link.high);
+    this.#tellReset(link.high, link.low);
+    this.#dial(link);
+  }
+
+  #wants(node: number, peer: number): boolean {
+    return this.#ports.get(node)?.links?.(peer) ?? true;
+  }
+
+  #letsIn(node: number, peer: number): boolean {
+    return this.#wants(node, peer) || this.#ports.get(node)?.isWaiting === true;
+  }
+
+  #isKept({ low, high }: Link): boolean {
+    return this.#letsIn(low, high) && this.#letsIn(high, low);
+  }
+
+  #isDialled({ low, high }: Link): boolean {
+    return this.#wants(low, high) || this.#wants(high, low);
   }
 
   /** Copies `bytes` and sends them; false when there is no connection or its buffer is full. */
@@ -314,6 +359,7 @@ export class SimNetwork {
     const lowPort = this.#ports.get(low);
     const highPort = this.#ports.get(high);
     if (lowPort === undefined || highPort === undefined) return;
+    if (!this.#isDialled(link) || !this.#isKept(link)) return;
     // A connection needs both ways: it is not made through a partition, even a one-way one.
     if (this.#lane(low, high).blocked || this.#lane(high, low).blocked) {
       this.#dial(link);

@@ -56,6 +56,12 @@ import type { SimProcess } from './process.js';
 import { SimFailure } from './sim-failure.js';
 import type { BulkRecord, SnapshotDevice } from './snapshot-device.js';
 
+/** A configuration on its way to the links. */
+interface Told {
+  readonly group: number;
+  readonly configuration: Uint8Array;
+}
+
 /** A message on its way out: the body without its slab, and where the slab is. */
 interface Outgoing {
   readonly lane: Lane;
@@ -83,6 +89,8 @@ export interface TransportParts {
   /** Larger frames with entries travel in parts of at most this. */
   readonly partBytesMax: number;
   readonly counts: Counts;
+  /** The configuration that is in force in a group. */
+  configured(group: number, configuration: Uint8Array): void;
   /** A message that arrived without a slab. */
   message(group: number, peer: number, message: Message): void;
   /** A frame about snapshots; false when it is not what it says. */
@@ -98,7 +106,7 @@ type HeartbeatKind = typeof MessageKind.heartbeat | typeof MessageKind.heartbeat
 
 export class Transport {
   readonly #parts: TransportParts;
-  readonly #queue: Outgoing[] = [];
+  readonly #queue: (Outgoing | Told)[] = [];
   readonly #merges = new Map<string, { to: number; merge: HeartbeatMerge }>();
   readonly #decoder: FrameDecoder;
   /** The unfinished frames of the connections that are up. */
@@ -146,6 +154,10 @@ export class Transport {
         encodeForwardHeader(head, new DataView(body.buffer), 0);
         put(to, Kinds.forward, body, [], Uint8Array.from(slab));
       },
+      configure: (configuration) => {
+        this.#queue.push({ group, configuration: Uint8Array.from(configuration) });
+        this.#wake();
+      },
       sendForwardReply: (to, reply) => put(to, Kinds.forwarded, encodedReply(group, reply)),
       mark: () => lane.queued,
       isConsumed: (mark) => lane.taken >= mark,
@@ -180,7 +192,10 @@ export class Transport {
 
   #drain(): void {
     this.#isWoken = false;
-    for (const outgoing of this.#queue.splice(0)) this.#take(outgoing);
+    for (const each of this.#queue.splice(0)) {
+      if ('configuration' in each) this.#parts.configured(each.group, each.configuration);
+      else this.#take(each);
+    }
     for (const { to, merge } of this.#merges.values()) {
       if (merge.bytes > 0) this.#send(to, merge.kind, merge.take(), []);
     }

@@ -233,6 +233,8 @@ export class RingNetworkPort implements NetworkPort {
   #unsent: UnsentForward[] = [];
   /** Answers to forwards that found no room: lost ones would end as outcome unknown. */
   #replies: { readonly to: NodeId; readonly reply: ForwardReply }[] = [];
+  /** The configuration in force, while the transport has not been told: the ring had no room. */
+  #untold: Uint8Array | null = null;
   /** Messages that were lost because the ring was full. */
   dropped = 0;
 
@@ -312,13 +314,28 @@ export class RingNetworkPort implements NetworkPort {
     if (this.#replies.length > 0 || !this.#tryReply(to, reply)) this.#replies.push({ to, reply });
   }
 
-  /** Answers wait for room: the owner must not sleep without a deadline. */
+  /** Only the newest one counts, so that one at most waits for room. */
+  configure(configuration: Uint8Array): void {
+    this.#untold = configuration;
+    this.#tellMembers();
+  }
+
+  #tellMembers(): void {
+    if (this.#untold === null) return;
+    const at = this.#ring.tryClaim(PeerRecordKind.members, this.#untold.length);
+    if (at === RING_FULL) return;
+    this.#ring.bytes.set(this.#untold, at);
+    this.#untold = null;
+  }
+
+  /** Something waits for room: the owner must not sleep without a deadline. */
   get isWaiting(): boolean {
-    return this.#replies.length > 0;
+    return this.#replies.length > 0 || this.#untold !== null;
   }
 
   /** Publishes this turn's records, answers that had to wait among them. */
   publish(): boolean {
+    this.#tellMembers();
     let sent = 0;
     while (sent < this.#replies.length) {
       const { to, reply } = this.#replies[sent] as { to: NodeId; reply: ForwardReply };

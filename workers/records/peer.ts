@@ -6,11 +6,20 @@
  *   SEND_INLINE  │ to u32 │ frame kind u32 │ body bytes u32 │ 0 u32     │ body, padded to 8 │ slab
  *   FRAME        │ from u32 │ frame kind u32 │ incarnation f64 │ body
  *   UP, DOWN     │ peer u32 │ restarted u32  │ incarnation f64 │
+ *   MEMBERS      │ configuration: see codec/configuration.ts
  *
- * A body is a frame body of codec/frames; the records never say what is in it.
+ * A body is a frame body of codec/frames; the records never say what is in it. MEMBERS says which
+ * configuration is in force in the group, before anything is sent to a member that is new.
  */
 
-export const PeerRecordKind = { send: 1, sendInline: 2, frame: 3, up: 4, down: 5 } as const;
+export const PeerRecordKind = {
+  send: 1,
+  sendInline: 2,
+  frame: 3,
+  up: 4,
+  down: 5,
+  members: 6,
+} as const;
 
 const OFFSET_NODE = 0;
 const OFFSET_KIND = OFFSET_NODE + 4;
