@@ -267,6 +267,8 @@ function transportData(
     incarnation: life,
     bootId,
     listen: options.listen,
+    address: membership.members.find(({ id }) => id === self)?.address ?? options.listen,
+    joins: membership.groups.some(({ bootstrap }) => bootstrap.members.length === 0),
     peers: membership.members.filter(({ id }) => id !== self),
     formerPeers: membership.former,
     groups: groups.map((group, number) => ({

@@ -57,6 +57,10 @@ export interface TransportThreadData extends CommonData {
   readonly incarnation: number;
   readonly bootId: number;
   readonly listen: string;
+  /** Where peers reach this node, as it tells those that do not know it. */
+  readonly address: string;
+  /** A group of this node began with nobody. */
+  readonly joins: boolean;
   /** Those of the start: the groups tell when their members change. */
   readonly peers: readonly { readonly id: number; readonly address: string }[];
   /** Nodes that were members once, as far as the logs tell. */

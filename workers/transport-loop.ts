@@ -129,7 +129,7 @@ export class TransportLoop {
   #learn(number: number, { outgoing }: TransportGroup, at: number, bytes: number): void {
     const { members } = decodeConfiguration(outgoing.bytes.subarray(at, at + bytes));
     this.#roster.learn(number, members);
-    this.#links?.setPeers(this.#roster.peers);
+    this.#links?.setPeers(this.#roster.peers, this.#roster.isWaiting);
   }
 
   #flushGathered(): void {

@@ -31,9 +31,16 @@ export const Feature = {
    * and nothing else. Ordinary connections never require it.
    */
   bulk: 16,
+  /**
+   * A group of this node began with nobody: it waits to be added, or was added later. Its
+   * configuration hash is 0, which is nobody's mismatch.
+   */
+  joins: 32,
 } as const;
 const FEATURES_KNOWN =
-  Feature.forwarding | Feature.parts | Feature.forwardTerms | Feature.snapshots;
+  Feature.forwarding | Feature.parts | Feature.forwardTerms | Feature.snapshots | Feature.joins;
+/** The configuration hash of a group that began with nobody. */
+const NO_CONFIGURATION = 0;
 
 /** Who we are, as the handshake proves it. */
 export interface LocalIdentity {
@@ -41,6 +48,8 @@ export interface LocalIdentity {
   readonly nodeId: NodeId;
   readonly incarnation: Incarnation;
   readonly bootId: number;
+  /** Where we are reached; left out: it is not said. */
+  readonly address?: string;
   /** Feature bits we do not talk without. */
   readonly required: number;
   /** Every feature bit we use when the other side has it too. */
@@ -88,6 +97,7 @@ export function helloTo(target: NodeId, local: LocalIdentity, groups: GroupTable
     target,
     incarnation: local.incarnation,
     bootId: local.bootId,
+    address: local.address ?? '',
     groups: [...groups.values()],
   };
 }
@@ -111,12 +121,22 @@ export function checkGroups(ours: GroupTable, theirs: readonly GroupDeclaration[
     const our = ours.get(their.group);
     if (our === undefined) continue;
     for (const field of ['nameHash', 'entryBytesMax', 'configurationHash'] as const) {
-      if (our[field] === their[field]) continue;
+      if (our[field] === their[field] || isUnknown(field, our, their)) continue;
       const text = `group ${their.group}: ${field} ${their[field]} there, ${our[field]} here`;
-      return { code: RefuseCode.configMismatch, text };
+      const remedy = field === 'configurationHash' ? BEGAN_DIFFERENTLY : '';
+      return { code: RefuseCode.configMismatch, text: `${text}${remedy}` };
     }
   }
   return null;
+}
+
+const BEGAN_DIFFERENTLY =
+  '. The two began with different members: a node without data comes in by --join';
+
+/** A node that began with nobody says nothing of who began the group. */
+function isUnknown(field: string, our: GroupDeclaration, their: GroupDeclaration): boolean {
+  if (field !== 'configurationHash') return false;
+  return [our.configurationHash, their.configurationHash].includes(NO_CONFIGURATION);
 }
 
 /**

@@ -12,10 +12,12 @@
  *       … │ from   │ target │ reserved │ cluster id │ incarnation │ boot id │ group × count   │
  *         │ u32    │ u32    │ u32 = 0  │ u64        │ u64         │ u64     │ 16 bytes each   │
  *         └────────┴────────┴──────────┴────────────┴─────────────┴─────────┴─────────────────┘
+ *   head, from 56 on, if there is more of it:  address bytes u16 │ address, UTF-8
  *   group:  id u32 │ name hash u32 │ entryBytesMax u32 │ bootstrap configuration hash u32
  *   GROUPS: group × n, nothing else        REFUSE: code u16 │ text bytes u16 │ text, UTF-8
  *
  * The first 8 bytes mean the same in every version. A longer head is legal: newer optional fields.
+ * The hash is 0 for a node that began with nobody and was added later.
  * This file reads and writes; whether a HELLO is acceptable is decided in handshake-check.ts.
  */
 
@@ -51,6 +53,8 @@ export interface Hello {
   readonly incarnation: Incarnation;
   /** Random identity of the sender's process. */
   readonly bootId: number;
+  /** Where the sender is reached, for a node that does not know it; '' when it does not say. */
+  readonly address: string;
   readonly groups: readonly GroupDeclaration[];
 }
 
@@ -95,10 +99,26 @@ const OFFSET_BOOT = OFFSET_INCARNATION + 8;
 const HEAD_BYTES = OFFSET_BOOT + 8;
 
 const GROUP_BYTES = 16;
-/** How many groups fit into a HELLO; the others follow in GROUPS frames. */
-export const HELLO_GROUPS_MAX = Math.floor(
-  (GREETING_BYTES_MAX - FRAME_HEADER_BYTES - HEAD_BYTES) / GROUP_BYTES,
-);
+const ADDRESS_LENGTH_BYTES = 2;
+/** A longer address is not said. */
+const ADDRESS_BYTES_MAX = 256;
+
+/** The address as the head holds it; empty when it is not said. */
+function addressField(address: string): Uint8Array {
+  const text = new TextEncoder().encode(address);
+  if (text.length === 0 || text.length > ADDRESS_BYTES_MAX) return new Uint8Array(0);
+  const field = new Uint8Array(ADDRESS_LENGTH_BYTES + text.length);
+  new DataView(field.buffer).setUint16(0, text.length, true);
+  field.set(text, ADDRESS_LENGTH_BYTES);
+  return field;
+}
+
+/** How many groups fit into a HELLO with this address; the others follow in GROUPS frames. */
+export function helloGroupsMax(address: string): number {
+  const head = FRAME_HEADER_BYTES + HEAD_BYTES + addressField(address).length;
+  return Math.floor((GREETING_BYTES_MAX - head) / GROUP_BYTES);
+}
+
 /** How many groups one GROUPS frame holds at most. */
 export const GROUPS_FRAME_MAX = 4096;
 
@@ -129,15 +149,17 @@ function readGroups(view: DataView, offset: number, count: number): GroupDeclara
   return groups;
 }
 
-/** A whole HELLO frame. Groups past `HELLO_GROUPS_MAX` are left to GROUPS frames. */
+/** A whole HELLO frame. Groups past `helloGroupsMax` are left to GROUPS frames. */
 export function encodeHello(hello: Hello): Uint8Array {
-  const groups = hello.groups.slice(0, HELLO_GROUPS_MAX);
-  const body = new Uint8Array(HEAD_BYTES + groups.length * GROUP_BYTES);
+  const groups = hello.groups.slice(0, helloGroupsMax(hello.address));
+  const address = addressField(hello.address);
+  const headBytes = HEAD_BYTES + address.length;
+  const body = new Uint8Array(headBytes + groups.length * GROUP_BYTES);
   const view = new DataView(body.buffer);
   view.setUint32(OFFSET_MAGIC, MAGIC, true);
   view.setUint16(OFFSET_VERSION, hello.version, true);
   view.setUint16(OFFSET_VERSION_MIN, hello.versionMin, true);
-  view.setUint16(OFFSET_HEAD_BYTES, HEAD_BYTES, true);
+  view.setUint16(OFFSET_HEAD_BYTES, headBytes, true);
   view.setUint16(OFFSET_GROUP_COUNT, groups.length, true);
   view.setUint32(OFFSET_REQUIRED, hello.required, true);
   view.setUint32(OFFSET_OPTIONAL, hello.optional, true);
@@ -146,7 +168,8 @@ export function encodeHello(hello: Hello): Uint8Array {
   writeU64(view, OFFSET_CLUSTER, hello.clusterId);
   writeU64(view, OFFSET_INCARNATION, hello.incarnation);
   writeU64(view, OFFSET_BOOT, hello.bootId);
-  writeGroups(view, HEAD_BYTES, groups);
+  body.set(address, HEAD_BYTES);
+  writeGroups(view, headBytes, groups);
   return makeFrame(FrameKind.hello, body);
 }
 
@@ -171,7 +194,28 @@ function helloProblem(view: DataView, offset: number, length: number): Refusal |
     return malformed(`HELLO of ${length} bytes announces ${head} and ${count} groups`);
   }
   const from = view.getUint32(offset + OFFSET_FROM, true);
-  return from === 0 ? malformed('HELLO from node 0') : null;
+  if (from === 0) return malformed('HELLO from node 0');
+  return addressFits(view, offset, head - HEAD_BYTES) ? null : malformed('HELLO: address is cut');
+}
+
+/** Of a head that has more than what every version has; what follows the address is newer. */
+function addressBytes(view: DataView, offset: number): number {
+  return view.getUint16(offset + HEAD_BYTES, true);
+}
+
+function addressFits(view: DataView, offset: number, rest: number): boolean {
+  if (rest === 0) return true;
+  if (rest < ADDRESS_LENGTH_BYTES) return false;
+  return ADDRESS_LENGTH_BYTES + addressBytes(view, offset) <= rest;
+}
+
+function readAddress(view: DataView, offset: number, head: number): string {
+  if (head === HEAD_BYTES) return '';
+  const start = view.byteOffset + offset + HEAD_BYTES + ADDRESS_LENGTH_BYTES;
+  const bytes = new Uint8Array(view.buffer, start, addressBytes(view, offset)).slice();
+  const text = new TextDecoder().decode(bytes);
+  // It is dialled and shown: what no address has in it is none.
+  return /^[\x21-\x7e]*$/.test(text) ? text : '';
 }
 
 /** The HELLO in `[offset, offset + length)`, or why it is none. Never throws. */
@@ -191,6 +235,7 @@ export function decodeHello(view: DataView, offset: number, length: number): Hel
       clusterId: readU64(view, offset + OFFSET_CLUSTER),
       incarnation: incarnation(readU64(view, offset + OFFSET_INCARNATION)),
       bootId: readU64(view, offset + OFFSET_BOOT),
+      address: readAddress(view, offset, head),
       groups: readGroups(view, offset + head, count),
     };
   } catch (error) {

@@ -77,6 +77,9 @@ export class BulkLinks {
     if (known === undefined || this.#isClosed) {
       return `node ${to} is not a member that node ${identity.nodeId} knows`;
     }
+    if (known.address === '') {
+      return `node ${to} has not said where it is reached, which snapshots need: upgrade it`;
+    }
     if (known.channel?.wasOpened === true && !known.channel.takesBulk) {
       return `node ${to} runs a version without bulk connections, which snapshots need: upgrade it`;
     }
@@ -225,7 +228,7 @@ export class BulkLinks {
     if (peer.outbound !== null || peer.dialAtMs > nowMs || this.#isClosed) return;
     peer.dialAtMs = NEVER;
     const address = this.#context.peer(peer.id)?.address;
-    if (address !== undefined && peer.isAsked) this.#dial(peer, address);
+    if (address !== undefined && address !== '' && peer.isAsked) this.#dial(peer, address);
   }
 
   #dial(peer: BulkPeer, address: string): void {

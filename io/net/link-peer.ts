@@ -3,9 +3,10 @@
  *
  * A peer is a member of a configuration in force, or it leaves: for a while it keeps its link, so
  * that what it is still to be told reaches it. A node that waits to be added has guests: who dials
- * it stays as long as its link. This file decides nothing; see peer-links.ts.
+ * it stays as long as its link. What is done about it is decided in peer-links.ts.
  */
 
+import { type Refusal, RefuseCode } from '../../codec/frames/handshake.js';
 import type { NodeId } from '../../engine/raft/types.js';
 import type { PeerChannel } from './peer-channel.js';
 
@@ -34,6 +35,17 @@ export function linkPeer(id: NodeId, address: string, isMember: boolean): LinkPe
   const streams = { channel: null, dialled: null, redialAtMs: never };
   const known = { attempts: 0, bootId: 0, lastFailure: '' };
   return { id, address, isMember, wasMember: isMember, leavesAtMs: never, ...streams, ...known };
+}
+
+/** What a node is told that was a member. */
+export function removedRefusal(id: NodeId): Refusal {
+  const text = `node ${id} was removed from the cluster, and waits until it is added again`;
+  return { code: RefuseCode.removed, text };
+}
+
+/** Whether what this node dialled itself has got as far as a greeting, or is open. */
+export function isGreeted({ channel, dialled }: LinkPeer): boolean {
+  return channel !== null && channel === dialled && !channel.session.isConnecting;
 }
 
 /** Former members that are remembered: only what they are told when they dial depends on it. */

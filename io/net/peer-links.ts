@@ -27,7 +27,7 @@ import type { BulkHandlers } from './bulk-handlers.js';
 import { BulkLinks } from './bulk-links.js';
 import type { CloseReason, PeerEvent } from './close-reason.js';
 import { duplicateRefusal } from './duplicate-node.js';
-import { FormerPeers, type LinkPeer, linkPeer } from './link-peer.js';
+import { FormerPeers, isGreeted, type LinkPeer, linkPeer, removedRefusal } from './link-peer.js';
 import { NetCounters } from './net-counters.js';
 import { type ChannelOwner, PeerChannel } from './peer-channel.js';
 import { type PeerAddress, type PeerHandlers, SendResult } from './peer-handlers.js';
@@ -56,20 +56,12 @@ export interface BulkPart {
 
 const NEVER = Number.POSITIVE_INFINITY;
 const TIMER_MS_MIN = 1;
+/** Nodes that a node which waits lets in at a time: a cluster has no more members than that. */
+const GUESTS_MAX = 256;
 /** The other side was not reached, or did not speak. */
 const UNREACHED: readonly CloseReason[] = ['connectFailed', 'dialTimeout'];
 /** Refusals that only a change of members can end: there is no hurry to dial again. */
 const UNWANTED: readonly (RefuseCode | null)[] = [RefuseCode.removed, RefuseCode.unknownNode];
-
-function removedRefusal(id: NodeId): Refusal {
-  const text = `node ${id} was removed from the cluster, and waits until it is added again`;
-  return { code: RefuseCode.removed, text };
-}
-
-/** Whether what this node dialled itself has got as far as a greeting, or is open. */
-function isGreeted({ channel, dialled }: LinkPeer): boolean {
-  return channel !== null && channel === dialled && !channel.session.isConnecting;
-}
 
 export class PeerLinks {
   readonly counters: NetCounters;
@@ -92,6 +84,8 @@ export class PeerLinks {
   #listener: Listener | null = null;
   #timerAtMs = NEVER;
   #state: 'new' | 'running' | 'closed' = 'new';
+  /** Some group does not name this node. */
+  #isWaiting = false;
 
   constructor(options: PeerLinksOptions, handlers: PeerHandlers, bulk: BulkPart | null = null) {
     this.#limits = { ...PEER_LIMITS, ...options.limits };
@@ -145,14 +139,17 @@ export class PeerLinks {
   /**
    * The members from now on, this node left out. New ones are linked to; others keep their link
    * for a while, and are then told that they were removed. An open link stays as it is when its
-   * peer has another address: the next one goes there.
+   * peer has another address: the next one goes there. While this node waits to be added, who dials
+   * it is let in and stays as long as its link: it may be the one that adds it.
    */
-  setPeers(peers: readonly PeerAddress[]): void {
+  setPeers(peers: readonly PeerAddress[], isWaiting = false): void {
+    this.#isWaiting = isWaiting;
     const wanted = new Map(peers.map((each) => [each.id, each.address]));
     wanted.delete(this.#identity.nodeId);
     const now = this.#adapter.now();
     for (const peer of this.#peers.values()) {
-      if (!peer.isMember || wanted.has(peer.id)) continue;
+      const isGuest = !peer.isMember && peer.leavesAtMs === NEVER;
+      if (wanted.has(peer.id) || !(peer.isMember || (isGuest && !isWaiting))) continue;
       peer.isMember = false;
       peer.leavesAtMs = now + this.#limits.lingerMs;
     }
@@ -199,6 +196,11 @@ export class PeerLinks {
 
   #letGo(peer: LinkPeer): void {
     const { id, channel } = peer;
+    if (this.#isWaiting && channel?.isOpen === true) {
+      peer.leavesAtMs = NEVER;
+      peer.wasMember = false;
+      return;
+    }
     this.#peers.delete(id);
     if (peer.wasMember) this.#former.add(id);
     this.bulk?.remove(id);
@@ -342,7 +344,7 @@ export class PeerLinks {
   #admit(channel: PeerChannel, hello: Hello): Refusal | null {
     const { nodeId } = this.#identity;
     const peer = this.#peers.get(hello.from);
-    if (peer === undefined) return this.#refuseStranger(hello);
+    if (peer === undefined) return this.#admitStranger(hello);
     if (isBulkHello(hello)) return this.#admitBulk(channel, hello);
     if (peer.channel === channel) return null;
     if (this.#dials(hello.from) && isGreeted(peer)) {
@@ -354,10 +356,22 @@ export class PeerLinks {
     return duplicateRefusal(peer.channel, hello, channel.remote, now, duplicateMs);
   }
 
-  #refuseStranger({ from }: Hello): Refusal {
+  #admitStranger(hello: Hello): Refusal | null {
+    const { from } = hello;
+    if (this.#isWaiting && !isBulkHello(hello) && this.#guests < GUESTS_MAX) return null;
     if (this.#former.has(from)) return removedRefusal(from);
     const text = `node ${from} is not a member that node ${this.#identity.nodeId} knows`;
     return { code: RefuseCode.unknownNode, text };
+  }
+
+  get #guests(): number {
+    return [...this.#peers.values()].filter(({ wasMember }) => !wasMember).length;
+  }
+
+  #guest({ from, address }: Hello): LinkPeer {
+    const guest = linkPeer(from, address, false);
+    this.#peers.set(from, guest);
+    return guest;
   }
 
   #admitBulk(channel: PeerChannel, hello: Hello): Refusal | null {
@@ -368,8 +382,7 @@ export class PeerLinks {
   }
 
   #opened(channel: PeerChannel, hello: Hello): void {
-    const peer = this.#peers.get(hello.from);
-    assert(peer !== undefined, 'an admitted peer is known');
+    const peer = this.#peers.get(hello.from) ?? this.#guest(hello);
     this.#greeting.delete(channel);
     if (peer.channel !== channel) peer.channel?.session.end('replaced', '');
     peer.channel = channel;
@@ -397,8 +410,13 @@ export class PeerLinks {
     if (wasOpen || isNews) this.#handlers.event(event);
     peer.lastFailure = failure;
     peer.channel = null;
+    if (!peer.isMember) peer.leavesAtMs = Math.min(peer.leavesAtMs, this.#lingerEndMs);
     this.#scheduleRedial(peer, channel);
     if (wasOpen) this.#handlers.down(peer.id, reason);
+  }
+
+  get #lingerEndMs(): number {
+    return this.#adapter.now() + this.#limits.lingerMs;
   }
 
   /** That a dial which was the other side's to make came to nothing says nothing new. */

@@ -25,8 +25,8 @@ import {
   encodeRefuse,
   GROUPS_FRAME_MAX,
   type GroupDeclaration,
-  HELLO_GROUPS_MAX,
   type Hello,
+  helloGroupsMax,
   type Refusal,
   RefuseCode,
 } from '../../codec/frames/handshake.js';
@@ -349,7 +349,7 @@ export class PeerSession {
     this.#decoder.frameBytesMax = this.#isBulk ? BULK_FRAME_BYTES_MAX : frameBytesMax;
     if (this.#decoder instanceof ChunkDecoder) this.#decoder.takesChunks = true;
     this.#takesParts = !this.#isBulk && hasFeature(hello, Feature.parts);
-    this.declare([...this.#groups.values()].slice(HELLO_GROUPS_MAX));
+    this.declare([...this.#groups.values()].slice(helloGroupsMax(this.#local.address ?? '')));
     this.#output.opened(hello);
   }
 

@@ -20,8 +20,8 @@ import {
   encodeHello,
   encodeRefuse,
   type GroupDeclaration,
-  HELLO_GROUPS_MAX,
   type Hello,
+  helloGroupsMax,
   PROTOCOL_VERSION,
   type Refusal,
   RefuseCode,
@@ -74,7 +74,8 @@ test('a HELLO comes back as it was', () => {
       target: u32.map(nodeId),
       incarnation: fc.maxSafeNat().map(incarnation),
       bootId: fc.maxSafeNat(),
-      groups: fc.array(declarations, { maxLength: HELLO_GROUPS_MAX }),
+      address: fc.constantFrom('', '10.0.0.1:5001', 'h'.repeat(256)),
+      groups: fc.array(declarations, { maxLength: helloGroupsMax('h'.repeat(256)) }),
     })
     .map((each): Hello => ({ ...each }));
   fc.assert(
@@ -90,18 +91,37 @@ test('a HELLO never exceeds the limit before the handshake, however many groups 
   assert.ok(frame.length <= GREETING_BYTES_MAX);
   assert.ok(frame.length + 16 > GREETING_BYTES_MAX);
   const back = decodeHello(...bodyOf(frame));
-  assert.ok('groups' in back && back.groups.length === HELLO_GROUPS_MAX);
+  assert.ok('groups' in back && back.groups.length === helloGroupsMax(''));
   assert.deepEqual(decodeGroups(...bodyOf(encodeGroups(groups))), groups);
   assert.equal(decodeGroups(viewOf(new Uint8Array(40)), 0, 17), null);
 });
 
 test('a HELLO with a longer head of a newer version is read', () => {
-  const frame = encodeHello(good);
-  const body = frame.slice(FRAME_HEADER_BYTES);
+  const hello = { ...good, address: '10.0.0.1:5001' };
+  const body = encodeHello(hello).slice(FRAME_HEADER_BYTES);
   const [head, groups] = [body.slice(0, body.length - 16), body.slice(body.length - 16)];
   const longer = new Uint8Array([...head, 1, 2, 3, 4, 5, 6, 7, 8, ...groups]);
   viewOf(longer).setUint16(8, head.length + 8, true);
-  assert.deepEqual(decodeHello(viewOf(longer), 0, longer.length), good);
+  assert.deepEqual(decodeHello(viewOf(longer), 0, longer.length), hello);
+});
+
+test('a HELLO without an address is the one of earlier builds, and read like theirs', () => {
+  const body = encodeHello(good).slice(FRAME_HEADER_BYTES);
+  assert.equal(viewOf(body).getUint16(8, true), 56);
+  assert.equal(body.length, 56 + 16);
+  const back = decodeHello(viewOf(body), 0, body.length);
+  assert.ok('address' in back && back.address === '');
+});
+
+test('an address that is cut, or none that can be dialled, is no address', () => {
+  const body = encodeHello({ ...good, address: 'host:1', groups: [] }).slice(FRAME_HEADER_BYTES);
+  viewOf(body).setUint16(56, 7, true);
+  const cut = decodeHello(viewOf(body), 0, body.length);
+  assert.deepEqual(cut, { code: RefuseCode.malformed, text: 'HELLO: address is cut' });
+  for (const address of ['a\nb', 'a b', 'h'.repeat(257)]) {
+    const back = decodeHello(...bodyOf(encodeHello({ ...good, address })));
+    assert.ok('address' in back && back.address === '', address);
+  }
 });
 
 test('a HELLO without the magic, too short, or with contradicting lengths is malformed', () => {
@@ -117,7 +137,8 @@ test('a HELLO without the magic, too short, or with contradicting lengths is mal
 
 test('random HELLO bodies never throw', () => {
   const random = new Prng(3);
-  const original = encodeHello(good).slice(FRAME_HEADER_BYTES);
+  const addressed = { ...good, address: '10.0.0.1:5001' };
+  const original = encodeHello(addressed).slice(FRAME_HEADER_BYTES);
   for (let run = 0; run < 5000; run += 1) {
     const body = original.slice();
     for (let i = 0; i < 3; i += 1) body[random.below(body.length)] = random.below(256);
@@ -163,7 +184,7 @@ test('a required feature that one side does not know is refused by name', () => 
   const demanding = { ...local, required: (1 << 31) >>> 0 };
   const missing = checkHello(demanding, ours, good, NOBODY);
   assert.match(missing?.text ?? '', /node 1 requires bit 31, unknown there/);
-  assert.equal(featureNames(Feature.forwarding | 32), 'forwarding, bit 5');
+  assert.equal(featureNames(Feature.forwarding | 64), 'forwarding, bit 6');
 });
 
 test('a build without snapshots is refused by the name of what it lacks, and so refuses us', () => {
@@ -187,6 +208,19 @@ test('a group that is configured differently is refused by field with both value
     assert.match(other?.text ?? '', new RegExp(`group 3: ${field} 1 there`));
   }
   assert.equal(refusalOf({ groups: [{ ...group, group: 4, nameHash: 1 }] }), null);
+});
+
+test('a group that began with nobody is no mismatch, where both know the rule', () => {
+  const joined = [{ ...group, configurationHash: 0 }];
+  assert.equal(refusalOf({ groups: joined }), null);
+  const joiner = { ...local, required: Feature.joins };
+  const known = new Map([[3, { ...group, configurationHash: 0 }]]);
+  assert.equal(checkHello(joiner, known, good, NOBODY), null);
+  const earlier = { ...good, optional: good.optional & ~Feature.joins };
+  const refusal = checkHello(joiner, known, earlier, NOBODY);
+  assert.equal(refusal?.text, 'node 1 requires joins, unknown there');
+  const other = refusalOf({ groups: [{ ...group, configurationHash: 1 }] });
+  assert.match(other?.text ?? '', /1 there, 9 here\. .* began with different members: .* --join$/);
 });
 
 test('a REFUSE carries code and text; hostile text is made harmless', () => {

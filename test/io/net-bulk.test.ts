@@ -15,6 +15,7 @@ import { PEER_LIMITS } from '../../io/net/peer-options.js';
 import { askFor, chunkFrame, chunkOf, POINT } from '../codec/snapshot-samples.js';
 import { type BulkNode, CHUNK_BYTES, idOf, startBulk } from './bulk-harness.js';
 import {
+  addressOf,
   Cluster,
   declared,
   heartbeat,
@@ -404,4 +405,23 @@ test('a removed peer and the end of the node end bulk connections', async () => 
   await run(again.cluster, 50);
   assert.equal(again.one.links.counters.values.bulkConnections, 0);
   assert.match(again.two.bulkLinks.fetch(idOf(again.one), askFor(1)) ?? '', /not a member/);
+});
+
+test('a node that waits fetches where the one that adds it says that it is reached', async () => {
+  for (const address of [addressOf(1), undefined]) {
+    const cluster = new Cluster([], SLOW);
+    const said = address === undefined ? {} : { identity: { address } };
+    const one = startBulk(cluster, 1, { ...membersOnly(1, 2), ...said });
+    const two = startBulk(cluster, 2, membersOnly(2));
+    two.links.setPeers([], true);
+    await run(cluster, 1500);
+    assert.ok(two.links.isUp(nodeId(1)));
+    const refused = two.bulkLinks.fetch(idOf(one), askFor(1, 0, 2));
+    if (address === undefined) {
+      assert.match(refused ?? '', /node 1 has not said where it is reached/);
+      continue;
+    }
+    await run(cluster, 200);
+    assert.deepEqual(numbers(two), [0, 1]);
+  }
 });

@@ -141,3 +141,78 @@ test('a peer that dials an address that is wrong is dialled by the other side', 
   assert.equal(cluster.network.connectionCount(), 2);
   assert.deepEqual(cluster.node(1).seen.reasons(), []);
 });
+
+test('a node that waits lets in whoever dials it, and knows where that one is reached', () => {
+  const cluster = new Cluster([2], COLD, membersOnly(2));
+  const two = cluster.node(2);
+  two.links.setPeers([], true);
+  const known = [peer(2), peer(5)];
+  const five = cluster.start(5, { options: { peers: known }, identity: { address: 'node5' } });
+  cluster.run(100);
+  assert.ok(isUp(two, 5) && isUp(five, 2));
+  assert.equal(two.links.counters.values.dials, 0);
+  // Even one that was removed may be the one that adds it.
+  cluster.run(3 * LINGER);
+  assert.deepEqual(two.seen.log, ['up 5 boot 105']);
+  two.links.setPeers(known, false);
+  cluster.run(3 * LINGER);
+  assert.deepEqual(two.seen.log, ['up 5 boot 105']);
+});
+
+test('a node that waits dials nobody, and its guests are forgotten when they go', () => {
+  const cluster = new Cluster([1], COLD, membersOnly(1));
+  const one = cluster.node(1);
+  one.links.setPeers([], true);
+  const two = cluster.start(2, membersOnly(1, 2));
+  cluster.run(100);
+  two.links.close();
+  cluster.run(LINGER + 10);
+  assert.deepEqual(one.seen.log, ['up 2 boot 102', 'down 2 disconnected', 'left 2']);
+  assert.equal(one.links.counters.values.dials, 0);
+});
+
+test('a stranger of another cluster is refused by a node that waits, too', () => {
+  const cluster = new Cluster([1], COLD, membersOnly(1));
+  const one = cluster.node(1);
+  one.links.setPeers([], true);
+  const stranger = cluster.start(2, { ...membersOnly(1, 2), identity: { clusterId: 8 } });
+  cluster.run(1000);
+  assert.ok(!isUp(one, 2) && one.links.counters.closes.wrongCluster > 0);
+  assert.match(stranger.seen.events[0]?.detail ?? '', /^wrongCluster: cluster id 8 there, 7 here/);
+});
+
+test('a removed node keeps the link of a member that does not know, and is dialled again', () => {
+  const cluster = new Cluster([1, 2], COLD, membersOnly(1, 2));
+  cluster.run(100);
+  const [one, two] = [cluster.node(1), cluster.node(2)];
+  // It has the entry that removes it; node 1 never gets it, as it is rolled back.
+  two.links.setPeers([], true);
+  cluster.run(3 * LINGER);
+  assert.ok(isUp(one, 2) && isUp(two, 1));
+  one.links.drop(nodeId(2), 'badMessage', 'a test');
+  cluster.run(20_000);
+  assert.ok(isUp(one, 2), 'node 1 dials, though it is the part of node 2');
+});
+
+test('once a node waits no more, guests that are no members go', () => {
+  const cluster = new Cluster([1], COLD, membersOnly(1));
+  const one = cluster.node(1);
+  one.links.setPeers([], true);
+  cluster.start(2, membersOnly(1, 2));
+  cluster.start(3, membersOnly(1, 3));
+  cluster.run(100);
+  one.links.setPeers([peer(1), peer(3)], false);
+  cluster.run(LINGER + 100);
+  assert.ok(!isUp(one, 2) && isUp(one, 3));
+});
+
+test('a node that waits keeps a bound on its guests', () => {
+  const cluster = new Cluster([1], COLD, membersOnly(1));
+  const one = cluster.node(1);
+  one.links.setPeers([], true);
+  for (let id = 2; id <= 300; id += 1) cluster.start(id, membersOnly(1, id));
+  cluster.run(400);
+  const up = Array.from({ length: 299 }, (_, at) => isUp(one, at + 2)).filter((each) => each);
+  assert.equal(up.length, 256);
+  assert.ok(one.links.counters.closes.unknownNode > 0);
+});

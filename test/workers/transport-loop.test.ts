@@ -38,6 +38,7 @@ const HELLO: Hello = {
   target: SELF,
   incarnation: incarnation(77),
   bootId: 5,
+  address: '',
   groups: [],
 };
 
