@@ -42,7 +42,7 @@ test('a start that is refused leaves damaged files that are newer where they are
 test('one that ends early, or with flags that are unknown, stops it too', () => {
   const flags = CONFIGURATION.slice();
   // Of the first member: behind the counts, three voters' ids, its own id and its incarnation.
-  flags[12 + 3 * 8 + 16] = 1;
+  flags[12 + 3 * 8 + 16] = 4;
   for (const configuration of [CONFIGURATION.slice(0, 20), flags]) {
     const bench = new ServerBench();
     bench.holdWith(7, imageOf(1), configuration);
