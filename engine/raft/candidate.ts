@@ -41,7 +41,7 @@ export function campaign(state: CoreState): void {
 function becomePreCandidate(state: CoreState): void {
   state.setRole(Role.preCandidate, NOBODY);
   state.votes.clear();
-  state.reads.restart();
+  state.restartReads();
   recordOwnVote(state);
   requestVotes(state, true, false);
   concludeElection(state);
@@ -53,7 +53,7 @@ export function becomeCandidate(state: CoreState, transfer: boolean): void {
   state.setRole(Role.candidate, NOBODY);
   state.softChanged = true;
   state.votes.clear();
-  state.reads.restart();
+  state.restartReads();
   requestVotes(state, false, transfer);
 }
 

@@ -1,5 +1,6 @@
 /**
- * The five safety properties of Raft (Figure 3) over all replicas of one group.
+ * The five safety properties of Raft (Figure 3) over all replicas of one group, and what leases and
+ * the records of lives rest on.
  *
  * Told of a replica after each of its steps, it looks only at what that step added and keeps the
  * facts it has seen: who led each term, where each term began in a log, which term each committed
@@ -7,6 +8,7 @@
  * crashes of replicas; it must never change a state.
  */
 
+import { type Clocks, leaseLeft } from './lease.js';
 import { EMPTY_LOG, RaftLog } from './log.js';
 import { isErased, recordedIncarnation } from './membership.js';
 import type { CoreState } from './state.js';
@@ -38,6 +40,7 @@ interface Seen {
 
 const LIFE_TOO_EARLY =
   'Readmission: a life is recorded only after the erasure of the one before was committed.';
+const LEASE_OVERLAPS = 'Lease: while the lease of a leader holds, no later term has a leader.';
 const POINTS_DIFFER = 'State machine safety: snapshots of one index end with the same entry.';
 
 /** Where the entries of a term begin, and the term of the entry before them. */
@@ -57,6 +60,13 @@ export class ClusterInvariants {
 
   /** What snapshots and bases end with, as far as no committed entry is known there. */
   readonly #points = new Map<LogIndex, Term>();
+
+  readonly #clocksOf: (state: CoreState) => Clocks;
+
+  /** `clocksOf`: the clocks of a replica as they are now, which it may not have looked at. */
+  constructor(clocksOf: (state: CoreState) => Clocks = (state) => state) {
+    this.#clocksOf = clocksOf;
+  }
 
   /** The highest index that any replica has known to be committed. */
   get committed(): LogIndex {
@@ -87,6 +97,7 @@ export class ClusterInvariants {
       ...this.#checkElection(state, seen),
       ...this.#checkCommitted(state, seen),
       ...this.#checkRecords(state, seen),
+      ...this.#checkLeases(state),
     ];
   }
 
@@ -243,6 +254,17 @@ export class ClusterInvariants {
       const committed = this.#committed.termAt(before.index);
       return this.#committed.compacted > before.index || committed === log.termAt(before.index);
     });
+  }
+
+  /** Of two leaders the earlier one holds no lease: it would not know what the later changed. */
+  #checkLeases(state: CoreState): string[] {
+    if (state.role !== Role.leader) return [];
+    for (const { state: other } of this.#seen.values()) {
+      if (other.role !== Role.leader || other.term === state.term) continue;
+      const earlier = other.term < state.term ? other : state;
+      if (leaseLeft(earlier, this.#clocksOf(earlier)) > 0) return [LEASE_OVERLAPS];
+    }
+    return [];
   }
 
   /** Leader completeness for leaders that were already elected when the entry was committed. */

@@ -6,7 +6,7 @@
  */
 
 import { isVoter } from './membership.js';
-import { type MembershipChange, plannedFor } from './membership-change.js';
+import { plannedFor } from './membership-change.js';
 import {
   type AppendReply,
   type AppendRequest,
@@ -18,7 +18,13 @@ import {
 } from './message.js';
 import type { Progress } from './progress.js';
 import { quorumValue } from './quorum.js';
-import { CONTEXTS_OF_A_LIFE, type PendingRead } from './read-index.js';
+import {
+  CONTEXTS_OF_A_LIFE,
+  isLeaseContext,
+  numberInLane,
+  type PendingRead,
+  type ReaderReads,
+} from './read-index.js';
 import type {
   CoreEntry,
   Persist,
@@ -29,9 +35,7 @@ import type {
   SnapshotWanted,
   StorageAck,
 } from './ready.js';
-import type { ChangeAnswer, ChangeRefusal, QuorumToBe } from './reconfigure.js';
 import type { CoreState, Recovered } from './state.js';
-import type { TransferAnswer } from './transfer.js';
 import {
   type Configuration,
   type ConfigurationEntry,
@@ -44,6 +48,7 @@ import {
   NO_INDEX,
   NOBODY,
   type NodeId,
+  Role,
   type SnapshotPoint,
   type Term,
   type TermRun,
@@ -95,7 +100,7 @@ export function describeRange(range: IndexRange): string {
   return range.last < range.first ? '[]' : `[${range.first}..${range.last}]`;
 }
 
-function describeIds(ids: readonly NodeId[]): string {
+export function describeIds(ids: readonly NodeId[]): string {
   return `(${ids.join(' ')})`;
 }
 
@@ -169,9 +174,14 @@ function describeBody(message: Message): string {
   }
 }
 
-/** Contexts of one life of a replica share their upper digits: `38.1` is the first of life 38. */
+/**
+ * Contexts of one life of a replica share their upper digits: `38.1` is the first of life 38, and
+ * `lease:38.1` the first that a lease may answer.
+ */
 function describeContext(context: number): string {
-  return `${Math.floor(context / CONTEXTS_OF_A_LIFE)}.${context % CONTEXTS_OF_A_LIFE}`;
+  const lane = isLeaseContext(context) ? 'lease:' : '';
+  const number = numberInLane(context);
+  return `${lane}${Math.floor(number / CONTEXTS_OF_A_LIFE)}.${number % CONTEXTS_OF_A_LIFE}`;
 }
 
 function describeRound(round: number): string {
@@ -356,17 +366,24 @@ export function describePendingRead(read: PendingRead): string {
 }
 
 /** `asked=38.1(4 5) reads=(6)` of a reader, `round=2 confirms=(4 5)+38.1 of 3` of a leader. */
-function describeReads({ reads, leaderReads }: CoreState): string[] {
+function describeReads({ role, reads, leaseReads, leaderReads, lease }: CoreState): string[] {
+  const parts = [...describeLane(reads), ...describeLane(leaseReads)];
+  if (role === Role.leader && lease.from !== null) parts.push(`lease=${lease.from.now}`);
+  if (role === Role.leader && lease.isDropped) parts.push('lease-dropped');
+  const { inRound, waiting: next } = leaderReads.pending;
+  if (leaderReads.round > 0) parts.push(`round=${leaderReads.round}`);
+  if (inRound.length > 0) parts.push(`confirms=${inRound.map(describePendingRead).join('+')}`);
+  if (next.length > 0) parts.push(`next=${next.map(describePendingRead).join('+')}`);
+  return parts;
+}
+
+function describeLane(reads: ReaderReads): string[] {
   const parts: string[] = [];
   const { asked, waiting } = reads.pending;
   if (reads.outstanding !== null) {
     parts.push(`asked=${describeContext(reads.outstanding)}(${asked.join(' ')})`);
   }
   if (waiting.length > 0) parts.push(`reads=(${waiting.join(' ')})`);
-  const { inRound, waiting: next } = leaderReads.pending;
-  if (leaderReads.round > 0) parts.push(`round=${leaderReads.round}`);
-  if (inRound.length > 0) parts.push(`confirms=${inRound.map(describePendingRead).join('+')}`);
-  if (next.length > 0) parts.push(`next=${next.map(describePendingRead).join('+')}`);
   return parts;
 }
 
@@ -433,66 +450,4 @@ export function describeQuorum(
   });
   const reached = quorumValue(configuration, valueFor);
   return [...lines, `${'quorum'.padEnd(width + 2)} ${reached}`];
-}
-
-/** `4=host:5004 voter, remove 2`: what a change asks for. */
-export function describeChange({ put, remove }: MembershipChange): string {
-  const words = put.map(({ id, address, as }) => `${id}=${address} ${as}`);
-  return [...words, ...remove.map((id) => `remove ${id}`)].join(', ');
-}
-
-/** `2 of (1 2 3), (1 3) answer`: how many must answer, and who does. */
-export function describeQuorumToBe({ voters, needed, answering }: QuorumToBe): string {
-  return `${needed} of ${describeIds(voters)}, ${describeIds(answering)} answer`;
-}
-
-function describeChangeRefusal(refusal: ChangeRefusal): string {
-  switch (refusal.why) {
-    case 'notLeader':
-      return `not leader, ${describeNode(refusal.leader)} is`;
-    case 'notReady':
-      return 'nothing of this term is committed yet, or no quorum answers';
-    case 'transferring':
-      return `leadership goes to ${refusal.to}`;
-    case 'changing':
-      return `under way is ${describeConfiguration(refusal.configuration)}`;
-    case 'addressTaken':
-      return `${refusal.address} is the address of ${refusal.by}`;
-    case 'noVoters':
-      return 'no voter would be left';
-    case 'losesQuorum':
-      return `quorum would be lost: ${describeQuorumToBe(refusal.quorum)}`;
-    default:
-      return unreachable(refusal);
-  }
-}
-
-/** `begun at 7: 3 of (1 2 3 4), (1 2 3 4) answer`, or why not. */
-export function describeChangeAnswer(answer: ChangeAnswer): string {
-  if ('begun' in answer) return `begun at ${answer.begun}: ${describeQuorumToBe(answer.quorum)}`;
-  if ('joined' in answer) return 'under way already';
-  if ('fulfilled' in answer) return `so since ${answer.fulfilled}`;
-  return `refused: ${describeChangeRefusal(answer.refused)}`;
-}
-
-/** `to 2`, or why leadership is not handed over. */
-export function describeTransferAnswer(answer: TransferAnswer): string {
-  if ('to' in answer) return `to ${answer.to}`;
-  const { refused } = answer;
-  switch (refused.why) {
-    case 'notLeader':
-      return `refused: not leader, ${describeNode(refused.leader)} is`;
-    case 'transferring':
-      return `refused: leadership goes to ${refused.to}`;
-    case 'disabled':
-      return 'refused: transfers are switched off';
-    case 'notVoter':
-      return 'refused: no voter';
-    case 'notReady':
-      return 'refused: it does not answer, or waits for a snapshot';
-    case 'nobody':
-      return 'refused: no other voter could take over';
-    default:
-      return unreachable(refused);
-  }
 }

@@ -13,10 +13,11 @@ import {
   type ReadIndexReply,
   type SnapshotOffer,
 } from './message.js';
+import { isLeaseContext, type ReaderReads } from './read-index.js';
 import type { Placement } from './ready.js';
 import { considerSnapshot, knowCommittedEqual } from './snapshot.js';
 import type { CoreState } from './state.js';
-import { assert, NOBODY, type NodeId, Role, type Term } from './types.js';
+import { assert, NO_INDEX, NO_TERM, NOBODY, type NodeId, Role, type Term } from './types.js';
 
 /** Joins `term` under `leader` (NOBODY when unknown), leaving whatever role was held. */
 export function becomeFollower(state: CoreState, term: Term, leader: NodeId): void {
@@ -29,7 +30,7 @@ export function becomeFollower(state: CoreState, term: Term, leader: NodeId): vo
   state.progress.clear();
   state.transfer = null;
   state.resetElectionTimer();
-  if (!sameLeader) state.reads.restart();
+  if (!sameLeader) state.restartReads();
 }
 
 /** A valid message of this term's leader: follow it and let its silence be timed anew. */
@@ -40,6 +41,7 @@ function heardLeader(state: CoreState, from: NodeId, round: number): void {
     becomeFollower(state, state.term, from);
   }
   state.leaderHeardAt = state.now;
+  state.heardUndated = true;
   state.roundSeen = Math.max(state.roundSeen, round);
   state.resetElectionTimer();
 }
@@ -84,7 +86,8 @@ export function onReadIndexReply(state: CoreState, reply: ReadIndexReply): void 
   if (reply.from !== state.leader) return;
   // A read index is a commit index: it saves the wait for the next heartbeat.
   followCommit(state, reply.index, state.equalUpTo);
-  for (const id of state.reads.answer(reply.context)) {
+  const lane = isLeaseContext(reply.context) ? state.leaseReads : state.reads;
+  for (const id of lane.answer(reply.context)) {
     state.grants.push({ id, index: reply.index });
   }
 }
@@ -97,19 +100,38 @@ export function finishFollowerTurn(state: CoreState): void {
     state.acknowledgeDue = false;
     acknowledge(state, state.equalUpTo, state.roundSeen);
   }
-  if (state.reads.isWaiting && state.reads.outstanding === null) {
-    askReadIndex(state, state.reads.open());
-  }
+  askForWaiting(state, state.reads);
+  askForWaiting(state, state.leaseReads);
+}
+
+function askForWaiting(state: CoreState, lane: ReaderReads): void {
+  if (lane.isWaiting && lane.outstanding === null) askReadIndex(state, lane, lane.open());
 }
 
 /** Asks the leader for a read index; asked again after a heartbeat interval without an answer. */
-export function askReadIndex(state: CoreState, context: number): void {
-  state.readRetryAt = state.now + state.options.heartbeatInterval;
+export function askReadIndex(state: CoreState, lane: ReaderReads, context: number): void {
+  lane.retryAt = state.now + state.options.heartbeatInterval;
   state.send({
     kind: MessageKind.readIndex,
     from: state.id,
     to: state.leader,
     term: state.term,
     context,
+  });
+}
+
+/** A leader of an earlier term learns ours, or it would lead a minority for ever. */
+export function answerStaleLeader(state: CoreState, leader: NodeId): void {
+  state.sendDurably({
+    kind: MessageKind.appendReply,
+    from: state.id,
+    to: leader,
+    term: state.term,
+    accepted: false,
+    match: NO_INDEX,
+    refusedIndex: NO_INDEX,
+    conflictIndex: NO_INDEX,
+    conflictTerm: NO_TERM,
+    round: 0,
   });
 }

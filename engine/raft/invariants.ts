@@ -83,6 +83,7 @@ const STATE_RULES: readonly Rule<CoreState>[] = [
   ['Only a leader tracks progress.', (s) => s.role === Role.leader || s.progress.size === 0],
   ['Only a leader confirms reads.', (s) => s.role === Role.leader || !s.leaderReads.hasRound],
   ['A leader tracks every other member.', tracksMembers],
+  ['Whoever asks another replica to campaign has dropped its lease.', handsOverWithoutLease],
   ['The configuration in force is in the log.', (s) => s.membership.entry.index <= s.log.last],
   ['Every voter and learner is a member, and no learner votes.', membersAddUp],
   ['Only a leader hands leadership over.', (s) => s.transfer === null || s.role === Role.leader],
@@ -104,6 +105,10 @@ function sendsWhatItHas({ outbox, log }: CoreState): boolean {
     if (message.kind !== MessageKind.append || message.lastIndex === message.prevIndex) return true;
     return message.prevIndex >= log.compacted;
   });
+}
+
+function handsOverWithoutLease({ outbox, lease }: CoreState): boolean {
+  return lease.isDropped || outbox.every(({ kind }) => kind !== MessageKind.timeoutNow);
 }
 
 function namesItself(state: CoreState): boolean {
@@ -292,7 +297,7 @@ export function snapshotOf(state: CoreState): Snapshot {
     configuration: state.membership.entry,
     submittedSeq: state.submittedSeq,
     storedSeq: state.storedSeq,
-    readRound: state.leaderReads.hasRound ? state.leaderReads.round : 0,
+    readRound: state.leaderReads.awaited,
     successor: state.transfer?.target ?? NOBODY,
   };
 }

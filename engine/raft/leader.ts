@@ -8,6 +8,7 @@
 import { replicateTo, sendAppend } from './append.js';
 import { advanceCommit, committedInTerm } from './commit.js';
 import { becomeFollower } from './follower.js';
+import { addRead, beginLeaseRound, Lease, noteRound } from './lease.js';
 import { findMember, isVoter, recordsLives, withIncarnations } from './membership.js';
 import {
   type AppendReply,
@@ -17,7 +18,7 @@ import {
 } from './message.js';
 import { Progress, ProgressState } from './progress.js';
 import { quorumValue } from './quorum.js';
-import { LeaderReads } from './read-index.js';
+import { LeaderReads, type PendingRead } from './read-index.js';
 import { considerReadmission } from './readmission.js';
 import type { Proposed } from './ready.js';
 import { advanceMembership, considerPromotion } from './reconfigure.js';
@@ -44,11 +45,15 @@ export function becomeLeader(state: CoreState): void {
   state.setRole(Role.leader, state.id);
   state.votes.clear();
   state.leaderReads = new LeaderReads();
+  state.lease = new Lease();
   state.progress.clear();
   trackMembers(state);
   appendFirstEntry(state);
   const reads = state.reads.takeAll();
   if (reads.length > 0) state.leaderReads.add({ local: reads });
+  const byLease = state.leaseReads.takeAll();
+  if (byLease.length > 0) state.leaderReads.addByLease({ local: byLease });
+  beginLeaseRound(state);
   broadcastHeartbeat(state);
 }
 
@@ -165,34 +170,38 @@ export function onHeartbeatReply(
 }
 
 export function onReadIndex(state: CoreState, request: ReadIndexRequest): void {
-  state.leaderReads.add({ reader: request.from, context: request.context });
+  addRead(state, { reader: request.from, context: request.context });
 }
 
 /** A quorum that answered the newest round proves that no other leader existed when it began. */
 function confirmReads(state: CoreState): void {
-  if (!state.leaderReads.hasRound) return;
+  if (!state.leaderReads.hasRound && !state.lease.awaitsAnswer) return;
   const answered = quorumValue(state.configuration, (id) => {
     if (id === state.id) return Number.POSITIVE_INFINITY;
     const progress = state.progress.get(id);
     if (progress === undefined) return 0;
     return state.isIntact(id, progress.incarnation) ? progress.round : 0;
   });
+  state.lease.answered(answered, state.membership.entry);
   const confirmed = state.leaderReads.confirm(answered);
   if (confirmed === null) return;
-  for (const read of confirmed.reads) {
-    if ('local' in read) {
-      for (const id of read.local) state.grants.push({ id, index: confirmed.index });
-    } else {
-      state.send({
-        kind: MessageKind.readIndexReply,
-        from: state.id,
-        to: read.reader,
-        term: state.term,
-        context: read.context,
-        index: confirmed.index,
-      });
-    }
+  for (const read of confirmed.reads) answerRead(state, read, confirmed.index);
+}
+
+/** Grants a read of this replica, or tells its reader, that it may be served at `index`. */
+export function answerRead(state: CoreState, read: PendingRead, index: LogIndex): void {
+  if ('local' in read) {
+    for (const id of read.local) state.grants.push({ id, index });
+    return;
   }
+  state.send({
+    kind: MessageKind.readIndexReply,
+    from: state.id,
+    to: read.reader,
+    term: state.term,
+    context: read.context,
+    index,
+  });
 }
 
 /** Heartbeats fall on multiples of the interval, so that those of many groups leave together. */
@@ -227,7 +236,10 @@ export function tickLeader(state: CoreState): void {
     becomeFollower(state, state.term, NOBODY);
     return;
   }
+  beginLeaseRound(state);
   broadcastHeartbeat(state);
+  // Alone it is its own quorum.
+  confirmReads(state);
   forgetDeparted(state);
   repeatTransfer(state);
   advanceMembership(state);
@@ -255,8 +267,13 @@ function diskHasStalled(state: CoreState): boolean {
 
 /** Once a turn: one read round for all reads, one append per peer for all that is new. */
 export function finishLeaderTurn(state: CoreState): void {
+  // What the lease was not asked about by now has waited long enough.
+  if (state.leaderReads.hasByLease) {
+    for (const read of state.leaderReads.takeByLease()) state.leaderReads.add(read);
+  }
   if (state.leaderReads.wantsRound && committedInTerm(state)) {
     state.leaderReads.start(state.log.committed);
+    noteRound(state);
     broadcastHeartbeat(state);
     confirmReads(state);
   }

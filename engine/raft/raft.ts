@@ -17,6 +17,7 @@ import {
 import { advanceCommit, takeCommitted } from './commit.js';
 import { mayCampaign } from './election.js';
 import {
+  answerStaleLeader,
   askReadIndex,
   becomeFollower,
   finishFollowerTurn,
@@ -34,6 +35,7 @@ import {
   proposeAsLeader,
   tickLeader,
 } from './leader.js';
+import { type Clocks, dateHearing, leaseLeft, serveByLease } from './lease.js';
 import type { MembershipChange } from './membership-change.js';
 import { type Message, MessageKind, VoteGrant } from './message.js';
 import { CONTEXTS_OF_A_LIFE, ReaderReads } from './read-index.js';
@@ -41,10 +43,12 @@ import type { CoreEntry, Placement, Proposed, Ready, StorageAck } from './ready.
 import { advanceMembership, type ChangeAnswer, changeMembership } from './reconfigure.js';
 import {
   compactLog,
+  floorOfTransfers,
   installSnapshot,
   isAhead,
-  isAway,
   offerNewest,
+  pointNeeded,
+  pointsBeingSent,
   rememberSnapshot,
   withdrawIdleOffers,
 } from './snapshot.js';
@@ -57,7 +61,6 @@ import {
   type Incarnation,
   type LogIndex,
   NO_INDEX,
-  NO_TERM,
   NOBODY,
   type NodeId,
   Role,
@@ -131,33 +134,19 @@ export class Raft {
     return this.state.membership.at(index);
   }
 
-  /**
-   * The lowest point that a peer is being sent which is not away, and which the log still goes on
-   * from. Infinity when there is none.
-   */
+  /** See `floorOfTransfers`. */
   get snapshotFloor(): LogIndex {
-    const { compacted } = this.state.log;
-    // Where the log is forgotten beyond a point already, nothing is kept for it in vain.
-    const points = this.snapshotsBeingSent.filter(({ index }) => index >= compacted);
-    return Math.min(Number.POSITIVE_INFINITY, ...points.map(({ index }) => index)) as LogIndex;
+    return floorOfTransfers(this.state);
   }
 
-  /** Points that peers are being sent which are not away: their files are still read. */
+  /** See `pointsBeingSent`. */
   get snapshotsBeingSent(): readonly SnapshotPoint[] {
-    const { state } = this;
-    const present = [...state.progress.values()].filter((progress) => !isAway(state, progress));
-    return present.flatMap(({ pendingSnapshot }) => pendingSnapshot ?? []);
+    return pointsBeingSent(this.state);
   }
 
-  /** A peer has forgotten more than the newest snapshot covers: one of at least this is needed. */
+  /** See `pointNeeded`. */
   get snapshotNeeded(): LogIndex {
-    const { progress, snapshot } = this.state;
-    let most = snapshot?.index ?? NO_INDEX;
-    let needed = NO_INDEX;
-    for (const { neededFrom } of progress.values()) {
-      if (neededFrom > most) most = needed = neededFrom;
-    }
-    return needed;
+    return pointNeeded(this.state);
   }
 
   /** Peers that are away are offered the newest snapshot when they come back, not an older one. */
@@ -171,7 +160,7 @@ export class Raft {
     if (state.role === Role.leader) {
       return Math.min(state.heartbeatDue, state.transfer?.deadline ?? Number.POSITIVE_INFINITY);
     }
-    const retry = this.#readIsAsked ? state.readRetryAt : Number.POSITIVE_INFINITY;
+    const retry = this.#asksAgainAt;
     return this.#timesElection ? Math.min(state.electionDeadline, retry) : retry;
   }
 
@@ -181,8 +170,10 @@ export class Raft {
     return forgetsLeader || mayCampaign(state);
   }
 
-  get #readIsAsked(): boolean {
-    return this.state.leader !== NOBODY && this.state.reads.outstanding !== null;
+  get #asksAgainAt(): number {
+    const { leader, reads, leaseReads } = this.state;
+    if (leader === NOBODY) return Number.POSITIVE_INFINITY;
+    return Math.min(reads.asksAgainAt, leaseReads.asksAgainAt);
   }
 
   /** Time passed. Drain what has arrived first: a pause must not look like everybody's silence. */
@@ -194,9 +185,10 @@ export class Raft {
       return;
     }
     if (now >= state.electionDeadline) campaign(state);
-    const context = state.reads.outstanding;
-    if (this.#readIsAsked && context !== null && now >= state.readRetryAt) {
-      askReadIndex(state, context);
+    if (now < this.#asksAgainAt) return;
+    for (const lane of [state.reads, state.leaseReads]) {
+      const context = lane.outstanding;
+      if (context !== null && now >= lane.asksAgainAt) askReadIndex(state, lane, context);
     }
   }
 
@@ -225,7 +217,7 @@ export class Raft {
       becomeFollower(state, message.term, NOBODY);
     }
     if (message.term < state.term) {
-      this.#answerStale(message);
+      if (LEADER_KINDS.has(message.kind)) answerStaleLeader(state, message.from);
       return null;
     }
     return this.#dispatch(message, incarnation);
@@ -234,24 +226,6 @@ export class Raft {
   /** Whose later term is no reason to step down: it was removed, and may not know it yet. */
   #hasDeparted(from: NodeId): boolean {
     return (this.state.progress.get(from)?.departedAt ?? NO_INDEX) > NO_INDEX;
-  }
-
-  /** A leader of an earlier term learns ours, or it would lead a minority for ever. */
-  #answerStale(message: Message): void {
-    if (!LEADER_KINDS.has(message.kind)) return;
-    const { state } = this;
-    state.sendDurably({
-      kind: MessageKind.appendReply,
-      from: state.id,
-      to: message.from,
-      term: state.term,
-      accepted: false,
-      match: 0 as LogIndex,
-      refusedIndex: 0 as LogIndex,
-      conflictIndex: 0 as LogIndex,
-      conflictTerm: NO_TERM,
-      round: 0,
-    });
   }
 
   #dispatch(message: Message, incarnation: Incarnation): Placement | null {
@@ -333,11 +307,57 @@ export class Raft {
     else this.state.reads.add(ids);
   }
 
+  /**
+   * Reads that the leader's lease may answer; `serveByLease` is to follow before `take`. Where
+   * there is no lease they are confirmed by a round.
+   */
+  readByLease(ids: readonly number[], now: number): void {
+    this.#advance(now);
+    if (this.state.role === Role.leader) this.state.leaderReads.addByLease({ local: ids });
+    else this.state.leaseReads.add(ids);
+  }
+
+  /** Reads wait for the lease: read the clocks, now or later. */
+  get waitsForLease(): boolean {
+    return this.state.role === Role.leader && this.state.leaderReads.hasByLease;
+  }
+
+  /** Answers them, if the lease holds by these clocks. */
+  serveByLease(clocks: Clocks): void {
+    serveByLease(this.state, clocks);
+  }
+
+  /** Whether rounds may be started for a lease: `wallAhead` is to be told before they are. */
+  get hasLease(): boolean {
+    return this.state.options.leaseDrift !== undefined;
+  }
+
+  /** By how much the wall clock shows more than the monotonic one, read not after what follows. */
+  noteWallClock(wallAhead: number): void {
+    this.state.wallAhead = wallAhead;
+  }
+
+  /** How much of this leader's lease is left by these clocks, in milliseconds. */
+  leaseLeft(clocks: Clocks): number {
+    return leaseLeft(this.state, clocks);
+  }
+
+  /** The leader was heard since `dateHearing`. */
+  get heardUndated(): boolean {
+    return this.state.heardUndated;
+  }
+
+  /** The time by a clock that was read after the last message was received. */
+  dateHearing(now: number): void {
+    dateHearing(this.state, now);
+  }
+
   /** Nobody waits for these reads any more: without a leader that answers they would pile up. */
   forgetReads(ids: readonly number[]): void {
     const forgotten = new Set(ids);
     this.state.leaderReads.forget(forgotten);
     this.state.reads.forget(forgotten);
+    this.state.leaseReads.forget(forgotten);
   }
 
   /** A submission is durable, with everything before it. */

@@ -89,6 +89,33 @@ export function withdrawIdleOffers(state: CoreState): void {
   }
 }
 
+/** Leader: points that peers are being sent which are not away: their files are still read. */
+export function pointsBeingSent(state: CoreState): readonly SnapshotPoint[] {
+  const present = [...state.progress.values()].filter((progress) => !isAway(state, progress));
+  return present.flatMap(({ pendingSnapshot }) => pendingSnapshot ?? []);
+}
+
+/** Leader: the lowest of these which the log still goes on from. Infinity when there is none. */
+export function floorOfTransfers(state: CoreState): LogIndex {
+  const { compacted } = state.log;
+  // Where the log is forgotten beyond a point already, nothing is kept for it in vain.
+  const points = pointsBeingSent(state).filter(({ index }) => index >= compacted);
+  return Math.min(Number.POSITIVE_INFINITY, ...points.map(({ index }) => index)) as LogIndex;
+}
+
+/**
+ * Leader: a peer has forgotten more than the newest snapshot covers: one of at least this is
+ * needed. 0 when none is.
+ */
+export function pointNeeded({ progress, snapshot }: CoreState): LogIndex {
+  let most = snapshot?.index ?? NO_INDEX;
+  let needed = NO_INDEX;
+  for (const { neededFrom } of progress.values()) {
+    if (neededFrom > most) most = needed = neededFrom;
+  }
+  return needed;
+}
+
 /** Whether the peer was silent for so long that nothing can be under way to it. */
 export function isAway({ now, options }: CoreState, { heardAt }: Progress): boolean {
   return now - heardAt > AWAY_AFTER_TIMEOUTS * options.electionTimeoutMax;

@@ -5,6 +5,7 @@
  * membership.ts. This file must never look at a message kind or at a role's rules.
  */
 
+import { Lease } from './lease.js';
 import { RaftLog, type RecoveredLog } from './log.js';
 import { findMember, isErased, isVoter, Membership, recordedIncarnation } from './membership.js';
 import type { Message } from './message.js';
@@ -51,6 +52,11 @@ export interface RaftOptions {
   readonly appendBytesMax: number;
   /** A leader whose disk has acknowledged nothing for this long gives up leadership. */
   readonly diskStallMax: number;
+  /**
+   * Share by which clocks may differ in rate, for reads under the leader's lease (lease.ts);
+   * absent: there is no lease.
+   */
+  readonly leaseDrift?: number;
 }
 
 export interface RecoveredSnapshot {
@@ -118,6 +124,10 @@ export class CoreState {
   heartbeatDue = 0;
   /** Last time the leader of this term was heard; the start counts as a hearing (lease safety). */
   leaderHeardAt: number;
+  /** It was heard since a clock was read, so that time may be too early: see `dateHearing`. */
+  heardUndated = false;
+  /** By how much the wall clock showed more than the monotonic one, when last read. */
+  wallAhead = 0;
 
   /**
    * Answers to the vote or pre-vote of this replica; the boolean says whether it is a full vote.
@@ -131,7 +141,10 @@ export class CoreState {
   leaderReads: LeaderReads;
   /** Leader: leadership is being handed over; null when it is not. */
   transfer: Transfer | null = null;
+  lease = new Lease();
   readonly reads: ReaderReads;
+  /** Reads that a lease of the leader may answer. */
+  readonly leaseReads: ReaderReads;
 
   readonly outbox: Message[] = [];
   readonly created: CoreEntry[] = [];
@@ -146,8 +159,6 @@ export class CoreState {
   equalUpTo: LogIndex = NO_INDEX;
   /** The newest read round of this term's leader that was heard. */
   roundSeen = 0;
-  /** When an unanswered read context is asked again. */
-  readRetryAt = 0;
   /** The newest snapshot that is durable here: what a leader offers, where a restart begins. */
   snapshot: SnapshotPoint | null = null;
   snapshotWanted: SnapshotWanted | null = null;
@@ -178,6 +189,7 @@ export class CoreState {
     this.vote = recovered.hardState.vote;
     this.inDoubt = recovered.inDoubt;
     this.reads = reads;
+    this.leaseReads = reads.leaseLane();
     this.leaderReads = new LeaderReads();
     this.now = now;
     this.leaderHeardAt = now;
@@ -262,6 +274,12 @@ export class CoreState {
     this.softChanged ||= this.role !== role || this.leader !== leader;
     this.role = role;
     this.leader = leader;
+  }
+
+  /** The leader changed: what was asked of it must be asked again. */
+  restartReads(): void {
+    this.reads.restart();
+    this.leaseReads.restart();
   }
 
   /** Sends at once. */

@@ -8,6 +8,7 @@
  */
 
 import { becomeFollower } from './follower.js';
+import { dropLease } from './lease.js';
 import { isVoter } from './membership.js';
 import { MessageKind } from './message.js';
 import { answers } from './reconfigure.js';
@@ -99,6 +100,7 @@ export function advanceTransfer(state: CoreState): void {
   const holdsAll = state.progress.get(transfer.target)?.match === state.log.last;
   if (transfer.isAsked || !holdsAll) return;
   transfer.isAsked = true;
+  dropLease(state);
   const to = transfer.target;
   state.send({ kind: MessageKind.timeoutNow, from: state.id, to, term: state.term });
 }

@@ -96,6 +96,8 @@ export class Bench {
   /** Peers that prove another life than the recorded one, which is their number. */
   readonly lives = new Map<number, number>();
   holdsStorage = false;
+  /** Each turn reads the clocks for the lease. */
+  readsClocks = true;
   readonly #owed: StorageAck[] = [];
 
   /** What it has asked for last. */
@@ -157,6 +159,7 @@ export class Bench {
   }
 
   #turn(): void {
+    if (this.readsClocks) this.raft.serveByLease({ now: this.now, wallAhead: 0 });
     const ready: Ready = this.raft.take();
     this.sent.push(...ready.messages);
     for (const grant of ready.reads) this.grants.push(grant.id);
@@ -196,6 +199,10 @@ export class Bench {
 
   read(id: number): void {
     this.#step((raft) => raft.read([id], this.now));
+  }
+
+  readByLease(id: number): void {
+    this.#step((raft) => raft.readByLease([id], this.now));
   }
 
   /** Hears a message; unless said otherwise it comes from replica 2, in the present term. */

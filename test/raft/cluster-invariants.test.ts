@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { ClusterInvariants } from '../../engine/raft/invariants.js';
+import { dropLease, leaseLeft } from '../../engine/raft/lease.js';
 import type { CoreState } from '../../engine/raft/state.js';
 import { logIndex, Role, term } from '../../engine/raft/types.js';
 import { point, soundCluster, stateOf } from './sound-cluster.js';
@@ -122,6 +123,19 @@ test('reports an entry that is committed although a later leader lacks it', () =
   assert.deepEqual(broken, [
     'Leader completeness: a leader holds every entry committed in earlier terms.',
   ]);
+});
+
+test('reports a later leader that was elected while a lease held', () => {
+  const cluster = soundCluster({ leaseDrift: 0.1 });
+  const [leader, follower] = [stateOf(cluster, 1), stateOf(cluster, 3)];
+  assert.ok(leaseLeft(leader, leader) > 0);
+  follower.term = term(2);
+  follower.role = Role.leader;
+  const overlaps = 'Lease: while the lease of a leader holds, no later term has a leader.';
+  assert.deepEqual(cluster.invariants.observe(follower), [overlaps]);
+  assert.deepEqual(cluster.invariants.observe(leader), [overlaps]);
+  dropLease(leader);
+  assert.deepEqual(cluster.invariants.observe(follower), []);
 });
 
 test('reports an index that is committed with two different entries', () => {

@@ -154,6 +154,10 @@ const STATES: Record<string, Tamper> = {
   'A leader tracks every other member.': (leader) => {
     leader.progress.delete(nodeId(3));
   },
+  'Whoever asks another replica to campaign has dropped its lease.': (leader) => {
+    const to = { from: leader.id, to: nodeId(2), term: leader.term };
+    leader.send({ kind: MessageKind.timeoutNow, ...to });
+  },
   'The configuration in force is in the log.': (_, follower) => {
     const index = logIndex(follower.log.last + 1);
     follower.membership.append({ index, configuration: follower.configuration });

@@ -9,7 +9,6 @@
  */
 
 import assert from 'node:assert/strict';
-import { describeMessage, messageName } from '../../engine/raft/describe.js';
 import {
   ClusterInvariants,
   checkState,
@@ -17,9 +16,10 @@ import {
   type Snapshot,
   snapshotOf,
 } from '../../engine/raft/invariants.js';
+import type { Clocks } from '../../engine/raft/lease.js';
 import { bootstrapConfiguration } from '../../engine/raft/membership.js';
 import type { MembershipChange } from '../../engine/raft/membership-change.js';
-import { type Message, MessageKind, VoteGrant } from '../../engine/raft/message.js';
+import { type Message, MessageKind } from '../../engine/raft/message.js';
 import type { Raft } from '../../engine/raft/raft.js';
 import type { Placement, Proposed, Ready, StorageAck } from '../../engine/raft/ready.js';
 import type { ChangeAnswer } from '../../engine/raft/reconfigure.js';
@@ -27,7 +27,6 @@ import type { RaftOptions } from '../../engine/raft/state.js';
 import type { TransferAnswer } from '../../engine/raft/transfer.js';
 import {
   type Configuration,
-  type Incarnation,
   type IndexRange,
   type LogIndex,
   logIndex,
@@ -36,6 +35,7 @@ import {
 } from '../../engine/raft/types.js';
 import { ENTRY_BYTES, type Image, type Submission } from './disk.js';
 import type { Entry } from './entries.js';
+import { checkPromise, type Parcel, withConfigurations } from './parcel.js';
 import { Replica } from './replica.js';
 
 export const DEFAULT_OPTIONS = {
@@ -51,17 +51,6 @@ export const DEFAULT_OPTIONS = {
   diskStallMax: 1000,
 } as const;
 
-/** A message under way over one connection, with the entries of its range. */
-export interface Parcel {
-  readonly number: number;
-  readonly message: Message;
-  readonly entries: readonly Entry[];
-  /** The lives of both ends: a restart of either end breaks the connection. */
-  readonly fromBoot: number;
-  readonly toBoot: number;
-  readonly incarnation: Incarnation;
-}
-
 /** What happened, as it happens; scenarios print it, random walks ignore it. */
 export interface Observer {
   received?(parcel: Parcel, placement: Placement | null): void;
@@ -71,7 +60,11 @@ export interface Observer {
 
 export class Cluster {
   readonly replicas = new Map<NodeId, Replica>();
-  readonly invariants = new ClusterInvariants();
+  /** Turns in which reads were answered under a lease. */
+  leaseTurns = 0;
+  /** By how much the wall clock of a replica has run ahead; absent: not at all. */
+  readonly wallAhead = new Map<NodeId, number>();
+  readonly invariants = new ClusterInvariants(({ id }) => this.#clocksOf(id));
   /** In flight, oldest first; reorder, copy or remove them at will. */
   parcels: Parcel[] = [];
   now = 0;
@@ -192,6 +185,7 @@ export class Cluster {
   step<T>(id: number, input: (raft: Raft) => T): T {
     const replica = this.replica(id);
     const before = snapshotOf(replica.raft.state);
+    replica.raft.noteWallClock(this.#clocksOf(replica.id).wallAhead);
     const result = input(replica.raft);
     const created = replica.raft.takeCreated();
     replica.placeCreated(created, replica.raft.term);
@@ -205,6 +199,7 @@ export class Cluster {
   turn(id: number): void {
     const replica = this.replica(id);
     const before = snapshotOf(replica.raft.state);
+    if (replica.raft.waitsForLease) this.#serveByLease(replica);
     const ready = replica.raft.take();
     if (ready.persist !== null) replica.submit(ready.persist);
     for (const message of ready.messages) this.post(replica, message);
@@ -311,11 +306,27 @@ export class Cluster {
     return { term: raft.term, label: `entry ${this.#entryNumber}`, configuration: null };
   }
 
-  /** Asks for a linearizable read; its grant is compared with what is committed now. */
-  read(id: number, read: number): void {
+  #serveByLease({ id, raft }: Replica): void {
+    const clocks = this.#clocksOf(id);
+    if (raft.leaseLeft(clocks) > 0) this.leaseTurns += 1;
+    raft.serveByLease(clocks);
+  }
+
+  #clocksOf(id: NodeId): Clocks {
+    return { now: this.now, wallAhead: this.wallAhead.get(id) ?? 0 };
+  }
+
+  /**
+   * Asks for a linearizable read, which a lease may answer if `byLease`; its grant is compared with
+   * what is committed now.
+   */
+  read(id: number, read: number, byLease = false): void {
     const { reads } = this.replica(id).alive;
     reads.set(read, { id: read, committedBefore: this.invariants.committed, grantedAt: null });
-    this.step(id, (raft) => raft.read([read], this.now));
+    this.step(id, (raft) => {
+      if (byLease) raft.readByLease([read], this.now);
+      else raft.read([read], this.now);
+    });
   }
 
   /** The running leader of the highest term, if there is one. */
@@ -446,38 +457,4 @@ function digestAfter(digest: number, label: string): number {
     next = Math.imul(next ^ label.charCodeAt(at), 0x0100_0193) >>> 0;
   }
   return next + 1;
-}
-
-/** Votes and acknowledgements are promises: nothing leaves that a crash could make untrue. */
-function checkPromise({ records, raft }: Replica, message: Message): void {
-  const { kind, term } = message;
-  if (kind === MessageKind.preVote || kind === MessageKind.preVoteReply) return;
-  if (kind === MessageKind.readIndex) return;
-  assert.ok(
-    records.hardState.term >= term,
-    `${messageName(kind)} waits for its term to be durable`,
-  );
-  if (kind === MessageKind.vote) {
-    assert.equal(records.hardState.vote, message.from, 'a vote for itself is durable');
-  } else if (kind === MessageKind.voteReply && message.grant !== VoteGrant.refused) {
-    assert.equal(records.hardState.vote, message.to, 'a granted vote is durable');
-  } else if (kind === MessageKind.appendReply && message.accepted && message.match > 0) {
-    if (message.match < raft.state.log.compacted) return;
-    assert.equal(records.termAt(message.match), raft.termAt(message.match), 'so is what matches');
-  }
-}
-
-/** A receiver finds the configurations of an append in the bytes that came with it. */
-function withConfigurations(parcel: Parcel): Message {
-  const { message, entries } = parcel;
-  if (message.kind !== MessageKind.append) return message;
-  const configurations = entries.flatMap(({ configuration }, at) =>
-    configuration === null ? [] : [{ index: logIndex(message.prevIndex + 1 + at), configuration }],
-  );
-  return { ...message, configurations };
-}
-
-/** `describeMessage` of what is under way. */
-export function describeParcel(parcel: Parcel): string {
-  return describeMessage(withConfigurations(parcel));
 }

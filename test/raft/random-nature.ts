@@ -78,6 +78,7 @@ export function randomOptions(prng: Prng): Partial<RaftOptions> {
     appendEntriesMax: prng.between(1, 6),
     appendBytesMax: prng.between(100, 1000),
     diskStallMax: prng.pick([400, 1000]),
+    ...(prng.chance(0.6) ? { leaseDrift: prng.pick([0.05, 0.1, 0.3]) } : {}),
   };
 }
 

@@ -12,7 +12,8 @@ import { isVoter, recordedIncarnation } from '../../engine/raft/membership.js';
 import { Prng } from '../../engine/raft/prng.js';
 import { Standing } from '../../engine/raft/state.js';
 import { logIndex, type NodeId, Role } from '../../engine/raft/types.js';
-import { Cluster, type Parcel } from './network.js';
+import { Cluster } from './network.js';
+import type { Parcel } from './parcel.js';
 import { RandomMembership, randomStandbys } from './random-membership.js';
 import { drawNature, type Nature, randomBootstrap, randomOptions } from './random-nature.js';
 import { RandomSnapshots } from './random-snapshots.js';
@@ -24,6 +25,7 @@ export interface WalkReport {
   readonly committed: number;
   readonly truncations: number;
   readonly reads: number;
+  readonly leases: number;
   readonly crashes: number;
   readonly wipes: number;
   readonly readmissions: number;
@@ -105,8 +107,10 @@ export class RandomWalk {
       this.#maybeFault();
     }
     this.comeToRest();
+    const { leaseTurns: leases } = this.cluster;
     const { committed } = this.cluster.invariants;
-    return { ...this.#count, ...this.#snapshots.count, ...this.#membership.count, committed };
+    const counts = { ...this.#count, ...this.#snapshots.count, ...this.#membership.count };
+    return { ...counts, committed, leases };
   }
 
   /**
@@ -207,7 +211,7 @@ export class RandomWalk {
 
   #read(id: NodeId): void {
     this.#asked += 1;
-    this.cluster.read(id, this.#asked);
+    this.cluster.read(id, this.#asked, this.#prng.chance(0.5));
   }
 
   #maybeFault(): void {

@@ -33,6 +33,7 @@ test('no random walk breaks an invariant, and every one comes to rest when its f
     committed: 0,
     truncations: 0,
     reads: 0,
+    leases: 0,
     crashes: 0,
     wipes: 0,
     readmissions: 0,

@@ -5,7 +5,7 @@
  */
 
 import { bootstrapConfiguration } from '../../engine/raft/membership.js';
-import type { CoreState } from '../../engine/raft/state.js';
+import type { CoreState, RaftOptions } from '../../engine/raft/state.js';
 import { logIndex, nodeId, term } from '../../engine/raft/types.js';
 import { Cluster } from './network.js';
 
@@ -14,8 +14,8 @@ const BOOTSTRAP = bootstrapConfiguration(
 );
 
 /** Replica 1 leads term 1; five entries are committed and applied on it and replica 2. */
-export function soundCluster(): Cluster {
-  const cluster = new Cluster(BOOTSTRAP, 1);
+export function soundCluster(options: Partial<RaftOptions> = {}): Cluster {
+  const cluster = new Cluster(BOOTSTRAP, 1, options);
   cluster.startAll();
   const settle = (): void => {
     while (cluster.parcels[0] !== undefined) cluster.deliver(cluster.parcels[0]);

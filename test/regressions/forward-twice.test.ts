@@ -8,7 +8,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Raft } from '../../engine/raft/raft.js';
-import { nodeId, Role, term } from '../../engine/raft/types.js';
+import { NOBODY, nodeId, Role, term } from '../../engine/raft/types.js';
 import type { GroupLog } from '../../engine/runtime/group-log.js';
 import type { RuntimePorts } from '../../engine/runtime/ports.js';
 import { Proposals } from '../../engine/runtime/proposals.js';
@@ -25,7 +25,8 @@ function leader() {
     return { first: last - count + 1, term: TERM };
   };
   const state = { options: { seed: 1 } };
-  const raft = { id: nodeId(1), role: Role.leader, term: TERM, leader: nodeId(1), state, propose };
+  const leading = { role: Role.leader, term: TERM, leader: nodeId(1), transferTarget: NOBODY };
+  const raft = { id: nodeId(1), ...leading, state, propose };
   const ports = { wallClock: () => 1, network: { sendForwardReply: () => undefined } };
   const proposals = new Proposals({
     raft: raft as unknown as Raft,

@@ -11,7 +11,8 @@ import test from 'node:test';
 import { bootstrapConfiguration } from '../../engine/raft/membership.js';
 import { MessageKind } from '../../engine/raft/message.js';
 import { nodeId, Role } from '../../engine/raft/types.js';
-import { Cluster, type Parcel } from '../raft/network.js';
+import { Cluster } from '../raft/network.js';
+import type { Parcel } from '../raft/parcel.js';
 
 function threeReplicas(): Cluster {
   const members = [1, 2, 3].map((id) => ({ id: nodeId(id), address: `node-${id}` }));

@@ -8,7 +8,6 @@
 
 import assert from 'node:assert/strict';
 import {
-  describeChangeAnswer,
   describeConfiguration,
   describeConfigurationEntry,
   describeHardState,
@@ -23,9 +22,9 @@ import {
   describeSnapshotWanted,
   describeSoft,
   describeState,
-  describeTransferAnswer,
   messageName,
 } from '../../engine/raft/describe.js';
+import { describeChangeAnswer, describeTransferAnswer } from '../../engine/raft/describe-change.js';
 import { bootstrapConfiguration } from '../../engine/raft/membership.js';
 import type { MembershipChange } from '../../engine/raft/membership-change.js';
 import type { Ready } from '../../engine/raft/ready.js';
@@ -39,7 +38,8 @@ import {
   term,
 } from '../../engine/raft/types.js';
 import type { EntryLog } from '../raft/entries.js';
-import { Cluster, describeParcel, type Parcel } from '../raft/network.js';
+import { Cluster } from '../raft/network.js';
+import { describeParcel, type Parcel } from '../raft/parcel.js';
 import type { Replica } from '../raft/replica.js';
 
 /** Rounds of delivery and storage after which a scenario that never settles is given up. */
@@ -178,8 +178,13 @@ export class Interpreter {
     this.#lines.splice(before, 0, `proposed ${describeProposed(proposed)}`);
   }
 
-  read([id = '', read = '']: Arguments): void {
-    this.#group.read(Number(id), Number(read));
+  read([id = '', read = '']: Arguments, byLease = false): void {
+    this.#group.read(Number(id), Number(read), byLease);
+  }
+
+  /** The wall clock of a replica runs ahead of its monotonic one, all in all by that much. */
+  wall([id = '', ahead = '']: Arguments): void {
+    this.#group.wallAhead.set(nodeId(Number(id)), Number(ahead));
   }
 
   deliver(words: Arguments): void {
@@ -427,6 +432,7 @@ function optionsOf(set: Map<string, string>): Partial<RaftOptions> {
     window: 'windowMessagesMax',
     entries: 'appendEntriesMax',
     stall: 'diskStallMax',
+    lease: 'leaseDrift',
   } as const;
   const options: Record<string, number | boolean> = {};
   for (const [word, option] of Object.entries(numbers)) {
@@ -452,6 +458,8 @@ const COMMANDS: Record<string, (interpreter: Interpreter, words: Arguments) => v
   pass: (it, words) => it.pass(words),
   propose: (it, words) => it.propose(words),
   read: (it, words) => it.read(words),
+  'read-by-lease': (it, words) => it.read(words, true),
+  wall: (it, words) => it.wall(words),
   transfer: (it, words) => it.transfer(words),
   change: (it, words) => it.change(words),
   // The network.
