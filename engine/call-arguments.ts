@@ -6,12 +6,12 @@
  * or copy what it checks.
  */
 
+import { Consistency } from './config-reads.js';
 import { ErrorNumber, RingraftError } from './errors.js';
 import { shown } from './errors-shown.js';
 import { LIMITS } from './limits.js';
-import { Consistency } from './runtime/reads.js';
 
-function refuse(detail: string): never {
+export function refuse(detail: string): never {
   throw new RingraftError(ErrorNumber.invalidOptions, {
     text: 'an argument is not valid, nothing was sent',
     detail,

@@ -12,8 +12,10 @@ import { ResultReader } from '../codec/results.js';
 import {
   COMPLETION_HEADER_BYTES,
   CompletionKind,
+  READ_HEADER_BYTES,
   readCompletionHeader,
   readDetail,
+  readIndex,
   readLeader,
 } from '../workers/records/completion.js';
 import { QUERY_HEADER_BYTES, readQueryHeader } from '../workers/records/hosted.js';
@@ -212,10 +214,12 @@ export class Channel {
     if (at === RING_FULL) return false;
     const id = this.#nextBatch;
     this.#nextBatch = id >= 0xffff_ffff ? 1 : id + 1;
-    const { deadline, mayForward, consistency, behindWrites } = options;
+    const { deadline, mayForward } = options;
     const count = batch.sinks.length;
     if (isRead) {
-      writeReadHeader(inbox.view, at, id, count, deadline, consistency, behindWrites);
+      const { consistency, behindWrites, maxStalenessMs = 0 } = options;
+      const { view } = inbox;
+      writeReadHeader(view, at, id, count, deadline, consistency, behindWrites, maxStalenessMs);
     } else {
       writeProposeHeader(inbox.view, at, id, count, deadline, mayForward);
     }
@@ -277,9 +281,11 @@ export class Channel {
   #onCompletion(kind: number, at: number, bytes: number): void {
     const { bytes: buffer, view } = this.#parts.completions;
     const { batch: id, offset, count, code } = readCompletionHeader(view, at);
-    if (kind === CompletionKind.results || kind === CompletionKind.readResults) {
-      const start = at + COMPLETION_HEADER_BYTES;
-      this.deliver(id, offset, buffer, start, at + bytes);
+    if (kind === CompletionKind.results) {
+      this.deliver(id, offset, buffer, at + COMPLETION_HEADER_BYTES, at + bytes, 0);
+    } else if (kind === CompletionKind.readResults) {
+      const index = readIndex(view, at);
+      this.deliver(id, offset, buffer, at + READ_HEADER_BYTES, at + bytes, index);
     } else {
       const detail = readDetail(buffer, at, bytes);
       this.#refuse(id, offset, count, code as ErrorNumber, readLeader(view, at), detail);
@@ -294,21 +300,29 @@ export class Channel {
     if (from === 0) this.#arriving = this.#batches.has(id) ? Buffer.allocUnsafeSlow(total) : null;
     const answer = this.#arriving;
     if (answer === null) return;
-    buffer.copy(answer, from, at + COMPLETION_HEADER_BYTES, at + bytes);
-    if (from + bytes - COMPLETION_HEADER_BYTES < total) return;
+    buffer.copy(answer, from, at + READ_HEADER_BYTES, at + bytes);
+    if (from + bytes - READ_HEADER_BYTES < total) return;
     this.#arriving = null;
-    this.deliver(id, offset, answer, 0, total);
+    this.deliver(id, offset, answer, 0, total, readIndex(view, at));
   }
 
   /** Results (codec/results.ts) at `buffer[start, end)` for entry or query `offset` and on. */
-  deliver(id: number, offset: number, buffer: Buffer, start: number, end: number): void {
+  deliver(
+    id: number,
+    offset: number,
+    buffer: Buffer,
+    start: number,
+    end: number,
+    index: number,
+  ): void {
     const batch = this.#batches.get(id);
     // A batch that expired here was answered already.
     if (batch === undefined) return;
     const results = new ResultReader(buffer, start, end - start);
     for (let i = offset; results.next(); i += 1) {
       const sink = this.#take(batch, i);
-      sink.result(batch.tokens[i] as number, buffer, results.start, results.end, results.rejected);
+      const { start: from, end: to, rejected } = results;
+      sink.result(batch.tokens[i] as number, buffer, from, to, rejected, index);
     }
     this.#forgetDone(id, batch);
   }
@@ -364,7 +378,7 @@ export class Channel {
       else {
         const { bytes, rejected } = answer;
         const lent = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-        sink.result(token, lent, 0, lent.length, rejected);
+        sink.result(token, lent, 0, lent.length, rejected, hosted.applied);
       }
       query = end;
     }

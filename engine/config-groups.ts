@@ -8,6 +8,12 @@
 import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { REMEDIES, unknownNames } from './config-names.js';
+import {
+  groupReadProblems,
+  type ReadTerms,
+  type ReadTermsGiven,
+  resolveReads,
+} from './config-reads.js';
 import { type Rule, ruleProblem, withoutUndefined } from './config-rules.js';
 import { type HostedMachine, isHostedMachine } from './hosted-machine.js';
 import { LIMITS } from './limits.js';
@@ -30,17 +36,23 @@ export interface GroupOptions {
   readonly machineOptions?: unknown;
   /** Largest command in bytes; equal on all replicas (checked when they meet). Default 1 MiB. */
   readonly entryBytesMax?: number;
+  /**
+   * What reads of this group see unless a call says otherwise, such as `{ consistency: 'bounded',
+   * maxStalenessMs: 500 }`; see `ReadOptions`. Default `{ consistency: 'linearizable' }`.
+   */
+  readonly reads?: ReadTermsGiven;
   /** When this group's snapshots are taken and what is kept, where it is not as for the engine. */
   readonly snapshot?: GroupSnapshotSettings;
 }
 
-export type ResolvedGroup = Required<Omit<GroupOptions, 'snapshot'>> & {
+export type ResolvedGroup = Required<Omit<GroupOptions, 'snapshot' | 'reads'>> & {
   readonly snapshot: ResolvedSnapshot;
+  readonly reads: ReadTerms;
 };
 
 /** Of a name that is too long. */
 const NAME_SHOWN = 32;
-const GROUP_NAMES = ['name', 'machine', 'machineOptions', 'entryBytesMax', 'snapshot'];
+const GROUP_NAMES = ['name', 'machine', 'machineOptions', 'entryBytesMax', 'reads', 'snapshot'];
 
 function machineProblems({ machine, machineOptions }: GroupOptions, where: string): string[] {
   const problems: string[] = [];
@@ -99,6 +111,7 @@ export function groupProblems(groups: readonly GroupOptions[]): string[] {
       const problem = ruleProblem(`${where}entryBytesMax`, group.entryBytesMax, rule);
       if (problem !== null) problems.push(problem);
     }
+    problems.push(...groupReadProblems(group.reads, where));
     problems.push(...ownSnapshotProblems(group.snapshot, where));
   }
   return problems;
@@ -118,6 +131,7 @@ export function resolveGroup(group: GroupOptions, snapshot: ResolvedSnapshot): R
     entryBytesMax: LIMITS.entryBytesMaxDefault,
     ...withoutUndefined(group),
     machine: machineUrl(group.machine),
+    reads: resolveReads(group.reads),
     snapshot: { ...snapshot, ...withoutUndefined(group.snapshot ?? {}) },
   };
 }

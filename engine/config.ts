@@ -14,6 +14,7 @@ import {
   resolveGroup,
 } from './config-groups.js';
 import { REMEDIES, unknownNames } from './config-names.js';
+import { unservedReads } from './config-reads.js';
 import { type Rule, ruleProblem, withoutUndefined } from './config-rules.js';
 import { ErrorNumber, RingraftError } from './errors.js';
 import { LIMITS } from './limits.js';
@@ -89,6 +90,15 @@ export interface EngineOptions {
   readonly enablePreVote?: boolean;
   /** False: only `local` reads are served. Default true. */
   readonly enableReadIndex?: boolean;
+  /**
+   * True: reads with consistency `lease` are served, and a leader's heartbeats keep a lease. Such a
+   * read is stale, without an error, where clocks of nodes differ in rate by more than
+   * `leaseDriftPercent`, where a machine is suspended and neither of its clocks shows it, or where
+   * a voter has a shorter `electionTimeoutMin` than the leader. Default false.
+   */
+  readonly leaseReads?: boolean;
+  /** By how many percent the clocks of two nodes may differ in rate. Default 10. */
+  readonly leaseDriftPercent?: number;
   /** False: a request of the leader to take over is ignored. Default true. */
   readonly enableLeadershipTransfer?: boolean;
   /** When snapshots are taken and what is kept; a group may have its own: snapshot-settings.ts. */
@@ -123,6 +133,8 @@ const DEFAULTS = {
   pipelineWindow: 8,
   enablePreVote: true,
   enableReadIndex: true,
+  leaseReads: false,
+  leaseDriftPercent: 10,
   enableLeadershipTransfer: true,
   timeoutMs: 5000,
 } as const;
@@ -165,6 +177,8 @@ const RULES: { readonly [Name in keyof EngineOptions]-?: Rule } = {
   pipelineWindow: { kind: 'integer', min: 1, max: 1024 },
   enablePreVote: { kind: 'boolean' },
   enableReadIndex: { kind: 'boolean' },
+  leaseReads: { kind: 'boolean' },
+  leaseDriftPercent: { kind: 'integer', min: 1, max: 50 },
   enableLeadershipTransfer: { kind: 'boolean' },
   snapshot: { kind: 'object' },
   workers: { kind: 'integer', min: 1, max: LIMITS.groupsMax },
@@ -307,7 +321,7 @@ function allProblems(options: EngineOptions): string[] {
     ...timingProblems(options),
     ...logBytesProblems(options),
     ...(typeof cluster === 'object' && cluster !== null ? memberProblems(options) : []),
-    ...(Array.isArray(groups) ? groupProblems(groups) : []),
+    ...(Array.isArray(groups) ? [...groupProblems(groups), ...unservedReads(options)] : []),
     ...snapshotProblems(options.snapshot),
   ];
 }

@@ -199,19 +199,21 @@ export class Engine extends EventEmitter<EngineEvents> {
       flushSoon: () => this.#flushSoon(),
       flushLater: () => this.#flushLater(),
       hosted: this.#makeRunner(id, (batch, offset, _, results) =>
-        channel.deliver(batch, offset, Buffer.from(results), 0, results.length),
+        channel.deliver(batch, offset, Buffer.from(results), 0, results.length, 0),
       ),
       onEvent: (json) => this.#groups[id]?.onEvent(json),
     });
     const page = new StatusPage(this.#node.statusPages[id] as SharedArrayBuffer);
-    const { timeoutMs, enableReadIndex: readIndex, nodeId } = options;
+    const { timeoutMs, enableReadIndex: readIndex, leaseReads, nodeId } = options;
+    const { reads: byDefault } = options.groups[id] as ResolvedOptions['groups'][number];
+    const reads = { byDefault, switches: { readIndex, leaseReads } };
     const node = { id: nodeId, incarnation: this.#node.incarnation };
     const { spares } = this.#node;
     const room = new RoomWords(spares);
     const fullHint = (): BusyHint => (diskIsFull(spares) ? DISK_FULL_HINT : LOG_FULL_HINT);
     const busyHint = (): BusyHint => (room.isShort ? fullHint() : BUSY_HINT);
     const hosted = isHostedMachine(machine);
-    return new Group({ name, id, node, channel, page, hosted, timeoutMs, readIndex, busyHint });
+    return new Group({ name, id, node, channel, page, hosted, timeoutMs, reads, busyHint });
   }
 
   #makeRunner(

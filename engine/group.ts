@@ -28,72 +28,24 @@ import {
   checkOptions,
   checkSignal,
   checkTimeout,
-  consistencyOf,
 } from './call-arguments.js';
-import {
-  type BatchOptions,
-  CHANNEL_BUSY,
-  CHANNEL_CLOSED,
-  CHANNEL_TOO_LARGE,
-  type Channel,
-  type CompletionSink,
-} from './channel.js';
+import { type BatchOptions, CHANNEL_BUSY, type Channel, type CompletionSink } from './channel.js';
+import { LINEARIZABLE, type ReadTerms } from './config-reads.js';
 import { type ErrorDetails, ErrorNumber, RingraftError } from './errors.js';
 import { failureOf } from './failure.js';
+import type {
+  CallOptions,
+  GroupEvents,
+  ProposeOptions,
+  ProposeResult,
+  ReadOptions,
+  ReadResult,
+} from './group-calls.js';
+import { promiseSink, REFUSALS } from './promise-sink.js';
 import { nodeId, Role } from './raft/types.js';
-import { Consistency } from './runtime/reads.js';
+import { type ReadSwitches, readTerms } from './read-terms.js';
 import { type SnapshotAnswer, SnapshotCalls, type SnapshotTaken } from './snapshot-calls.js';
 import { type GroupStatus, type MemberStatus, membersOf, standingInWords } from './status.js';
-
-export interface CallOptions {
-  /**
-   * Milliseconds until the call ends with an error. Default: the engine's `timeoutMs`.
-   *
-   * The end may come up to 300 ms later: the group's thread gets that long to say what became of
-   * the call, which nobody else knows. A command that it has appended, or sent to a leader, ends as
-   * `ERR_OUTCOME_UNKNOWN`. While the main thread is blocked no call ends, and what was answered
-   * meanwhile is handed out first.
-   */
-  readonly timeoutMs?: number;
-  /**
-   * Ends the wait with `ERR_ABORTED`; a command already sent may still be executed. A signal that
-   * is aborted before the call ends it whatever else holds, and nothing is sent.
-   */
-  readonly signal?: AbortSignal;
-}
-
-export interface ProposeOptions extends CallOptions {
-  /** False: a follower refuses with `ERR_NOT_LEADER` instead of forwarding. Default true. */
-  readonly forward?: boolean;
-}
-
-export interface ReadOptions extends CallOptions {
-  /** `linearizable` (default): sees every write acknowledged before. `local`: may be stale. */
-  readonly consistency?: keyof typeof Consistency;
-}
-
-/** What became of one command of `proposeMany`. */
-export type ProposeResult =
-  | { readonly ok: true; readonly value: Buffer }
-  | { readonly ok: false; readonly error: RingraftError };
-
-/** Listeners run in a turn of their own: what they throw is theirs. */
-export interface GroupEvents {
-  /** Role, term or leader changed here; `previous` is the role before. */
-  role: [{ role: string; previous: string; term: number; leader: number }];
-  leader: [{ leader: number; previous: number; term: number }];
-  /** The commit index as of now and then, not each of its steps; `term` is that entry's. */
-  commit: [{ index: number; term: number }];
-  /**
-   * An entry of the leader that this version cannot read was not taken: the replica stays behind.
-   * Once per entry; `status().unreadableAppends` counts every try.
-   */
-  unreadable: [{ index: number; from: number; text: string }];
-  /** Something an operator should know of that stops nothing, such as a snapshot that failed. */
-  warning: [{ text: string }];
-  /** The group stopped on this node. Nothing is thrown when nobody listens. */
-  error: [RingraftError];
-}
 
 const POLL_MS = 5;
 /** A large state takes seconds, whether it is stored or fetched by a new member. */
@@ -110,8 +62,14 @@ interface GroupParts {
   readonly page: StatusPage;
   readonly hosted: boolean;
   readonly timeoutMs: number;
-  readonly readIndex: boolean;
+  readonly reads: GroupReads;
   readonly busyHint: () => BusyHint;
+}
+
+/** What reads see by default, and what they may ask for here. */
+interface GroupReads {
+  readonly byDefault: ReadTerms;
+  readonly switches: ReadSwitches;
 }
 
 export class Group extends EventEmitter<GroupEvents> {
@@ -123,7 +81,7 @@ export class Group extends EventEmitter<GroupEvents> {
   readonly #page: StatusPage;
   readonly #hosted: boolean;
   readonly #timeoutMs: number;
-  readonly #readIndex: boolean;
+  readonly #reads: GroupReads;
   readonly #busyHint: () => BusyHint;
   readonly #snapshots: SnapshotCalls;
   readonly #admin: AdminCalls;
@@ -144,7 +102,7 @@ export class Group extends EventEmitter<GroupEvents> {
     this.#page = parts.page;
     this.#hosted = parts.hosted;
     this.#timeoutMs = parts.timeoutMs;
-    this.#readIndex = parts.readIndex;
+    this.#reads = parts.reads;
     this.#busyHint = parts.busyHint;
     this.#configuration = { index: 0, members: [] };
     const { channel } = parts;
@@ -196,7 +154,7 @@ export class Group extends EventEmitter<GroupEvents> {
     const { forward = true } = options;
     checkForward(forward);
     let busy = false;
-    const batch = this.#batchOptions(options, forward, Consistency.linearizable);
+    const batch = this.#batchOptions(options, forward, LINEARIZABLE);
     return this.#collect(commands.length, options.signal, COMMANDS_SENT, (sink, i) => {
       const command = commands[i] as Uint8Array;
       // A later one must not be executed without those before it.
@@ -207,18 +165,39 @@ export class Group extends EventEmitter<GroupEvents> {
     });
   }
 
-  /** Asks the state machine; linearizable unless `consistency` says otherwise. */
+  /**
+   * Asks the state machine of this node. What the answer must reflect is the group's `reads`, by
+   * default `linearizable`, unless `consistency` says otherwise. It ends within its timeout with
+   * the answer or an error, also while leadership changes.
+   */
   async read(query: Uint8Array, options: ReadOptions = {}): Promise<Buffer> {
+    return this.#read(query, options, (sink) => sink);
+  }
+
+  /** The same, with the index that the answer reflects and the node that gave it. */
+  async readResult(query: Uint8Array, options: ReadOptions = {}): Promise<ReadResult> {
+    let readAt = 0;
+    const value = await this.#read(query, options, (sink) => ({
+      result(token, buffer, start, end, rejected, index) {
+        readAt = index;
+        sink.result(token, buffer, start, end, rejected, index);
+      },
+      refused: (token, code, leader, detail) => sink.refused(token, code, leader, detail),
+    }));
+    return { value, index: readAt, servedBy: this.#node.id };
+  }
+
+  async #read(
+    query: Uint8Array,
+    options: ReadOptions,
+    answering: (sink: CompletionSink) => CompletionSink,
+  ): Promise<Buffer> {
     checkBytes('query', query);
     checkOptions(options);
-    const consistency = consistencyOf(options.consistency ?? 'linearizable');
-    if (!this.#readIndex && consistency === Consistency.linearizable) {
-      const detail = 'enableReadIndex is false: only reads with consistency "local" are served';
-      throw new RingraftError(ErrorNumber.invalidOptions, { detail });
-    }
-    const batch = this.#batchOptions(options, false, consistency);
+    const terms = readTerms(options, this.#reads.byDefault, this.#reads.switches);
+    const batch = this.#batchOptions(options, false, terms);
     const [result] = await this.#collect(1, options.signal, undefined, (sink, i) => {
-      const at = this.channel.claimRead(query.length, batch, sink, i);
+      const at = this.channel.claimRead(query.length, batch, answering(sink), i);
       if (at >= 0) this.channel.readBuffer.set(query, at);
       return at;
     });
@@ -293,9 +272,9 @@ export class Group extends EventEmitter<GroupEvents> {
     return { timeoutMs, deadline: monotonicMs() + timeoutMs, signal };
   }
 
-  #batchOptions(options: CallOptions, mayForward: boolean, consistency: Consistency): BatchOptions {
+  #batchOptions(options: CallOptions, mayForward: boolean, terms: ReadTerms): BatchOptions {
     const deadline = this.#deadline(options);
-    return { deadline, mayForward, consistency, behindWrites: false };
+    return { deadline, mayForward, ...terms, behindWrites: false };
   }
 
   /** When the call ends; its options are checked here, in every call. */
@@ -455,13 +434,6 @@ export class Group extends EventEmitter<GroupEvents> {
   }
 }
 
-/** What the channel's refusals mean to a caller. */
-const REFUSALS: Readonly<Record<number, ErrorNumber | undefined>> = {
-  [CHANNEL_BUSY]: ErrorNumber.busy,
-  [CHANNEL_TOO_LARGE]: ErrorNumber.tooLarge,
-  [CHANNEL_CLOSED]: ErrorNumber.closed,
-};
-
 const NOT_ANSWERED = 'the state machine did not answer this read as it must';
 const NOTHING_SENT = 'nothing was sent';
 const COMMANDS_SENT = 'what was sent may still be executed';
@@ -475,24 +447,4 @@ function lateLeader(): RingraftError {
 function lateApplied(index: number, applied: number): RingraftError {
   const text = `entry ${index} was not applied here in time, entries up to ${applied} are`;
   return new RingraftError(ErrorNumber.timeout, { text: `${text}. Wait again or longer` });
-}
-
-function promiseSink(
-  settle: (i: number, result: ProposeResult) => void,
-  errorOf: (code: ErrorNumber, leader: number, detail: string) => RingraftError,
-): CompletionSink {
-  return {
-    result(i, buffer, start, end, rejected) {
-      const value = Buffer.from(buffer.subarray(start, end));
-      if (!rejected) settle(i, { ok: true, value });
-      else {
-        const detail = value.toString();
-        const error = new RingraftError(ErrorNumber.rejected, { detail, data: value });
-        settle(i, { ok: false, error });
-      }
-    },
-    refused(i, code, leader, detail = '') {
-      settle(i, { ok: false, error: errorOf(code, leader, detail) });
-    },
-  };
 }

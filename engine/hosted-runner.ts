@@ -58,6 +58,11 @@ export class HostedRunner {
     return this.#failed;
   }
 
+  /** The last entry that the machine has applied. */
+  get applied(): number {
+    return this.#nextIndex - 1;
+  }
+
   /** Applies the slab of an APPLY record: all of it, or up to the entry that failed. */
   apply(bytes: Buffer, view: DataView, at: number): HostedAnswer {
     const { slab, last, parts } = readApply(bytes, view, at, this.#arena);

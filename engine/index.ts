@@ -24,6 +24,7 @@ export {
   type TimingPreset,
 } from './config.js';
 export type { GroupOptions } from './config-groups.js';
+export type { ConsistencyWord, ReadTermsGiven } from './config-reads.js';
 export {
   type CloseOptions,
   type CloseReport,
@@ -34,14 +35,15 @@ export {
   type PeerEvent,
 } from './engine.js';
 export { ERROR_KINDS, ErrorNumber, RingraftError } from './errors.js';
+export { Group } from './group.js';
 export type {
   CallOptions,
   GroupEvents,
   ProposeOptions,
   ProposeResult,
   ReadOptions,
-} from './group.js';
-export { Group } from './group.js';
+  ReadResult,
+} from './group-calls.js';
 export { type HostedEntry, type HostedMachine, Reject } from './hosted-machine.js';
 export type { SnapshotTaken } from './snapshot-calls.js';
 export type { GroupSnapshotSettings, SnapshotSettings } from './snapshot-settings.js';

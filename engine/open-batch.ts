@@ -4,8 +4,8 @@
  * It only gathers: what is admitted and when it leaves is channel.ts.
  */
 
+import type { Consistency } from './config-reads.js';
 import { LIMITS } from './limits.js';
-import type { Consistency } from './runtime/reads.js';
 import type { CompletionSink } from './sink.js';
 
 /** What makes one record: everything in a batch shares it. */
@@ -17,6 +17,8 @@ export interface BatchOptions {
   /** Reads: what must be seen. */
   readonly consistency: Consistency;
   readonly behindWrites: boolean;
+  /** Bounded reads: how old the state may be that answers, in milliseconds; absent: 0. */
+  readonly maxStalenessMs?: number;
 }
 
 export class OpenBatch {
@@ -50,6 +52,7 @@ export function sameOptions(a: BatchOptions, b: BatchOptions): boolean {
     a.mayForward === b.mayForward &&
     a.consistency === b.consistency &&
     a.behindWrites === b.behindWrites &&
+    a.maxStalenessMs === b.maxStalenessMs &&
     Math.abs(a.deadline - b.deadline) < 1
   );
 }

@@ -9,8 +9,18 @@ import type { ErrorNumber } from './errors.js';
  * run while a ring is being drained: they must not throw, and may claim anew.
  */
 export interface CompletionSink {
-  /** Bytes at `buffer[start, end)` are lent for the call. */
-  result(token: number, buffer: Buffer, start: number, end: number, rejected: boolean): void;
+  /**
+   * Bytes at `buffer[start, end)` are lent for the call. Of a read: entries up to `index` are in
+   * the state that answered; of a command it is 0.
+   */
+  result(
+    token: number,
+    buffer: Buffer,
+    start: number,
+    end: number,
+    rejected: boolean,
+    index: number,
+  ): void;
   /** `detail` is a text where the code alone does not tell what failed; mostly there is none. */
   refused(token: number, code: ErrorNumber, leader: number, detail?: string): void;
 }

@@ -141,6 +141,7 @@ export function raftOptions(
     appendEntriesMax: options.maxAppendBatchSize,
     appendBytesMax: Math.min(APPEND_BYTES_MAX, appendBytesMax(entryBytesMax)),
     diskStallMax: options.electionTimeoutMax * DISK_STALL_TIMEOUTS,
+    ...(options.leaseReads ? { leaseDrift: options.leaseDriftPercent / 100 } : {}),
   };
 }
 

@@ -17,4 +17,7 @@ await counters.waitForLeader();
 await counters.propose(Buffer.from('visits')); // durable on a majority; on any node
 const visits = await counters.read(Buffer.from('visits')); // linearizable; on any node
 console.log(`visits: ${Buffer.from(visits)}`);
+const recent = { consistency: 'bounded', maxStalenessMs: 500 }; // or 'lease', 'local'
+const { value, index, servedBy } = await counters.readResult(Buffer.from('visits'), recent);
+console.log(`visits: ${value}, as of entry ${index}, by node ${servedBy}`);
 await engine.close();

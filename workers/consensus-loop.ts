@@ -124,6 +124,7 @@ export class GroupAgent {
       oldLog: this.#oldLog,
       snapshots: new SlabSnapshotPort((order) => this.#oldLog.order(order), slab, chunkBytes),
       wallClock: wallMs,
+      clock: monotonicMs,
       stopwatch: monotonicMs,
     };
     const { producer } = this.#completions;

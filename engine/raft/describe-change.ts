@@ -1,5 +1,5 @@
 /**
- * What was asked of the membership and of leadership, and what was answered, as one short line each.
+ * What was asked of the membership and of leadership, and what was answered: one short line each.
  *
  * Only reads; nothing may ever parse these lines to decide something.
  */

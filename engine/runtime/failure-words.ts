@@ -16,3 +16,7 @@ export function machineThrew(index: number, cause: unknown, during: MachineCall)
   const call = during === 'apply' ? `apply of entry ${index}` : 'restoring the state';
   return `${call} threw: ${thrown.slice(0, CHARACTERS_MAX)}`;
 }
+
+export function unreadable(index: number, reason: string): string {
+  return `entry ${index} cannot be read back from the log on disk: ${reason}`;
+}

@@ -28,7 +28,7 @@ import { AppendIntake } from './append-intake.js';
 import { Applier } from './applier.js';
 import type { ArenaOptions } from './arena.js';
 import { BlockIndex, type BlockLocation, type MovedStretch } from './block-index.js';
-import { KEEPS_LOG, machineThrew } from './failure-words.js';
+import { KEEPS_LOG, machineThrew, unreadable } from './failure-words.js';
 import { GroupLog, type Share } from './group-log.js';
 import type { HostEvents, MachineCall, MachineHost } from './machine-host.js';
 import { OldLog } from './old-log.js';
@@ -137,12 +137,9 @@ export class GroupRuntime {
       skipped: ({ batch, offset, first, last }) =>
         this.#proposals.end(batch, offset, last - first + 1, ErrorNumber.outcomeUnknown),
       overtaken: (last) => this.#reads.writesEnd(Math.max(last, this.#proposals.writes.lastIndex)),
-      unreadable: (index, reason) => {
-        const text = `entry ${index} cannot be read back from the log on disk: ${reason}`;
-        this.fail(ErrorNumber.storage, text);
-      },
+      unreadable: (index, reason) => this.fail(ErrorNumber.storage, unreadable(index, reason)),
     });
-    this.#reads = new Reads(this.raft, ports.completions, options.host, this.#proposals);
+    this.#reads = new Reads(this.raft, ports, options.host, this.#proposals);
     const placeCreated = (): void => this.#placeCreated();
     this.#administration = new Administration(this.raft, ports.completions, placeCreated);
     options.host.attach(this.#hostEvents());
@@ -169,7 +166,7 @@ export class GroupRuntime {
       partDone: (batch, offset, count, results) =>
         this.#ports.completions.results(batch, offset, count, results),
       queried: (batch, offset, count, results) =>
-        this.#ports.completions.readResults(batch.id, offset, count, results),
+        this.#ports.completions.readResults(batch.id, offset, count, results, this.appliedIndex),
       queryFailed: (batch, offset, text) =>
         this.#ports.completions.readFailed(batch.id, offset, text),
       failed: (index, cause, during) => this.#onMachineFailed(index, cause, during),
@@ -221,6 +218,7 @@ export class GroupRuntime {
     if (this.#failed) return;
     if (now >= this.raft.deadline) {
       this.#noteWaits(now);
+      this.#reads.readClocks();
       this.raft.tick(now);
       this.#placeCreated();
     }
@@ -397,6 +395,7 @@ export class GroupRuntime {
     if (this.#failed) return false;
     this.#proposals.announceCommits();
     this.#now = now;
+    this.#reads.readClocks();
     this.#perform(this.raft.take(), now);
     const { snapshots } = this;
     const { host } = this.#options;

@@ -6,6 +6,7 @@
  * (program order). It ends by its deadline whatever happens. Queries are opaque bytes.
  */
 
+import type { Clocks } from '../raft/lease.js';
 import type { LogIndex } from '../raft/types.js';
 
 export interface ReadBatch {
@@ -27,6 +28,8 @@ interface Waiting {
   behind: number;
   /** Null until the core granted it. */
   granted: number | null;
+  /** The clocks before it was asked for; null when only a lease may grant it, or nobody must. */
+  readonly asked: Clocks | null;
   /** Forwarded batches whose index is not known yet, all of which it must see. */
   readonly forwards: Set<number> | null;
 }
@@ -38,13 +41,23 @@ export class PendingReads {
     return this.#waiting.size;
   }
 
-  add(batch: ReadBatch, behind: number, forwards: Set<number> | null, granted: boolean): void {
-    this.#waiting.set(batch.id, { batch, behind, forwards, granted: granted ? 0 : null });
+  /** `granted`: the index to wait for, null until the core grants one that was `asked` for. */
+  add(
+    batch: ReadBatch,
+    behind: number,
+    forwards: Set<number> | null,
+    granted: number | null,
+    asked: Clocks | null,
+  ): void {
+    this.#waiting.set(batch.id, { batch, behind, forwards, granted, asked });
   }
 
-  grant(id: number, index: LogIndex): void {
+  /** Since when the read that was granted had asked for an index; null when that says nothing. */
+  grant(id: number, index: LogIndex): Clocks | null {
     const waiting = this.#waiting.get(id);
-    if (waiting !== undefined) waiting.granted = index;
+    if (waiting === undefined) return null;
+    waiting.granted = index;
+    return waiting.asked;
   }
 
   /** A forwarded batch got its last index (0: it was refused). */

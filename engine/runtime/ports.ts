@@ -129,8 +129,11 @@ export interface CompletionPort {
   results(batch: number, offset: number, count: number, bytes: Uint8Array): void;
   /** Entries of a batch that end with an error. */
   refused(batch: number, offset: number, count: number, code: ErrorNumber, leader: NodeId): void;
-  /** Answers to queries `[offset, offset + count)` of a read batch: copied. */
-  readResults(batch: number, offset: number, count: number, bytes: Uint8Array): void;
+  /**
+   * Answers to queries `[offset, offset + count)` of a read batch: copied. Entries up to `index`
+   * are in the state that gave them.
+   */
+  readResults(batch: number, offset: number, count: number, bytes: Uint8Array, index: number): void;
   readRefused(batch: number, count: number, code: ErrorNumber, leader: NodeId): void;
   /** The state machine did not answer query `offset` as it must: what it did instead. */
   readFailed(batch: number, offset: number, text: string): void;
@@ -171,9 +174,12 @@ export interface RuntimePorts {
   readonly oldLog: LogReaderPort;
   readonly snapshots: SnapshotPort;
   /**
-   * Milliseconds of the wall clock: stamped into entries, monotone by max, never used for timing.
+   * Milliseconds of the wall clock: stamped into entries, monotone by max, never used for timing,
+   * but to notice that the monotonic clock stood still (clock-readings.ts).
    */
   readonly wallClock: () => number;
+  /** Milliseconds of the monotonic clock that inputs are timed by, read at the call. */
+  readonly clock: () => number;
   /** Milliseconds of a monotonic clock: only to bound how long one turn applies entries. */
   readonly stopwatch: () => number;
 }

@@ -1,22 +1,23 @@
 /**
- * Reads asked on this node: linearizable ones by the core's read index, local ones at once, each
- * after the writes that were queued before it on its connection.
+ * Reads asked on this node, each after the writes that were queued before it on its connection:
+ * linearizable ones by the core's read index, those by lease by the leader's lease or else the
+ * same, bounded ones by a read index that is young enough (staleness.ts), local ones at once.
  *
  * A read ends by its deadline with a value or an error, also while leadership changes.
  */
 
+import { Consistency } from '../config-reads.js';
 import { ErrorNumber } from '../errors.js';
 import type { Raft } from '../raft/raft.js';
 import { type LogIndex, NOBODY } from '../raft/types.js';
+import { clocksToJudge, readClocks, wallAheadToKeep } from './clock-readings.js';
 import type { MachineHost } from './machine-host.js';
 import { PendingReads, type ReadBatch } from './pending-reads.js';
-import type { CompletionPort } from './ports.js';
+import type { RuntimePorts } from './ports.js';
 import type { Proposals } from './proposals.js';
+import { Staleness } from './staleness.js';
 
 const SWEEP_MS = 25;
-
-export const Consistency = { linearizable: 0, local: 1 } as const;
-export type Consistency = (typeof Consistency)[keyof typeof Consistency];
 
 /** A batch as it lies in the inbox: the queries at `buffer[start, end)` are only lent. */
 export interface ReadRequest {
@@ -27,21 +28,26 @@ export interface ReadRequest {
   readonly end: number;
   readonly deadline: number;
   readonly consistency: Consistency;
+  /** How old the state may be that answers a bounded read. */
+  readonly maxStalenessMs: number;
   /** Writes were queued before these reads on the same connections: they must be seen. */
   readonly behindWrites: boolean;
 }
 
+type ReadPorts = Pick<RuntimePorts, 'completions' | 'clock' | 'wallClock'>;
+
 export class Reads {
   readonly #raft: Raft;
-  readonly #completions: CompletionPort;
+  readonly #ports: ReadPorts;
   readonly #host: MachineHost;
   readonly #proposals: Proposals;
   readonly #pending = new PendingReads();
+  readonly #staleness = new Staleness();
   #sweepAt = Number.POSITIVE_INFINITY;
 
-  constructor(raft: Raft, completions: CompletionPort, host: MachineHost, proposals: Proposals) {
+  constructor(raft: Raft, ports: ReadPorts, host: MachineHost, proposals: Proposals) {
     this.#raft = raft;
-    this.#completions = completions;
+    this.#ports = ports;
     this.#host = host;
     this.#proposals = proposals;
   }
@@ -53,16 +59,32 @@ export class Reads {
   ask(request: ReadRequest, now: number): void {
     const { id, count, deadline, behindWrites } = request;
     const queries = Buffer.from(request.buffer.subarray(request.start, request.end));
-    const isLocal = request.consistency === Consistency.local;
+    const granted = this.#grantedAtOnce(request);
+    const isAsked = granted === null && request.consistency !== Consistency.lease;
+    const asked = isAsked ? { now, wallAhead: wallAheadToKeep(this.#ports) } : null;
     const behind = behindWrites ? this.#proposals.writes.lastIndex : 0;
     const unanswered = behindWrites ? this.#proposals.unansweredForwards : null;
-    this.#pending.add({ id, count, queries, deadline }, behind, unanswered, isLocal);
-    if (!isLocal) this.#raft.read([id], now);
+    this.#pending.add({ id, count, queries, deadline }, behind, unanswered, granted, asked);
+    if (isAsked) this.#raft.read([id], now);
+    else if (granted === null) this.#raft.readByLease([id], now);
     this.#sweepAt = Math.min(this.#sweepAt, now + SWEEP_MS);
   }
 
+  /** The index that a read may be answered at without asking anybody; null when there is none. */
+  #grantedAtOnce({ consistency, maxStalenessMs }: ReadRequest): number | null {
+    if (consistency === Consistency.local) return 0;
+    if (consistency !== Consistency.bounded) return null;
+    return this.#staleness.indexFor(maxStalenessMs, clocksToJudge(this.#ports));
+  }
+
+  /** To be called when what has arrived was drained, before the core acts on it. */
+  readClocks(): void {
+    readClocks(this.#raft, this.#ports);
+  }
+
   grant(id: number, index: LogIndex): void {
-    this.#pending.grant(id, index);
+    const asked = this.#pending.grant(id, index);
+    if (asked !== null) this.#staleness.granted(asked, index);
   }
 
   forwardSettled(forwardId: number, lastIndex: number): void {
@@ -91,11 +113,11 @@ export class Reads {
   }
 
   #refuse(batch: ReadBatch, code: ErrorNumber): void {
-    this.#completions.readRefused(batch.id, batch.count, code, this.#raft.leader);
+    this.#ports.completions.readRefused(batch.id, batch.count, code, this.#raft.leader);
   }
 
   refuse(request: ReadRequest, code: ErrorNumber): void {
-    this.#completions.readRefused(request.id, request.count, code, this.#raft.leader);
+    this.#ports.completions.readRefused(request.id, request.count, code, this.#raft.leader);
   }
 
   /** The group ends: nothing that waits, here or at the machine, is answered any more. */

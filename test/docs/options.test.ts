@@ -34,6 +34,8 @@ const OPTIONS: Readonly<Record<keyof EngineOptions, true>> = {
   pipelineWindow: true,
   enablePreVote: true,
   enableReadIndex: true,
+  leaseReads: true,
+  leaseDriftPercent: true,
   enableLeadershipTransfer: true,
   snapshot: true,
   workers: true,
@@ -44,6 +46,7 @@ const GROUP_OPTIONS: Readonly<Record<keyof GroupOptions, true>> = {
   machine: true,
   machineOptions: true,
   entryBytesMax: true,
+  reads: true,
   snapshot: true,
 };
 

@@ -58,9 +58,12 @@ test('a batch with one command that is none executes nothing of it', async () =>
 });
 
 test('a consistency that the engine does not know is refused with those it knows', async () => {
-  for (const consistency of ['lease', 'toString', '', 0]) {
+  for (const consistency of ['leases', 'toString', '', 0]) {
     const reading = call('read', bytes('total'), { consistency });
-    await assert.rejects(reading, refusedWith(/must be one of linearizable, local/));
+    await assert.rejects(
+      reading,
+      refusedWith(/must be one of linearizable, local, lease, bounded/),
+    );
   }
 });
 

@@ -24,6 +24,7 @@ import { RECORD_TAKEN, RingConsumer, RingProducer } from '../../workers/ring/sps
 
 const RING_BYTES = 1024 * 1024;
 const LEADER = nodeId(3);
+const READ_AT = 41;
 const OPTIONS: BatchOptions = {
   deadline: 1000,
   mayForward: true,
@@ -36,6 +37,8 @@ class Bench implements CompletionSink {
   readonly channel: Channel;
   readonly worker: RingCompletionPort;
   readonly answers: string[] = [];
+  /** What answers said of where they were read. */
+  readonly indexes = new Set<number>();
   readonly #inbox: RingConsumer;
   later = 0;
 
@@ -58,7 +61,15 @@ class Bench implements CompletionSink {
     });
   }
 
-  result(token: number, buffer: Buffer, start: number, end: number, rejected: boolean): void {
+  result(
+    token: number,
+    buffer: Buffer,
+    start: number,
+    end: number,
+    rejected: boolean,
+    index: number,
+  ): void {
+    this.indexes.add(index);
     this.answers.push(`${token}${rejected ? '!' : '='}${buffer.toString('utf8', start, end)}`);
   }
 
@@ -106,7 +117,7 @@ class Bench implements CompletionSink {
   answer(id: number, offset: number, texts: readonly string[]): void {
     const results = new ResultWriter();
     for (const text of texts) results.add(Buffer.from(text), text.startsWith('no'));
-    this.worker.readResults(id, offset, texts.length, results.bytes);
+    this.worker.readResults(id, offset, texts.length, results.bytes, READ_AT);
   }
 
   drain(): string[] {
@@ -253,6 +264,7 @@ test('an answer to a read that no record can hold comes in parts and is given ou
   bench.answer(id, 2, ['c']);
   assert.deepEqual(bench.drain(), ['0=a', `1=${large}`, '2=c']);
   assert.equal(bench.channel.inflight, 0);
+  assert.deepEqual([...bench.indexes], [READ_AT], 'in parts or whole');
 });
 
 test('more parts than the ring has room for arrive in the end, a rejection among them', () => {

@@ -91,8 +91,8 @@ const CORE_MUTANTS: readonly Mutant[] = [
     name: 'local-read',
     what: 'reads are answered from the local machine without asking anybody',
     file: 'engine/runtime/reads.ts',
-    find: 'const isLocal = request.consistency === Consistency.local;',
-    replace: 'const isLocal = Consistency.local === 1;',
+    find: 'if (consistency === Consistency.local) return 0;',
+    replace: 'if (consistency !== Consistency.lease) return 0;',
     inTests: true,
   },
   {

@@ -24,7 +24,7 @@ for (const [seed, nodes, what] of SEEDS) {
   });
 }
 
-test('seed 462: one replica of three is wiped, another in doubt: the group waits, and says so', () => {
-  const { failure, counts } = runSeed(462, 3, { families: FAMILIES });
-  assert.deepEqual([failure, counts.stranded], [null, 1]);
+test('seed 209: one replica of three is wiped, another in doubt: the group waits, and says so', () => {
+  const { failure, counts } = runSeed(209, 3, { families: FAMILIES });
+  assert.deepEqual([failure, counts.stranded], [null, 2]);
 });

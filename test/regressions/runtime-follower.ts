@@ -152,6 +152,7 @@ export class RuntimeFollower {
       oldLog: { load: () => undefined },
       snapshots: NO_SNAPSHOT_PORT,
       wallClock: () => 1,
+      clock: () => 0,
       stopwatch: () => 0,
     };
   }
@@ -233,7 +234,8 @@ export class RuntimeFollower {
     const query = Buffer.from([1, 0, 0, 0, 0]);
     const range = { buffer: query, start: 0, end: query.length };
     const request = { id, count: 1, ...range, deadline: 1e9, consistency: 0 as const };
-    this.runtime.onReads({ ...request, behindWrites: true }, this.#now);
+    const terms = { behindWrites: true, maxStalenessMs: 0 };
+    this.runtime.onReads({ ...request, ...terms }, this.#now);
   }
 
   forwardReply(reply: Pick<ForwardReply, 'first' | 'term'>, which = 0): void {

@@ -115,6 +115,7 @@ class Leader {
       oldLog: { load: () => {} },
       snapshots: NO_SNAPSHOT_PORT,
       wallClock: () => 1,
+      clock: () => 0,
       stopwatch: () => 0,
     };
   }

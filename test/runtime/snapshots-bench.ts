@@ -117,6 +117,7 @@ export class SnapshotsBench {
     const room = { logIsShort: () => this.logIsShort };
     const rest = {
       ...room,
+      clock: () => 0,
       stopwatch: () => 0,
       found: [],
       logReset: () => {},

@@ -37,7 +37,7 @@ test('results of one round leave in one write', () => {
   };
   for (let i = 0; i < 3; i += 1) {
     const { sink, token } = on.channel.take();
-    sink.result(token, OK, 0, 1, false);
+    sink.result(token, OK, 0, 1, false, 0);
   }
   assert.equal(writes, 0);
   on.endRound();
@@ -194,7 +194,7 @@ test('a rejected command is an error of the state machine', () => {
   on.receive('INCR a\r\n');
   const { sink, token } = on.channel.take();
   const reason = Buffer.from('value is not an integer');
-  sink.result(token, reason, 0, reason.length, true);
+  sink.result(token, reason, 0, reason.length, true, 0);
   on.endRound();
   assert.equal(on.sent(), '-ERR value is not an integer\r\n');
 });

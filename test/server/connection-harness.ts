@@ -251,7 +251,7 @@ export class Harness implements ConnectionHost {
   /** Completes an operation in flight, the oldest by default, by these result bytes. */
   complete(result: Buffer = OK, at = 0): void {
     const { sink, token } = this.channel.take(at);
-    sink.result(token, result, 0, result.length, false);
+    sink.result(token, result, 0, result.length, false, 0);
     this.endRound();
   }
 

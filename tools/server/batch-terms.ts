@@ -7,7 +7,7 @@
  */
 
 import type { BatchOptions } from '../../engine/channel.js';
-import { Consistency } from '../../engine/runtime/reads.js';
+import { Consistency } from '../../engine/config-reads.js';
 
 /** Deadlines are exact to this. */
 const GRAIN_MS = 4;

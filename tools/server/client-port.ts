@@ -7,9 +7,9 @@
  */
 
 import { createServer, type Server, type Socket } from 'node:net';
+import { Consistency } from '../../engine/config-reads.js';
 import type { Engine } from '../../engine/engine.js';
 import type { Group } from '../../engine/group.js';
-import { Consistency } from '../../engine/runtime/reads.js';
 import { monotonicMs } from '../../io/clock.js';
 import { type Address, printAddress } from '../cli/value-rules.js';
 import { BatchTerms } from './batch-terms.js';

@@ -11,11 +11,11 @@
 import { ReplyWriter } from '../../codec/resp/reply.js';
 import { decodeReply, ReplyError, type ReplyValue } from '../../codec/resp/reply-value.js';
 import { Parsed, RequestParser } from '../../codec/resp/request-parser.js';
+import type { Consistency } from '../../engine/config-reads.js';
 import { RingraftError } from '../../engine/errors.js';
 import type { Group } from '../../engine/group.js';
 import { QUERY_HEADER_BYTES, QueryType } from '../../engine/machines/kv/queries.js';
 import { RESULT_HEADER_BYTES } from '../../engine/machines/kv/results.js';
-import type { Consistency } from '../../engine/runtime/reads.js';
 import { commandHelp } from './commands/introspection.js';
 import { Action, Plan } from './commands/plan.js';
 import { renderRejection, renderResult } from './commands/render-result.js';

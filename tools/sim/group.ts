@@ -7,6 +7,7 @@
  */
 
 import type { FrameKind } from '../../codec/frames/frame-format.js';
+import { Consistency } from '../../engine/config-reads.js';
 import { ERROR_KINDS } from '../../engine/errors.js';
 import { describeMessage } from '../../engine/raft/describe.js';
 import { snapshotOf } from '../../engine/raft/invariants.js';
@@ -23,7 +24,6 @@ import type {
   RuntimeEvent,
   Submission,
 } from '../../engine/runtime/ports.js';
-import { Consistency } from '../../engine/runtime/reads.js';
 import type { SnapshotNews, SnapshotPort } from '../../engine/runtime/snapshot-port.js';
 import type { MovedEntries, PersistAck } from '../../io/wal/wal-types.js';
 import { Answers, type Waiter } from './answers.js';
@@ -111,6 +111,7 @@ export class SimGroup {
       snapshots: parts.snapshots,
       completions: this.#completions(),
       wallClock: () => Math.floor(parts.process.localUs / US_PER_MS) + parts.wallOffsetMs,
+      clock: () => this.#nowMs,
       // Grows by the look, not by time: a turn applies a few slices and goes on in the next one.
       stopwatch: () => {
         this.#stopwatch += 0.4;
@@ -313,7 +314,7 @@ export class SimGroup {
     const consistency = Consistency.linearizable;
     this.#put(this.#inbox, 0, (now) => {
       const request = { id, count: waiters.length, ...range, consistency, behindWrites };
-      this.runtime.onReads({ ...request, deadline: deadlineMs }, now);
+      this.runtime.onReads({ ...request, maxStalenessMs: 0, deadline: deadlineMs }, now);
     });
     this.#expectEnd(id, deadlineMs);
   }

@@ -33,8 +33,10 @@ import {
   COMPLETION_HEADER_BYTES,
   CompletionKind,
   DETAIL_BYTES_MAX,
+  READ_HEADER_BYTES,
   REFUSED_BYTES,
   writeCompletionHeader,
+  writeIndex,
   writeLeader,
 } from '../records/completion.js';
 import { LOAD_BYTES, LoadKind, writeLoad } from '../records/load.js';
@@ -118,24 +120,10 @@ export class RingCompletionPort implements CompletionPort {
     this.#payloadBytesMax = ring.payloadBytesMax;
   }
 
-  results(batch: number, offset: number, count: number, bytes: Uint8Array): void {
-    this.#putResults(CompletionKind.results, batch, offset, count, bytes);
-  }
-
-  readResults(batch: number, offset: number, count: number, bytes: Uint8Array): void {
-    this.#putResults(CompletionKind.readResults, batch, offset, count, bytes);
-  }
-
-  #putResults(
-    kind: number,
-    batch: number,
-    offset: number,
-    count: number,
-    results: Uint8Array,
-  ): void {
+  results(batch: number, offset: number, count: number, results: Uint8Array): void {
     const length = COMPLETION_HEADER_BYTES + results.length;
     if (length > this.#payloadBytesMax) {
-      this.#putLarge(kind, batch, offset, count, results);
+      this.#putTooLarge(CompletionKind.refused, batch, offset, count);
       return;
     }
     const fillWith =
@@ -144,18 +132,50 @@ export class RingCompletionPort implements CompletionPort {
         writeCompletionHeader(view, at, { batch, offset, count, code: 0 });
         bytes.set(source, at + COMPLETION_HEADER_BYTES);
       };
-    this.producer.put(kind, length, fillWith(results), () => fillWith(Uint8Array.from(results)));
+    const later = (): Fill => fillWith(Uint8Array.from(results));
+    this.producer.put(CompletionKind.results, length, fillWith(results), later);
+  }
+
+  #putTooLarge(kind: number, batch: number, offset: number, count: number): void {
+    this.#putRefused(kind, batch, offset, count, ErrorNumber.replyTooLarge, 0);
+  }
+
+  readResults(
+    batch: number,
+    offset: number,
+    count: number,
+    results: Uint8Array,
+    index: number,
+  ): void {
+    const length = READ_HEADER_BYTES + results.length;
+    if (length > this.#payloadBytesMax) {
+      this.#putLarge(batch, offset, count, results, index);
+      return;
+    }
+    const fillWith =
+      (source: Uint8Array) =>
+      (bytes: Buffer, view: DataView, at: number): void => {
+        writeCompletionHeader(view, at, { batch, offset, count, code: 0 });
+        writeIndex(view, at, index);
+        bytes.set(source, at + READ_HEADER_BYTES);
+      };
+    const later = (): Fill => fillWith(Uint8Array.from(results));
+    this.producer.put(CompletionKind.readResults, length, fillWith(results), later);
   }
 
   /** An answer to one read goes in parts; what a command replied has to fit one record. */
-  #putLarge(kind: number, batch: number, offset: number, count: number, results: Uint8Array): void {
-    const isRead = kind === CompletionKind.readResults;
-    if (!isRead || count !== 1 || results.length > LIMITS.answerBytesMax) {
-      const refused = isRead ? CompletionKind.readRefused : CompletionKind.refused;
-      this.#putRefused(refused, batch, offset, count, ErrorNumber.replyTooLarge, 0);
+  #putLarge(
+    batch: number,
+    offset: number,
+    count: number,
+    results: Uint8Array,
+    index: number,
+  ): void {
+    if (count !== 1 || results.length > LIMITS.answerBytesMax) {
+      this.#putTooLarge(CompletionKind.readRefused, batch, offset, count);
       return;
     }
-    const partBytes = Math.min(PART_BYTES_MAX, this.#payloadBytesMax - COMPLETION_HEADER_BYTES);
+    const partBytes = Math.min(PART_BYTES_MAX, this.#payloadBytesMax - READ_HEADER_BYTES);
     for (let from = 0; from < results.length; from += partBytes) {
       const part = results.subarray(from, from + partBytes);
       const fillWith =
@@ -163,9 +183,10 @@ export class RingCompletionPort implements CompletionPort {
         (bytes: Buffer, view: DataView, at: number): void => {
           const header = { batch, offset, count: results.length, code: from };
           writeCompletionHeader(view, at, header);
-          bytes.set(source, at + COMPLETION_HEADER_BYTES);
+          writeIndex(view, at, index);
+          bytes.set(source, at + READ_HEADER_BYTES);
         };
-      const length = COMPLETION_HEADER_BYTES + part.length;
+      const length = READ_HEADER_BYTES + part.length;
       const later = (): Fill => fillWith(Uint8Array.from(part));
       this.producer.put(CompletionKind.readPart, length, fillWith(part), later);
     }

@@ -1,13 +1,16 @@
 /**
  * Records of the completion ring: what a consensus worker tells the main thread.
  *
- *   RESULTS, READ_RESULTS │ batch u32 │ offset u32 │ count u32 │ 0 u32    │ codec/results.ts
+ *   RESULTS               │ batch u32 │ offset u32 │ count u32 │ 0 u32    │ codec/results.ts
+ *   READ_RESULTS          │ batch u32 │ offset u32 │ count u32 │ 0 u32    │ index f64 │
+ *                         │ codec/results.ts
  *   REFUSED, READ_REFUSED │ batch u32 │ offset u32 │ count u32 │ code u32 │ leader f64 │ detail
- *   READ_PART             │ batch u32 │ offset u32 │ total u32 │ at u32   │ bytes
+ *   READ_PART             │ batch u32 │ offset u32 │ total u32 │ at u32   │ index f64 │ bytes
  *   EVENT                 │ JSON, UTF-8
  *   APPLY, QUERY          │ for a machine hosted on the main thread: see hosted.ts
  *   IMAGE, RESTORE        │ likewise: see hosted-image.ts
  *
+ * `index`: entries up to there are in the state that answers a read.
  * `detail` is UTF-8, mostly empty: what failed, where the code alone does not tell.
  * One answer to a read that is larger than a record comes in parts, back to back: `bytes` belong at
  * byte `at` of the `total` bytes that codec/results.ts lays out. Events are rare (role changes,
@@ -32,6 +35,9 @@ const OFFSET_FIRST = OFFSET_BATCH + 4;
 const OFFSET_COUNT = OFFSET_FIRST + 4;
 const OFFSET_CODE = OFFSET_COUNT + 4;
 export const COMPLETION_HEADER_BYTES = OFFSET_CODE + 4;
+const OFFSET_INDEX = COMPLETION_HEADER_BYTES;
+/** Of READ_RESULTS and READ_PART. */
+export const READ_HEADER_BYTES = OFFSET_INDEX + 8;
 const OFFSET_LEADER = COMPLETION_HEADER_BYTES;
 /** Without the detail. */
 export const REFUSED_BYTES = OFFSET_LEADER + 8;
@@ -50,6 +56,14 @@ export function writeCompletionHeader(view: DataView, at: number, header: Comple
   view.setUint32(at + OFFSET_FIRST, header.offset, true);
   view.setUint32(at + OFFSET_COUNT, header.count, true);
   view.setUint32(at + OFFSET_CODE, header.code, true);
+}
+
+export function writeIndex(view: DataView, at: number, index: number): void {
+  view.setFloat64(at + OFFSET_INDEX, index, true);
+}
+
+export function readIndex(view: DataView, at: number): number {
+  return view.getFloat64(at + OFFSET_INDEX, true);
 }
 
 export function writeLeader(view: DataView, at: number, leader: number): void {

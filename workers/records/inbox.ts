@@ -1,8 +1,9 @@
 /**
  * Records of the inbox ring: what the main thread hands to a group's consensus worker.
  *
- *   PROPOSE  │ batch u32 │ count u32 │ deadline f64 │ mayForward u32 │ 0 u32 │ entry slab …
- *   READ     │ batch u32 │ count u32 │ deadline f64 │ consistency u32│ behind u32 │ queries …
+ *   PROPOSE  │ batch u32 │ count u32 │ deadline f64 │ mayForward u32 │ 0 u32 │ 0 f64 │ entry slab …
+ *   READ     │ batch u32 │ count u32 │ deadline f64 │ consistency u32│ behind u32 │ staleness f64 │
+ *            │ queries …
  *   SNAPSHOT │ id u32 │ 0 u32 │                 a snapshot is to be taken now
  *   ADMIN    │ JSON, UTF-8: a transfer or a change of the membership
  *   APPLIED, FAILED │ of a machine hosted on the main thread: see hosted.ts
@@ -12,9 +13,10 @@
  * are on the monotonic clock. No other file holds an offset into these records.
  */
 
+import type { Consistency } from '../../engine/config-reads.js';
 import type { AdminRequest } from '../../engine/runtime/administration.js';
 import type { ProposalBatch } from '../../engine/runtime/proposals.js';
-import type { Consistency, ReadRequest } from '../../engine/runtime/reads.js';
+import type { ReadRequest } from '../../engine/runtime/reads.js';
 
 export const InboxKind = {
   propose: 1,
@@ -46,7 +48,8 @@ const OFFSET_COUNT = OFFSET_BATCH + 4;
 const OFFSET_DEADLINE = OFFSET_COUNT + 4;
 const OFFSET_OPTION = OFFSET_DEADLINE + 8;
 const OFFSET_BEHIND = OFFSET_OPTION + 4;
-export const INBOX_HEADER_BYTES = OFFSET_BEHIND + 4;
+const OFFSET_STALENESS = OFFSET_BEHIND + 4;
+export const INBOX_HEADER_BYTES = OFFSET_STALENESS + 8;
 
 export function writeProposeHeader(
   view: DataView,
@@ -61,6 +64,7 @@ export function writeProposeHeader(
   view.setFloat64(at + OFFSET_DEADLINE, deadline, true);
   view.setUint32(at + OFFSET_OPTION, mayForward ? 1 : 0, true);
   view.setUint32(at + OFFSET_BEHIND, 0, true);
+  view.setFloat64(at + OFFSET_STALENESS, 0, true);
 }
 
 export function writeReadHeader(
@@ -71,12 +75,14 @@ export function writeReadHeader(
   deadline: number,
   consistency: Consistency,
   behindWrites: boolean,
+  maxStalenessMs: number,
 ): void {
   view.setUint32(at + OFFSET_BATCH, batch, true);
   view.setUint32(at + OFFSET_COUNT, count, true);
   view.setFloat64(at + OFFSET_DEADLINE, deadline, true);
   view.setUint32(at + OFFSET_OPTION, consistency, true);
   view.setUint32(at + OFFSET_BEHIND, behindWrites ? 1 : 0, true);
+  view.setFloat64(at + OFFSET_STALENESS, maxStalenessMs, true);
 }
 
 export function readPropose(
@@ -103,6 +109,7 @@ export function readRead(buffer: Buffer, view: DataView, at: number, bytes: numb
     deadline: view.getFloat64(at + OFFSET_DEADLINE, true),
     consistency: view.getUint32(at + OFFSET_OPTION, true) as Consistency,
     behindWrites: view.getUint32(at + OFFSET_BEHIND, true) === 1,
+    maxStalenessMs: view.getFloat64(at + OFFSET_STALENESS, true),
     buffer,
     start: at + INBOX_HEADER_BYTES,
     end: at + bytes,

@@ -1,0 +1,80 @@
+/**
+ * What the calls of a group take and give, and what it tells its listeners. Types only.
+ */
+
+import type { ConsistencyWord } from './config-reads.js';
+import type { RingraftError } from './errors.js';
+
+export interface CallOptions {
+  /**
+   * Milliseconds until the call ends with an error. Default: the engine's `timeoutMs`.
+   *
+   * The end may come up to 300 ms later: the group's thread gets that long to say what became of
+   * the call, which nobody else knows. A command that it has appended, or sent to a leader, ends as
+   * `ERR_OUTCOME_UNKNOWN`. While the main thread is blocked no call ends, and what was answered
+   * meanwhile is handed out first.
+   */
+  readonly timeoutMs?: number;
+  /**
+   * Ends the wait with `ERR_ABORTED`; a command already sent may still be executed. A signal that
+   * is aborted before the call ends it whatever else holds, and nothing is sent.
+   */
+  readonly signal?: AbortSignal;
+}
+
+export interface ProposeOptions extends CallOptions {
+  /** False: a follower refuses with `ERR_NOT_LEADER` instead of forwarding. Default true. */
+  readonly forward?: boolean;
+}
+
+export interface ReadOptions extends CallOptions {
+  /**
+   * What the answer must reflect; the group's `reads` unless said here. Every node serves each.
+   *
+   * - `linearizable`: every write acknowledged before the call. One quorum round for all reads of a
+   *   turn, whatever clocks do.
+   * - `lease`: the same without the round, while the leader's lease holds; with it otherwise. It
+   *   needs `leaseReads: true`, and clocks whose rates differ by less than `leaseDriftPercent`.
+   * - `bounded`: every write acknowledged `maxStalenessMs` before the call. One round for all reads
+   *   of such a time.
+   * - `local`: what this node has applied, however old: nothing is asked, and no leader is needed.
+   */
+  readonly consistency?: ConsistencyWord;
+  /** With `bounded`: how old the state may be that answers, in milliseconds. */
+  readonly maxStalenessMs?: number;
+}
+
+/** The answer to a read, and where it was read. */
+export interface ReadResult {
+  readonly value: Buffer;
+  /**
+   * Entries up to this one are in the state that answered: `waitForApplied(index)` on another node,
+   * and a local read there sees no less.
+   */
+  readonly index: number;
+  /** The node whose state machine answered: this one. */
+  readonly servedBy: number;
+}
+
+/** What became of one command of `proposeMany`. */
+export type ProposeResult =
+  | { readonly ok: true; readonly value: Buffer }
+  | { readonly ok: false; readonly error: RingraftError };
+
+/** Listeners run in a turn of their own: what they throw is theirs. */
+export interface GroupEvents {
+  /** Role, term or leader changed here; `previous` is the role before. */
+  role: [{ role: string; previous: string; term: number; leader: number }];
+  leader: [{ leader: number; previous: number; term: number }];
+  /** The commit index as of now and then, not each of its steps; `term` is that entry's. */
+  commit: [{ index: number; term: number }];
+  /**
+   * An entry of the leader that this version cannot read was not taken: the replica stays behind.
+   * Once per entry; `status().unreadableAppends` counts every try.
+   */
+  unreadable: [{ index: number; from: number; text: string }];
+  /** Something an operator should know of that stops nothing, such as a snapshot that failed. */
+  warning: [{ text: string }];
+  /** The group stopped on this node. Nothing is thrown when nobody listens. */
+  error: [RingraftError];
+}
