@@ -66,6 +66,13 @@ export function resolveReads({ consistency, maxStalenessMs }: ReadTermsGiven = {
   return { consistency: Consistency[word], maxStalenessMs: maxStalenessMs ?? 0 };
 }
 
+/** The words that mean these terms. */
+export function termsGiven({ consistency, maxStalenessMs }: ReadTerms): ReadTermsGiven {
+  const words = Object.keys(Consistency) as ConsistencyWord[];
+  const word = words.find((each) => Consistency[each] === consistency) as ConsistencyWord;
+  return word === 'bounded' ? { consistency: word, maxStalenessMs } : { consistency: word };
+}
+
 /** What of the engine's options decides which reads are served. */
 interface EngineSwitches {
   readonly groups: readonly (ReadsOfGroup | null)[];

@@ -32,6 +32,26 @@ test('--on-follower redirect redirects arrays too; local reads survive alone', a
   assert.deepEqual(await exchange(follower.clientPort, 'GET a\r\n', 1), [bulk('1')]);
 });
 
+test('each GET may say what it must see, on every node; --reads says it for the others', async (t) => {
+  const args = ['--reads', 'bounded:60000', '--lease-reads', 'on', '--timeout', '2s'];
+  const nodes = await startCluster(t, 3, { args });
+  const leader = await leaderOf(nodes);
+  assert.deepEqual(await exchange(leader.clientPort, 'SET a 1\r\n', 1), ['+OK\r\n']);
+  for (const node of nodes) {
+    for (const word of ['LINEARIZABLE', 'LEASE', 'BOUNDED 60000']) {
+      const [reply] = await exchange(node.clientPort, `GET a ${word}\r\n`, 1);
+      assert.equal(reply, bulk('1'), `${word} on node ${node.id}`);
+    }
+  }
+  const [follower, other] = (await followersOf(nodes)) as [Node, Node];
+  await Promise.all([leader.kill(), other.kill()]);
+  for (const words of ['GET a', 'GET a LOCAL', 'GET a BOUNDED 60000']) {
+    assert.deepEqual(await exchange(follower.clientPort, `${words}\r\n`, 1), [bulk('1')], words);
+  }
+  const [strict] = await exchange(follower.clientPort, 'GET a LINEARIZABLE\r\n', 1);
+  assert.match(strict as string, /^-ERR (no leader|.*timeout)/);
+});
+
 test('--on-follower forward carries inline writes to the leader, also in memory', async (t) => {
   const args = ['--on-follower', 'forward'];
   const nodes = await startCluster(t, 3, { args, durable: false });

@@ -6,6 +6,7 @@
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import type { BatchOptions, CompletionSink } from '../../engine/channel.js';
+import { LINEARIZABLE } from '../../engine/config-reads.js';
 import type { ErrorNumber } from '../../engine/errors.js';
 import type { SnapshotTaken } from '../../engine/snapshot-calls.js';
 import { BatchTerms } from '../../tools/server/batch-terms.js';
@@ -156,6 +157,7 @@ const VIEW: ServerView = {
     snapshots: { index: 0, taken: 0, failed: 0, restored: 0, installed: 0, fetchedBytes: null },
     compactedIndex: 0,
   }),
+  leaseReads: false,
   sessions: () => [],
   connectionsAccepted: 0,
   commandsProcessed: 0,
@@ -171,7 +173,7 @@ export class Harness implements ConnectionHost {
   readonly connection: ClientConnection;
   readonly limits: ClientLimits;
   readonly plan = new Plan(VIEW, idleRequest(), openSession(0, '', 0));
-  readonly terms = new BatchTerms(5000, 0);
+  readonly terms = new BatchTerms(5000, LINEARIZABLE);
   readonly fence = new ReadFence();
   readonly statusReplies = new StatusReplies(VIEW as NodeView);
   readonly entryBytesMax = 1024 * 1024;

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { RequestParser } from '../../codec/resp/request-parser.js';
 import { resolveOptions } from '../../engine/config.js';
-import { Consistency } from '../../engine/config-reads.js';
+import { Consistency, LINEARIZABLE } from '../../engine/config-reads.js';
 import { ErrorNumber, RingraftError } from '../../engine/errors.js';
 import { nodeId } from '../../engine/raft/types.js';
 import type { OptionValues } from '../../tools/cli/command.js';
@@ -110,7 +110,7 @@ test('a fence counts reads by key, and knows commands of many keys', () => {
 });
 
 test('terms are shared for a few milliseconds; a turn has one kind of read once one waits', () => {
-  const terms = new BatchTerms(5000, Consistency.linearizable);
+  const terms = new BatchTerms(5000, LINEARIZABLE);
   terms.tick(1000);
   const write = terms.forwardedWrite;
   terms.tick(1000.5);
@@ -122,10 +122,37 @@ test('terms are shared for a few milliseconds; a turn has one kind of read once 
   terms.tick(1000 + 100);
   assert.notEqual(terms.forwardedWrite, write);
   assert.ok(terms.forwardedWrite.deadline >= 1100 + 5000);
-  const local = new BatchTerms(5000, Consistency.local);
+  const local = new BatchTerms(5000, { consistency: Consistency.local, maxStalenessMs: 0 });
   local.tick(1);
   assert.equal(local.read(true).behindWrites, true);
   assert.equal(local.read(false).behindWrites, false, 'local reads wait for nobody else');
+});
+
+test('reads that name their terms share them; those that may need no leader wait for no other', () => {
+  const terms = new BatchTerms(5000, LINEARIZABLE);
+  terms.tick(1000);
+  const { lease, local, linearizable } = Consistency;
+  const bounded = (maxStalenessMs: number) => ({
+    consistency: Consistency.bounded,
+    maxStalenessMs,
+  });
+  const plain = (consistency: Consistency) => ({ consistency, maxStalenessMs: 0 });
+  assert.equal(terms.read(false, plain(linearizable)), terms.read(false));
+  assert.equal(terms.read(false, plain(local)), terms.localRead(false));
+  assert.equal(terms.read(false, bounded(5)), terms.read(false, bounded(5)));
+  assert.deepEqual(
+    [terms.read(false, bounded(5)).maxStalenessMs, terms.read(false, bounded(6)).maxStalenessMs],
+    [5, 6],
+  );
+  assert.equal(terms.read(false, plain(lease)).consistency, lease);
+  for (const each of [plain(lease), bounded(5)]) {
+    assert.equal(terms.read(true, each).behindWrites, true);
+  }
+  assert.equal(terms.read(false, plain(lease)).behindWrites, true);
+  assert.equal(terms.read(false, bounded(5)).behindWrites, false);
+  assert.equal(terms.read(false).behindWrites, false, 'another kind of read');
+  terms.turnOver();
+  assert.equal(terms.read(false, plain(lease)).behindWrites, false);
 });
 
 test('the log repeats itself rarely, tells what it left out, and stays on its line', () => {

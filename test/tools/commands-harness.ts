@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { ReplyWriter } from '../../codec/resp/reply.js';
 import { decodeReply, type ReplyValue } from '../../codec/resp/reply-value.js';
 import { Parsed, RequestParser } from '../../codec/resp/request-parser.js';
+import type { ReadTerms } from '../../engine/config-reads.js';
 import createKvMachine, { type KvMachine } from '../../engine/machines/kv/kv-machine.js';
 import type { ApplyBatch } from '../../engine/state-machine.js';
 import type { AskedGroup } from '../../tools/server/commands/asked.js';
@@ -20,13 +21,18 @@ import { planRequest } from '../../tools/server/commands/table.js';
 const STARTED_AT_MS = 1_700_000_000_000;
 
 /** A leader that looks the same at every look. */
-export function serverView(sessions: readonly Session[], machine: KvMachine): ServerView {
+export function serverView(
+  sessions: readonly Session[],
+  machine: KvMachine,
+  leaseReads = false,
+): ServerView {
   return {
     nodeId: 1,
     clusterId: 1,
     version: '0.1.0',
     durability: 'always: an acknowledged entry is on disks',
     startedAtMs: STARTED_AT_MS,
+    leaseReads,
     connectionsAccepted: 5,
     commandsProcessed: 7,
     nowMs: () => STARTED_AT_MS + 61_500,
@@ -109,15 +115,17 @@ export class Connection {
   /** How the last request was planned. */
   action: Action = Action.refused;
   closes = false;
+  /** What the last read asked to see, if it said so. */
+  readTerms: ReadTerms | null = null;
 
   readonly #parser = new RequestParser();
   readonly #plan: Plan;
   readonly #reply = new ReplyWriter();
 
-  constructor(machine: KvMachine = newMachine()) {
+  constructor(machine: KvMachine = newMachine(), leaseReads = false) {
     this.machine = machine;
     this.session = openSession(9, '127.0.0.1:40000', STARTED_AT_MS);
-    const view = serverView([this.session], machine);
+    const view = serverView([this.session], machine, leaseReads);
     this.#plan = new Plan(view, this.#parser, this.session);
   }
 
@@ -157,6 +165,7 @@ export class Connection {
     const plan = this.#plan;
     planRequest(plan, this.#parser, this.session);
     this.action = plan.action;
+    this.readTerms = plan.readTerms;
     this.closes = plan.closes;
     if (plan.action === Action.local || plan.action === Action.refused) {
       plan.answer(this.#reply);

@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ReplyError } from '../../codec/resp/reply-value.js';
+import { Consistency } from '../../engine/config-reads.js';
 import { Action } from '../../tools/server/commands/plan.js';
 import { Connection, newMachine } from './commands-harness.js';
 
@@ -42,6 +43,44 @@ test('writes and reads answer as in Redis', () => {
     [['FLUSHDB'], '+OK\r\n'],
   ];
   for (const [args, reply] of exchanges) assert.equal(client.resp(...args), reply, args.join(' '));
+});
+
+test('GET takes a word for what it must see, in any case, and answers as without one', () => {
+  const client = new Connection(newMachine(), true);
+  client.resp('SET', 'k', '1');
+  const { linearizable, lease, bounded, local } = Consistency;
+  for (const [words, consistency, maxStalenessMs = 0] of [
+    [['LINEARIZABLE'], linearizable],
+    [['Lease'], lease],
+    [['bounded', '500'], bounded, 500],
+    [['local'], local],
+  ] as const) {
+    assert.equal(client.resp('GET', 'k', ...words), '$1\r\n1\r\n');
+    assert.deepEqual(client.readTerms, { consistency, maxStalenessMs });
+  }
+  assert.equal(client.resp('GET', 'k'), '$1\r\n1\r\n');
+  assert.equal(client.readTerms, null, 'as the server’s reads do');
+});
+
+test('a word that a GET cannot end with is refused with the value, the rule and the remedy', () => {
+  const client = new Connection();
+  const refused = (words: string[], text: RegExp): void => {
+    assert.match(client.resp('GET', 'k', ...words), text);
+    assert.equal(client.action, Action.refused);
+  };
+  refused(
+    ['LOKAL'],
+    /^-ERR wrong number .* 'get' command: 'LOKAL' is not expected here, .*BOUNDED milliseconds or/,
+  );
+  refused(['LOCAL', 'LOCAL'], /'LOCAL' is not expected here/);
+  refused(
+    ['BOUNDED'],
+    /followed by nothing, must be followed by milliseconds from 1 to \d+, as in/,
+  );
+  refused(['BOUNDED', '0'], /^-ERR syntax error: BOUNDED is followed by '0', must be/);
+  refused(['BOUNDED', 'x'], /^-ERR syntax error: BOUNDED is followed by 'x', must be/);
+  refused(['BOUNDED', '5', 'LOCAL'], /'LOCAL' is not expected here/);
+  refused(['LEASE'], /^-ERR LEASE is not served, .*start every node with --lease-reads on, or ask/);
 });
 
 test('SET takes NX, XX and GET in any order and case, and refuses expiry by name', () => {
@@ -94,7 +133,7 @@ test('a wrong number of arguments, and unknown commands, have the texts of Redis
   const client = new Connection();
   const wrong = (name: string) => `-ERR wrong number of arguments for '${name}' command\r\n`;
   assert.equal(client.resp('GET'), wrong('get'));
-  assert.equal(client.resp('get', 'a', 'b'), wrong('get'));
+  assert.ok(client.resp('get', 'a', 'b').startsWith(wrong('get').trim()));
   assert.equal(client.resp('SET', 'a'), wrong('set'));
   assert.equal(client.resp('MSET', 'a', '1', 'b'), wrong('mset'));
   assert.equal(client.resp('INCR', 'a', '2'), wrong('incr'));

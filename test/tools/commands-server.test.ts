@@ -147,7 +147,7 @@ test('COMMAND derives from the table', () => {
   assert.ok(Array.isArray(all));
   assert.equal(all.length, served.length);
   assert.deepEqual(client.value('COMMAND', 'INFO', 'GET', 'nope', 'mset'), [
-    ['get', 2, ['readonly'], 1, 1, 1, [], [], [], []],
+    ['get', -2, ['readonly'], 1, 1, 1, [], [], [], []],
     null,
     ['mset', -3, ['write', 'denyoom'], 1, -1, 2, [], [], [], []],
   ]);

@@ -23,11 +23,14 @@ const data = value(
 );
 
 const { sync, reads, 'on-follower': onFollower, timing, 'max-log': maxLog } = serverOptions;
+const { 'lease-reads': leaseReads, 'lease-drift': leaseDrift } = serverOptions;
 
 /** Flags that are handed on to every node as they are. */
 export const nodeFlags = handedOn({
   sync,
   reads,
+  'lease-reads': leaseReads,
+  'lease-drift': leaseDrift,
   'on-follower': onFollower,
   timing,
   'max-log': maxLog,

@@ -7,35 +7,63 @@
  */
 
 import type { BatchOptions } from '../../engine/channel.js';
-import { Consistency } from '../../engine/config-reads.js';
+import { Consistency, type ReadTerms } from '../../engine/config-reads.js';
 
 /** Deadlines are exact to this. */
 const GRAIN_MS = 4;
+const LOCAL: ReadTerms = { consistency: Consistency.local, maxStalenessMs: 0 };
+const WRITE: ReadTerms = { consistency: Consistency.linearizable, maxStalenessMs: 0 };
+
+/** Reads of one kind: those that wait for no write of their own connection, and those that do. */
+class ReadLane {
+  readonly #free: BatchOptions;
+  readonly #behind: BatchOptions;
+  readonly #asksLeader: boolean;
+  #isBehind = false;
+
+  constructor(deadline: number, terms: ReadTerms) {
+    const { linearizable, lease } = Consistency;
+    this.#asksLeader = terms.consistency === linearizable || terms.consistency === lease;
+    this.#free = batch(deadline, false, terms, false);
+    this.#behind = batch(deadline, false, terms, true);
+  }
+
+  /**
+   * Once a read of this turn that asks the leader waits for writes, those after it do too: seeing
+   * more is never wrong, and alternating terms would make a record of each read. One that may need
+   * no leader must never wait for another connection's writes, which may find none.
+   */
+  read(behindWrites: boolean): BatchOptions {
+    if (!this.#asksLeader) return behindWrites ? this.#behind : this.#free;
+    if (behindWrites) this.#isBehind = true;
+    return this.#isBehind ? this.#behind : this.#free;
+  }
+
+  turnOver(): void {
+    this.#isBehind = false;
+  }
+}
 
 export class BatchTerms {
   readonly #timeoutMs: number;
-  readonly #consistency: Consistency;
+  readonly #reads: ReadTerms;
   #grain = -1;
-  #readsAreBehind = false;
+  #deadline = 0;
 
   forwardedWrite: BatchOptions;
   ownWrite: BatchOptions;
-  /** A read that has to see no write of its own connection. */
-  #read: BatchOptions;
-  #readBehind: BatchOptions;
-  #localRead: BatchOptions;
-  #localReadBehind: BatchOptions;
+  #byDefault: ReadLane;
+  #local: ReadLane;
+  /** Kinds that single reads asked for since the last tick, by what distinguishes them. */
+  readonly #others = new Map<number, ReadLane>();
 
-  constructor(timeoutMs: number, consistency: Consistency) {
+  constructor(timeoutMs: number, reads: ReadTerms) {
     this.#timeoutMs = timeoutMs;
-    this.#consistency = consistency;
-    const none = this.#terms(0, false, consistency, false);
-    this.forwardedWrite = none;
-    this.ownWrite = none;
-    this.#read = none;
-    this.#readBehind = none;
-    this.#localRead = none;
-    this.#localReadBehind = none;
+    this.#reads = reads;
+    this.forwardedWrite = batch(0, true, WRITE, false);
+    this.ownWrite = batch(0, false, WRITE, false);
+    this.#byDefault = new ReadLane(0, reads);
+    this.#local = new ReadLane(0, LOCAL);
   }
 
   /** To be called once a turn with the monotonic time. */
@@ -44,42 +72,52 @@ export class BatchTerms {
     if (grain === this.#grain) return;
     this.#grain = grain;
     const deadline = grain * GRAIN_MS + this.#timeoutMs;
-    const { linearizable, local } = Consistency;
-    this.forwardedWrite = this.#terms(deadline, true, linearizable, false);
-    this.ownWrite = this.#terms(deadline, false, linearizable, false);
-    this.#read = this.#terms(deadline, false, this.#consistency, false);
-    this.#readBehind = this.#terms(deadline, false, this.#consistency, true);
-    this.#localRead = this.#terms(deadline, false, local, false);
-    this.#localReadBehind = this.#terms(deadline, false, local, true);
+    this.#deadline = deadline;
+    this.forwardedWrite = batch(deadline, true, WRITE, false);
+    this.ownWrite = batch(deadline, false, WRITE, false);
+    this.#byDefault = new ReadLane(deadline, this.#reads);
+    this.#local = new ReadLane(deadline, LOCAL);
+    this.#others.clear();
   }
 
-  /**
-   * Once a linearizable read of this turn waits for writes, those after it do too: seeing more is
-   * never wrong, and alternating terms would make a record of each read. A local read must never
-   * wait for another connection's writes, which may find no leader.
-   */
-  read(behindWrites: boolean): BatchOptions {
-    if (this.#consistency === Consistency.local) return this.localRead(behindWrites);
-    if (behindWrites) this.#readsAreBehind = true;
-    return this.#readsAreBehind ? this.#readBehind : this.#read;
+  /** `terms`: what this read asks for; null: what reads see by default. */
+  read(behindWrites: boolean, terms: ReadTerms | null = null): BatchOptions {
+    const lane = terms === null ? this.#byDefault : this.#laneOf(terms);
+    return lane.read(behindWrites);
   }
 
   /** What this node itself has applied. */
   localRead(behindWrites: boolean): BatchOptions {
-    return behindWrites ? this.#localReadBehind : this.#localRead;
+    return this.#local.read(behindWrites);
+  }
+
+  #laneOf(terms: ReadTerms): ReadLane {
+    const { consistency, maxStalenessMs } = terms;
+    const isDefault = consistency === this.#reads.consistency;
+    if (isDefault && maxStalenessMs === this.#reads.maxStalenessMs) return this.#byDefault;
+    if (consistency === Consistency.local) return this.#local;
+    // Only a bounded read has a staleness, and never one of 0.
+    const key = consistency === Consistency.bounded ? maxStalenessMs : -consistency;
+    let lane = this.#others.get(key);
+    if (lane === undefined) {
+      lane = new ReadLane(this.#deadline, terms);
+      this.#others.set(key, lane);
+    }
+    return lane;
   }
 
   /** The records of this turn are on their way. */
   turnOver(): void {
-    this.#readsAreBehind = false;
+    this.#byDefault.turnOver();
+    for (const lane of this.#others.values()) lane.turnOver();
   }
+}
 
-  #terms(
-    deadline: number,
-    mayForward: boolean,
-    consistency: Consistency,
-    behindWrites: boolean,
-  ): BatchOptions {
-    return { deadline, mayForward, consistency, behindWrites };
-  }
+function batch(
+  deadline: number,
+  mayForward: boolean,
+  { consistency, maxStalenessMs }: ReadTerms,
+  behindWrites: boolean,
+): BatchOptions {
+  return { deadline, mayForward, consistency, maxStalenessMs, behindWrites };
 }

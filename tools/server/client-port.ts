@@ -7,7 +7,7 @@
  */
 
 import { createServer, type Server, type Socket } from 'node:net';
-import { Consistency } from '../../engine/config-reads.js';
+import { type ReadTermsGiven, resolveReads } from '../../engine/config-reads.js';
 import type { Engine } from '../../engine/engine.js';
 import type { Group } from '../../engine/group.js';
 import { monotonicMs } from '../../io/clock.js';
@@ -33,7 +33,7 @@ export interface ClientPortOptions {
   readonly address: Address;
   readonly limits: ClientLimits;
   readonly onFollower: OnFollower;
-  readonly reads: keyof typeof Consistency;
+  readonly reads: ReadTermsGiven;
 }
 
 const SWEEP_MS = 250;
@@ -148,7 +148,7 @@ class Host implements ConnectionHost {
     this.channel = group.channel;
     this.limits = options.limits;
     this.budget = new ByteBudget(options.limits.budgetBytes);
-    this.terms = new BatchTerms(options.limits.timeoutMs, Consistency[options.reads]);
+    this.terms = new BatchTerms(options.limits.timeoutMs, resolveReads(options.reads));
     this.entryBytesMax = engine.options.groups[group.id]?.entryBytesMax as number;
     this.statusReplies = new StatusReplies(view);
     this.plan = new Plan(view, idleRequest(), openSession(0, '', 0));

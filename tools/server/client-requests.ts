@@ -124,7 +124,7 @@ export class ClientRequests {
     const values = this.#valuesAsked(plan);
     if (!this.#maySend(values)) return Outcome.mustWait;
     if (this.#session.lastCommand === 'KEYS') return this.#walkKeys(plan);
-    const options = terms.read(this.#replies.hasWrites);
+    const options = terms.read(this.#replies.hasWrites, plan.readTerms);
     const token = this.#replies.nextToken;
     const at = channel.claimRead(plan.payloadBytes, options, this.#replies, token);
     if (at < 0) return this.#notClaimed(at, plan);

@@ -14,6 +14,7 @@ import { CommandError, ExitCode } from '../cli/exit-codes.js';
 import { type Address, printAddress } from '../cli/value-rules.js';
 import type { Member } from './cluster-list.js';
 import { serverLimits } from './limit-settings.js';
+import { readMode } from './read-mode.js';
 import type { serverOptions } from './server-options.js';
 import { snapshotFlags, snapshotSettings } from './snapshot-flags.js';
 
@@ -102,6 +103,11 @@ function timesOf(options: CommandLine): Partial<EngineOptions> {
   throw usage([...problems, ...(whole ? [] : [origin])].join('\n'));
 }
 
+/** Reads by lease are served where somebody may ask for one. */
+function servesLeases(options: CommandLine): boolean {
+  return options['lease-reads'] === 'on' || options.reads.consistency === 'lease';
+}
+
 export function engineOptions(options: CommandLine): EngineOptions {
   checkPorts(options);
   const members = membersOf(options);
@@ -123,6 +129,8 @@ export function engineOptions(options: CommandLine): EngineOptions {
     batchSyncInterval: options['sync-interval'],
     ...timesOf(options),
     timeoutMs: options.timeout,
+    leaseReads: servesLeases(options),
+    leaseDriftPercent: options['lease-drift'],
     snapshot: snapshotSettings(options),
     ...(maxLogBytes === undefined ? {} : { maxLogBytes }),
     ...(options.data === undefined ? {} : { dataDir: options.data }),
@@ -155,7 +163,9 @@ export function settings(options: CommandLine): ReadonlyMap<string, string> {
     ['node', String(options.node)],
     ['listen', printAddress(options.listen)],
     ['sync', options.sync],
-    ['reads', options.reads],
+    ['reads', readMode.print(options.reads)],
+    ['lease-reads', servesLeases(options) ? 'on' : 'off'],
+    ['lease-drift', String(options['lease-drift'])],
     ['on-follower', options['on-follower']],
     ['timing', options.timing],
     ['max-log', String(options['max-log'] ?? MAX_LOG_BYTES_DEFAULT)],

@@ -11,7 +11,7 @@
 import { ReplyWriter } from '../../codec/resp/reply.js';
 import { decodeReply, ReplyError, type ReplyValue } from '../../codec/resp/reply-value.js';
 import { Parsed, RequestParser } from '../../codec/resp/request-parser.js';
-import type { Consistency } from '../../engine/config-reads.js';
+import { type ReadTermsGiven, termsGiven } from '../../engine/config-reads.js';
 import { RingraftError } from '../../engine/errors.js';
 import type { Group } from '../../engine/group.js';
 import { QUERY_HEADER_BYTES, QueryType } from '../../engine/machines/kv/queries.js';
@@ -34,7 +34,7 @@ export interface Answer {
 
 export interface DialectOptions {
   readonly forward: boolean;
-  readonly reads: keyof typeof Consistency;
+  readonly reads: ReadTermsGiven;
   readonly timeoutMs: number;
   readonly entryBytesMax: number;
   readonly answerBytesMax: number;
@@ -137,10 +137,11 @@ export class LocalDialect {
   }
 
   #ask(action: Action, payload: Buffer): Promise<Uint8Array> {
-    const { forward, reads: consistency, timeoutMs } = this.#options;
-    return action === Action.write
-      ? this.#group.propose(payload, { forward, timeoutMs })
-      : this.#group.read(payload, { consistency, timeoutMs });
+    const { forward, reads, timeoutMs } = this.#options;
+    if (action === Action.write) return this.#group.propose(payload, { forward, timeoutMs });
+    const { readTerms } = this.#plan;
+    const terms = readTerms === null ? reads : termsGiven(readTerms);
+    return this.#group.read(payload, { ...terms, timeoutMs });
   }
 
   async #askFigures(): Promise<void> {

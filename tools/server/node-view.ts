@@ -49,6 +49,7 @@ export class NodeView implements ServerView {
   readonly version: string;
   readonly durability: string;
   readonly startedAtMs = Date.now();
+  readonly leaseReads: boolean;
   readonly counters: PortCounters = { connectionsAccepted: 0, commandsProcessed: 0 };
   /** Filled by the client port, when there is one. */
   sessionSource: () => Iterable<Session> = () => [];
@@ -64,6 +65,7 @@ export class NodeView implements ServerView {
     settings: ReadonlyMap<string, string>,
   ) {
     this.#engine = engine;
+    this.leaseReads = engine.options.leaseReads;
     this.#group = group;
     this.version = version;
     const { durable, syncMode, acknowledgement } = engine.status();

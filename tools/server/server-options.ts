@@ -5,6 +5,7 @@
  * The command table reads this to print a help page, so it must import no code of the server.
  */
 
+import type { ReadTermsGiven } from '../../engine/config-reads.js';
 import { LIMITS as ENGINE_LIMITS } from '../../engine/limits.js';
 import { flag, optional, required, value } from '../cli/command.js';
 import {
@@ -18,6 +19,7 @@ import {
 } from '../cli/value-rules.js';
 import { DEFAULT_CLIENT_LIMITS as LIMITS } from './client-limits.js';
 import { clientAddress, members } from './cluster-list.js';
+import { readMode } from './read-mode.js';
 import { maxLogFlag, snapshotFlags } from './snapshot-flags.js';
 
 const KIB = 1024;
@@ -60,10 +62,22 @@ export const serverOptions = {
   ),
   'max-log': maxLogFlag,
   ...snapshotFlags,
-  reads: value(
-    oneOf(['linearizable', 'local']),
-    'linearizable',
-    'linearizable: a read sees every write acknowledged before it; local: it may be stale',
+  reads: value<ReadTermsGiven>(
+    readMode,
+    { consistency: 'linearizable' },
+    'what a read sees unless a GET says otherwise: every write acknowledged before it, by a ' +
+      "quorum round or by the leader's lease; every one acknowledged MS before; what is here",
+  ),
+  'lease-reads': value(
+    oneOf(['off', 'on']),
+    'off',
+    'serve reads by lease, as --reads lease does; the same on every node. They are stale where ' +
+      'clocks differ in rate by more than --lease-drift, or a machine is suspended unseen',
+  ),
+  'lease-drift': value(
+    integer(1, 50, 10),
+    10,
+    'percent by which the clocks of two nodes may differ in rate',
   ),
   'on-follower': value(
     oneOf(['auto', 'redirect', 'forward']),

@@ -11,6 +11,7 @@
 import type { Int64 } from '../../../codec/int64.js';
 import type { ReplyWriter } from '../../../codec/resp/reply.js';
 import type { Request } from '../../../codec/resp/request-parser.js';
+import type { ReadTerms } from '../../../engine/config-reads.js';
 import type { Asker } from './asked.js';
 import type { ReplyShape } from './render-result.js';
 import { RESP3_SHAPE } from './render-result.js';
@@ -57,6 +58,8 @@ export class Plan {
   patternAt = 0;
   /** A SCAN for a type that no key has. */
   otherType = false;
+  /** What this read must see, where it says so; null: as the server's reads do. */
+  readTerms: ReadTerms | null = null;
 
   #encoder: Encoder | null = null;
   #answerer: Answerer | null = null;
@@ -79,6 +82,7 @@ export class Plan {
     this.request = request;
     this.session = session;
     this.closes = false;
+    this.readTerms = null;
   }
 
   /** A command for the log. */

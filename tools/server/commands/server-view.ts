@@ -49,6 +49,8 @@ export interface ServerView {
   /** The sync mode and what it means for a write that was acknowledged: `always: …`. */
   readonly durability: string;
   readonly startedAtMs: number;
+  /** Reads by lease are served here. */
+  readonly leaseReads: boolean;
   nowMs(): number;
   status(): StatusView;
   /** Open client connections, the asking one included. */

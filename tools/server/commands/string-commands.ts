@@ -35,6 +35,7 @@ import {
   word,
 } from './command-spec.js';
 import type { Plan } from './plan.js';
+import { acceptsReadWords, readWords } from './read-words.js';
 import { ReplyShape } from './render-result.js';
 import {
   encodeAmount,
@@ -160,7 +161,7 @@ function planDecrement(plan: Plan): void {
 }
 
 function planGet(plan: Plan): void {
-  if (!acceptsKeys(plan, 1, 1)) return;
+  if (!acceptsKeys(plan, 1, 1) || !acceptsReadWords(plan, 2)) return;
   plan.read(QUERY_HEADER_BYTES + lengthOf(plan.request, 1), ReplyShape.plain, encodeGet);
 }
 
@@ -200,9 +201,9 @@ export const STRING_COMMANDS: readonly CommandSpec[] = [
   }),
   read({
     name: 'GET',
-    arity: 2,
-    summary: 'Answers the value of a key, or nil',
-    arguments: [key()],
+    arity: -2,
+    summary: 'Answers the value of a key, or nil; a word behind it says how fresh',
+    arguments: [key(), readWords()],
     handler: planGet,
   }),
   write({
