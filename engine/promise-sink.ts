@@ -1,5 +1,5 @@
 /**
- * The completions of a batch as results of promises: what the channel answers, in the caller's terms.
+ * The completions of a batch as results of promises: what the channel answers, in a caller's terms.
  *
  * It must never settle anything twice: the channel answers each operation once.
  */

@@ -6,7 +6,7 @@
 
 import { flag, type OptionValues, value } from '../cli/command.js';
 import { integer, type ValueRule } from '../cli/value-rules.js';
-import { FAULT_FAMILIES, type FaultFamily } from './fault-families.js';
+import { FAULT_FAMILIES, type FaultFamily, isEveryFamily } from './fault-families.js';
 
 export const NODES_MIN = 1;
 export const NODES_MAX = 9;
@@ -32,17 +32,18 @@ export const nodesRange: ValueRule<NodesRange> = {
   print: ({ low, high }) => (low === high ? String(low) : `${low}..${high}`),
 };
 
-/** `disk,snapshot`: from which families of faults a run draws. */
+/** `disk,snapshot`, or `all`: from which families of faults a run draws. */
 export const faultFamilies: ValueRule<readonly FaultFamily[]> = {
   placeholder: 'LIST',
-  expects: `families of faults, separated by commas, of ${FAULT_FAMILIES.join(', ')}`,
+  expects: `all, or families of faults, separated by commas, of ${FAULT_FAMILIES.join(', ')}`,
   example: 'disk,snapshot,wipe',
   parse: (given) => {
+    if (given === 'all') return FAULT_FAMILIES;
     const names = given.split(',');
     const found = FAULT_FAMILIES.filter((family) => names.includes(family));
     return found.length === names.length ? found : undefined;
   },
-  print: (families) => families.join(','),
+  print: (families) => (isEveryFamily(families) ? 'all' : families.join(',')),
 };
 
 export const simOptions = {
