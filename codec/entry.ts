@@ -22,15 +22,26 @@ export const EntryKind = {
   command: 2,
   /** A full joint description of the membership. */
   configuration: 3,
-  /** Opens, closes or expires a client session (room; not produced yet). */
+  /** Opens or closes a client session: see session-entry.ts. */
   session: 4,
   /** Advances the group's clock only (room; not produced yet). */
   clock: 5,
 } as const;
 export type EntryKind = (typeof EntryKind)[keyof typeof EntryKind];
 
-/** Bit 0 of flags: the payload opens with client id (u64) and sequence (u64). */
-export const ENTRY_FLAG_SESSION = 1;
+/** Bit 0 of flags: the payload opens with a session and a sequence, see session-entry.ts. */
+const FLAG_SESSION = 1;
+
+/**
+ * Kind and flags as one number, the kind in its low byte: a plain entry's mark is its kind. A mark
+ * that this build does not know is of an entry that it cannot apply.
+ */
+export const EntryMark = {
+  ...EntryKind,
+  /** A command proposed in a session. */
+  sessionCommand: EntryKind.command + FLAG_SESSION * 256,
+} as const;
+export type EntryMark = (typeof EntryMark)[keyof typeof EntryMark];
 
 const OFFSET_LENGTH = 0;
 const OFFSET_KIND = OFFSET_LENGTH + 4;
@@ -49,7 +60,7 @@ export function entryBytes(payloadBytes: number): number {
 export function writeEntryHeader(
   view: DataView,
   offset: number,
-  kind: EntryKind,
+  mark: EntryMark,
   payloadBytes: number,
   timeMs: number,
 ): number {
@@ -57,7 +68,7 @@ export function writeEntryHeader(
   view.setUint32(end - 8, 0, true);
   view.setUint32(end - 4, 0, true);
   view.setUint32(offset + OFFSET_LENGTH, payloadBytes, true);
-  view.setUint32(offset + OFFSET_KIND, kind, true);
+  view.setUint32(offset + OFFSET_KIND, mark, true);
   writeU64(view, offset + OFFSET_TIME, timeMs);
   return offset + ENTRY_HEADER_BYTES;
 }
@@ -71,8 +82,9 @@ export function entryKind(view: DataView, offset: number): number {
   return view.getUint8(offset + OFFSET_KIND);
 }
 
-export function entryFlags(view: DataView, offset: number): number {
-  return view.getUint8(offset + OFFSET_FLAGS);
+/** Kind and flags, which may be of a later version. */
+export function entryMark(view: DataView, offset: number): number {
+  return view.getUint16(offset + OFFSET_KIND, true);
 }
 
 /** The leader's clock in milliseconds since the Unix epoch when it appended the entry. */

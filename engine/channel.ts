@@ -327,6 +327,11 @@ export class Channel {
     this.#forgetDone(id, batch);
   }
 
+  /** Entries of a batch end with an error: the hosted machine never sees them. */
+  refuse(id: number, offset: number, count: number, code: ErrorNumber): void {
+    this.#refuse(id, offset, count, code, 0);
+  }
+
   #refuse(
     id: number,
     offset: number,

@@ -26,6 +26,7 @@ import { shown } from './errors-shown.js';
 import { type BusyHint, Group } from './group.js';
 import { type HostedMachine, isHostedMachine } from './hosted-machine.js';
 import { HostedRunner } from './hosted-runner.js';
+import type { PartDone, PartRefused } from './runtime/apply-cursor.js';
 import { type RunningNode, startNode } from './start-node.js';
 import { acknowledgementInWords, type GroupStatus } from './status.js';
 
@@ -198,8 +199,11 @@ export class Engine extends EventEmitter<EngineEvents> {
       entryBytesMax,
       flushSoon: () => this.#flushSoon(),
       flushLater: () => this.#flushLater(),
-      hosted: this.#makeRunner(id, (batch, offset, _, results) =>
-        channel.deliver(batch, offset, Buffer.from(results), 0, results.length, 0),
+      hosted: this.#makeRunner(
+        id,
+        (batch, offset, _, results) =>
+          channel.deliver(batch, offset, Buffer.from(results), 0, results.length, 0),
+        (batch, offset, code) => channel.refuse(batch, offset, 1, code),
       ),
       onEvent: (json) => this.#groups[id]?.onEvent(json),
     });
@@ -216,17 +220,14 @@ export class Engine extends EventEmitter<EngineEvents> {
     return new Group({ name, id, node, channel, page, hosted, timeoutMs, reads, busyHint });
   }
 
-  #makeRunner(
-    id: number,
-    partDone: ConstructorParameters<typeof HostedRunner>[3],
-  ): HostedRunner | null {
+  #makeRunner(id: number, partDone: PartDone, partRefused: PartRefused): HostedRunner | null {
     const { nodeId, groups } = this.options;
     const { name, machine, machineOptions } = groups[id] as ResolvedOptions['groups'][number];
     if (!isHostedMachine(machine)) return null;
     hostedBefore.add(machine);
     const context = { groupName: name, groupId: id, nodeId, options: machineOptions };
     const { arena } = this.#node.memory.groups[id] as GroupMemory;
-    return new HostedRunner(machine, context, arena, partDone);
+    return new HostedRunner(machine, context, arena, partDone, partRefused);
   }
 
   /** The group of this name. Throws for one that the engine was not opened with. */

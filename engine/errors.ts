@@ -25,8 +25,10 @@ export const ErrorNumber = {
   replyTooLarge: 14,
   listen: 15,
   snapshot: 16,
-  membership: 20,
-  transfer: 21,
+  membership: 17,
+  transfer: 18,
+  sessionUnknown: 19,
+  sessionForgotten: 20,
 } as const;
 export type ErrorNumber = (typeof ErrorNumber)[keyof typeof ErrorNumber];
 
@@ -127,6 +129,16 @@ export const ERROR_KINDS: { readonly [N in ErrorNumber]: ErrorKind } = {
     code: 'ERR_TRANSFER',
     retryable: true,
     text: 'leadership was not handed over',
+  },
+  [ErrorNumber.sessionUnknown]: {
+    code: 'ERR_SESSION_UNKNOWN',
+    retryable: false,
+    text: 'there is no such session (any more): this was not executed. Open one, and go on in it',
+  },
+  [ErrorNumber.sessionForgotten]: {
+    code: 'ERR_SESSION_FORGOTTEN',
+    retryable: false,
+    text: 'the command may have been executed before, and what it answered is forgotten. Read back',
   },
 };
 

@@ -8,6 +8,7 @@
 
 import {
   APPLIED_BYTES,
+  type Applied,
   failedBytes,
   failureText,
   writeApplied,
@@ -29,7 +30,7 @@ import { assert } from './raft/types.js';
 const ANSWERS_MAX = 2;
 
 export type HostedAnswer =
-  | { readonly kind: 'applied'; readonly index: number; readonly timeMs: number }
+  | ({ readonly kind: 'applied' } & Applied)
   | { readonly kind: 'failed'; readonly index: number; readonly text: string }
   | {
       readonly kind: 'image';
@@ -40,6 +41,7 @@ export type HostedAnswer =
   | {
       readonly kind: 'restore';
       readonly last: number;
+      readonly sessions: number;
       readonly step: RestoreAnswer;
       readonly bytes: Uint8Array;
     };
@@ -76,7 +78,7 @@ function put(inbox: RingProducer, answer: HostedAnswer): boolean {
   switch (answer.kind) {
     case 'applied': {
       const at = inbox.tryClaim(InboxKind.applied, APPLIED_BYTES);
-      if (at !== RING_FULL) writeApplied(inbox.view, at, answer.index, answer.timeMs);
+      if (at !== RING_FULL) writeApplied(inbox.view, at, answer);
       return at !== RING_FULL;
     }
     case 'failed': {
@@ -93,10 +95,10 @@ function put(inbox: RingProducer, answer: HostedAnswer): boolean {
       return true;
     }
     case 'restore': {
-      const { step, last, bytes } = answer;
+      const { step, last, sessions, bytes } = answer;
       const at = inbox.tryClaim(InboxKind.restore, RESTORE_HEADER_BYTES + bytes.length);
       if (at === RING_FULL) return false;
-      writeRestoreHeader(inbox.view, at, { step, last, timeMs: 0 });
+      writeRestoreHeader(inbox.view, at, { step, sessions, last, timeMs: 0 });
       inbox.bytes.set(bytes, at + RESTORE_HEADER_BYTES);
       return true;
     }

@@ -17,8 +17,9 @@ import type { HostedAnswer } from './hosted-answers.js';
 import { type HostedMachine, Reject } from './hosted-machine.js';
 import { ImageRunner } from './image-runner.js';
 import { assert } from './raft/types.js';
-import { ApplyCursor, type PartDone } from './runtime/apply-cursor.js';
+import { ApplyCursor, type PartDone, type PartRefused } from './runtime/apply-cursor.js';
 import { MUST_BE_BYTES, misreturned } from './runtime/misreturned.js';
+import { Sessions } from './runtime/sessions.js';
 import type { MachineContext } from './state-machine.js';
 
 /** The answer to a query, or what the machine did instead of giving one. */
@@ -37,6 +38,7 @@ export class HostedRunner {
   readonly #arena: Buffer;
   readonly #cursor: ApplyCursor;
   readonly #images: ImageRunner;
+  readonly #sessions = new Sessions();
   #nextIndex = 1;
   #failed = false;
 
@@ -45,12 +47,13 @@ export class HostedRunner {
     context: MachineContext,
     arena: SharedArrayBuffer,
     partDone: PartDone,
+    partRefused?: PartRefused,
   ) {
     this.#machine = machine;
-    this.#images = new ImageRunner(machine);
+    this.#images = new ImageRunner(machine, this.#sessions);
     this.#context = context;
     this.#arena = Buffer.from(arena);
-    this.#cursor = new ApplyCursor(partDone, context);
+    this.#cursor = new ApplyCursor(partDone, context, null, this.#sessions, partRefused);
   }
 
   /** `apply` or `restore` threw: the group has stopped, nothing is applied or answered here. */
@@ -81,7 +84,8 @@ export class HostedRunner {
       return { kind: 'failed', index: Math.max(cursor.index, slab.first), text: textOf(cause) };
     }
     this.#nextIndex = last + 1;
-    return { kind: 'applied', index: last, timeMs: cursor.timeMs };
+    const sessions = this.#sessions.size;
+    return { kind: 'applied', last, timeMs: cursor.timeMs, sessions };
   }
 
   #applyEntry(): void {

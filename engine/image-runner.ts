@@ -6,6 +6,7 @@
  * What the machine throws is caught here. This file must never go ahead of what was asked.
  */
 
+import { SnapshotSection } from '../codec/snapshot-section.js';
 import { monotonicMs } from '../io/clock.js';
 import { failureText } from '../workers/records/hosted.js';
 import {
@@ -20,6 +21,7 @@ import {
 import type { HostedAnswer } from './hosted-answers.js';
 import { assert } from './raft/types.js';
 import { type ImagedMachine, MachineImages } from './runtime/machine-images.js';
+import type { Sessions } from './runtime/sessions.js';
 
 const PULL_MS_MAX = 1;
 const NO_BYTES = Buffer.alloc(0);
@@ -29,14 +31,18 @@ const textOf = (cause: unknown): Buffer =>
 
 export class ImageRunner {
   readonly #images: MachineImages;
+  readonly #sessions: Sessions;
   /** What of the machine's last chunk is still to go. */
   #rest: Uint8Array = NO_BYTES;
   #isComplete = false;
   /** The piece that leaves; made with the first image. */
   #piece = NO_BYTES;
+  /** Whose bytes it holds: those of one section alone. */
+  #pieceSection: SnapshotSection = SnapshotSection.machine;
 
-  constructor(machine: ImagedMachine) {
-    this.#images = new MachineImages(machine);
+  constructor(machine: ImagedMachine, sessions: Sessions) {
+    this.#images = new MachineImages(machine, sessions);
+    this.#sessions = sessions;
   }
 
   get isRestoring(): boolean {
@@ -69,7 +75,9 @@ export class ImageRunner {
       return { kind: 'image', image, step: ImageAnswer.complete, bytes: NO_BYTES };
     }
     const bytes = this.#piece.subarray(0, length);
-    return { kind: 'image', image, step: ImageAnswer.chunk, bytes };
+    const isTable = this.#pieceSection === SnapshotSection.sessions;
+    const step = isTable ? ImageAnswer.sessions : ImageAnswer.chunk;
+    return { kind: 'image', image, step, bytes };
   }
 
   /** Small chunks are gathered: a round trip for each would take longer than the image. */
@@ -79,6 +87,8 @@ export class ImageRunner {
     let length = 0;
     while (length < IMAGE_PIECE_BYTES_MAX && !this.#isComplete) {
       if (this.#rest.length === 0) this.#nextChunk();
+      if (length === 0) this.#pieceSection = this.#images.section;
+      else if (this.#pieceSection !== this.#images.section) break;
       const taken = this.#rest.subarray(0, IMAGE_PIECE_BYTES_MAX - length);
       this.#piece.set(taken, length);
       this.#rest = this.#rest.subarray(taken.length);
@@ -97,21 +107,27 @@ export class ImageRunner {
   /** What a RESTORE record asks for, its record at `[at, at + length)`; null: nothing to answer. */
   restore(header: RestoreHeader, bytes: Buffer, at: number, length: number): HostedAnswer | null {
     const { step, last } = header;
+    const answer = (done: RestoreAnswer, index: number) => {
+      const { size: sessions } = this.#sessions;
+      return { kind: 'restore', last: index, sessions, step: done, bytes: NO_BYTES } as const;
+    };
     try {
       if (step === RestoreAsk.begin) {
         this.end();
         this.#images.beginRestore();
         return null;
       }
-      if (step === RestoreAsk.chunk) {
-        this.#images.restoreChunk(bytes.subarray(at + RESTORE_HEADER_BYTES, at + length));
-        return { kind: 'restore', last: 0, step: RestoreAnswer.taken, bytes: NO_BYTES };
+      if (step === RestoreAsk.chunk || step === RestoreAsk.sessions) {
+        const { machine, sessions } = SnapshotSection;
+        const section = step === RestoreAsk.chunk ? machine : sessions;
+        this.#images.restoreChunk(bytes.subarray(at + RESTORE_HEADER_BYTES, at + length), section);
+        return answer(RestoreAnswer.taken, 0);
       }
       assert(step === RestoreAsk.finish, 'a restoration has three steps');
       this.#images.finishRestore();
-      return { kind: 'restore', last, step: RestoreAnswer.restored, bytes: NO_BYTES };
+      return answer(RestoreAnswer.restored, last);
     } catch (cause) {
-      return { kind: 'restore', last, step: RestoreAnswer.failed, bytes: textOf(cause) };
+      return { ...answer(RestoreAnswer.failed, last), bytes: textOf(cause) };
     }
   }
 }

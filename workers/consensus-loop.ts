@@ -247,8 +247,7 @@ export class GroupAgent {
     const { bytes: buffer, view } = this.#inbox;
     // Answers of the machine on the main thread are always taken: they make room.
     if (kind === InboxKind.applied) {
-      const { last, timeMs } = readApplied(view, at);
-      this.#hosted?.onApplied(last, timeMs);
+      this.#hosted?.onApplied(readApplied(view, at));
     } else if (kind === InboxKind.failed) {
       const { index, text } = readFailed(buffer, view, at, bytes);
       this.#hosted?.onFailed(index, text);

@@ -9,6 +9,7 @@
  */
 
 import { entryBytes, entryPayloadBytes } from '../codec/entry.js';
+import type { SnapshotSection } from '../codec/snapshot-section.js';
 import type { EntrySlab } from '../engine/runtime/apply-cursor.js';
 import type { HostEvents, MachineHost } from '../engine/runtime/machine-host.js';
 import type { ReadBatch } from '../engine/runtime/pending-reads.js';
@@ -17,6 +18,7 @@ import { HostedImages } from './hosted-images.js';
 import type { OverflowProducer } from './ports/overflow.js';
 import { CompletionKind } from './records/completion.js';
 import {
+  type Applied,
   type ApplyPiece,
   applyBytes,
   QUERY_HEADER_BYTES,
@@ -99,11 +101,16 @@ export class HostedMachineHost implements MachineHost {
     };
   }
 
+  get sessions(): number {
+    return this.images.sessions;
+  }
+
   /** The machine has applied everything up to `last`. */
-  onApplied(last: number, timeMs: number): void {
+  onApplied({ last, timeMs, sessions }: Applied): void {
     const whole = this.#underWay;
     assert(whole !== null && last === whole.sentUpTo, 'a machine answers what it was given');
     this.timeMs = timeMs;
+    this.images.sessions = sessions;
     if (last < whole.last) {
       this.#sendPiece(whole);
       return;
@@ -148,8 +155,8 @@ export class HostedMachineHost implements MachineHost {
     this.images.beginRestore();
   }
 
-  restoreChunk(bytes: Uint8Array): void {
-    this.images.restoreChunk(bytes);
+  restoreChunk(bytes: Uint8Array, section?: SnapshotSection): void {
+    this.images.restoreChunk(bytes, section);
   }
 
   finishRestore(last: number, timeMs: number): void {

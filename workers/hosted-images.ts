@@ -6,6 +6,7 @@
  * dropped. Nothing here waits, and no more than one piece is ever kept for a full ring.
  */
 
+import { SnapshotSection } from '../codec/snapshot-section.js';
 import type { HostEvents } from '../engine/runtime/machine-host.js';
 import type { OverflowProducer } from './ports/overflow.js';
 import { CompletionKind } from './records/completion.js';
@@ -26,15 +27,21 @@ import { assert } from './ring/assert.js';
 
 const NO_BYTES = new Uint8Array(0);
 
+interface ChunkGoingOver {
+  readonly step: 'chunk';
+  readonly ask: RestoreAsk;
+  readonly bytes: Uint8Array;
+  sentUpTo: number;
+}
+
 /** Where a restoration is. A chunk goes over in pieces, each sent when the one before is taken. */
-type Restoring =
-  | { readonly step: 'idle' }
-  | { readonly step: 'chunk'; readonly bytes: Uint8Array; sentUpTo: number }
-  | { readonly step: 'finish' };
+type Restoring = { readonly step: 'idle' } | ChunkGoingOver | { readonly step: 'finish' };
 
 export class HostedImages {
   readonly #producer: OverflowProducer;
   #events: HostEvents | null = null;
+  /** Client sessions as of what the machine has done last. */
+  sessions = 0;
   /** Number of the image begun last. */
   #image = 0;
   #isTaking = false;
@@ -88,10 +95,12 @@ export class HostedImages {
     if (image !== this.#image || !this.#isTaking) return;
     assert(this.#isPulled, 'a pull is answered once');
     this.#isPulled = false;
-    this.#isTaking = step === ImageAnswer.chunk;
+    const { machine, sessions } = SnapshotSection;
+    this.#isTaking = step === ImageAnswer.chunk || step === ImageAnswer.sessions;
     const rest = bytes.subarray(at + IMAGE_HEADER_BYTES, at + length);
-    if (step === ImageAnswer.chunk) this.#events?.image(rest);
-    else if (step === ImageAnswer.complete) this.#events?.image(null);
+    if (step === ImageAnswer.chunk) this.#events?.image(rest, machine);
+    else if (step === ImageAnswer.sessions) this.#events?.image(rest, sessions);
+    else if (step === ImageAnswer.complete) this.#events?.image(null, machine);
     else this.#events?.imageFailed(rest.toString());
   }
 
@@ -101,9 +110,10 @@ export class HostedImages {
     this.#restore(RestoreAsk.begin);
   }
 
-  restoreChunk(bytes: Uint8Array): void {
+  restoreChunk(bytes: Uint8Array, section?: SnapshotSection): void {
     this.#assertIdle();
-    this.#restoring = { step: 'chunk', bytes, sentUpTo: 0 };
+    const ask = section === SnapshotSection.sessions ? RestoreAsk.sessions : RestoreAsk.chunk;
+    this.#restoring = { step: 'chunk', ask, bytes, sentUpTo: 0 };
     this.#sendPiece(this.#restoring);
   }
 
@@ -117,16 +127,16 @@ export class HostedImages {
     assert(this.#restoring?.step === 'idle', 'a restoration takes one step at a time');
   }
 
-  #sendPiece(chunk: { readonly bytes: Uint8Array; sentUpTo: number }): void {
+  #sendPiece(chunk: ChunkGoingOver): void {
     const from = chunk.sentUpTo;
     chunk.sentUpTo = Math.min(from + IMAGE_PIECE_BYTES_MAX, chunk.bytes.length);
-    this.#restore(RestoreAsk.chunk, chunk.bytes.subarray(from, chunk.sentUpTo));
+    this.#restore(chunk.ask, chunk.bytes.subarray(from, chunk.sentUpTo));
   }
 
   /** `bytes` are lent until the answer, so a full ring may keep the record. */
   #restore(step: RestoreAsk, bytes: Uint8Array = NO_BYTES, last = 0, timeMs = 0): void {
     const fill = (buffer: Buffer, view: DataView, at: number): void => {
-      writeRestoreHeader(view, at, { step, last, timeMs });
+      writeRestoreHeader(view, at, { step, sessions: 0, last, timeMs });
       buffer.set(bytes, at + RESTORE_HEADER_BYTES);
     };
     const length = RESTORE_HEADER_BYTES + bytes.length;
@@ -136,7 +146,7 @@ export class HostedImages {
   /** A RESTORE record from the main thread. */
   onRestore(bytes: Buffer, view: DataView, at: number, length: number): void {
     const restoring = this.#restoring;
-    const { step, last } = readRestoreHeader(view, at);
+    const { step, last, sessions } = readRestoreHeader(view, at);
     assert(restoring !== null, 'a machine answers the restoration that it was given');
     if (step === RestoreAnswer.failed) {
       const text = bytes.toString('utf8', at + RESTORE_HEADER_BYTES, at + length);
@@ -144,6 +154,7 @@ export class HostedImages {
     } else if (step === RestoreAnswer.restored) {
       assert(restoring.step === 'finish', 'a restoration is over when it was finished');
       this.#restoring = null;
+      this.sessions = sessions;
       this.#events?.restored(last);
     } else {
       assert(restoring.step === 'chunk', 'a piece is taken once');
@@ -151,7 +162,7 @@ export class HostedImages {
     }
   }
 
-  #onTaken(chunk: { readonly bytes: Uint8Array; sentUpTo: number }): void {
+  #onTaken(chunk: ChunkGoingOver): void {
     if (chunk.sentUpTo < chunk.bytes.length) {
       this.#sendPiece(chunk);
       return;

@@ -7,6 +7,7 @@
  * would be offered for ever. It is never passed over silently.
  */
 
+import { SnapshotSection } from '../codec/snapshot-section.js';
 import { isSamePoint, type NodeId, type SnapshotPoint } from '../engine/raft/types.js';
 import { DiskError } from '../io/disk/disk.js';
 import { SnapshotDamage, SnapshotError } from '../io/snapshots/snapshot-errors.js';
@@ -21,7 +22,14 @@ import { NO_SLOT } from './snapshot-slab.js';
 const CHUNKS_ASKED_MAX = 64;
 const NO_BYTES = new Uint8Array(0);
 /** An image without a byte is sent as the empty chunk 0 of none. */
-const EMPTY_CHUNK = { number: 0, flags: 0, rawBytes: 0, storedBytes: 0, storedCrc: 0 } as const;
+const EMPTY_CHUNK: SentChunk = {
+  number: 0,
+  section: SnapshotSection.machine,
+  flags: 0,
+  rawBytes: 0,
+  storedBytes: 0,
+  storedCrc: 0,
+};
 
 interface OwnRead {
   readonly point: SnapshotPoint;
@@ -42,7 +50,7 @@ interface Serving {
   chunks: number;
 }
 
-type SentChunk = Omit<PlacedChunk, 'offset' | 'section'>;
+type SentChunk = Omit<PlacedChunk, 'offset'>;
 
 export class SnapshotReading {
   readonly #around: SnapshotSurroundings;
@@ -155,10 +163,10 @@ export class SnapshotReading {
       const reader = this.#files.open(point);
       const { chunkCount } = reader;
       // A machine may have nothing to say: its image is no chunk at all.
-      if (chunkCount === 0) return { bytes: 0, isLast: true };
+      if (chunkCount === 0) return { bytes: 0, section: SnapshotSection.machine, isLast: true };
       this.#checkFits(reader, chunk);
-      const { rawBytes } = reader.readRaw(chunk, slab.raw(slot));
-      return { bytes: rawBytes, isLast: chunk === chunkCount - 1 };
+      const { rawBytes, section } = reader.readRaw(chunk, slab.raw(slot));
+      return { bytes: rawBytes, section, isLast: chunk === chunkCount - 1 };
     });
     if (read instanceof Error) {
       slab.give(slot);
@@ -208,13 +216,13 @@ export class SnapshotReading {
   }
 
   #chunkSent(point: SnapshotPoint, { header, footer }: SnapshotReader, chunk: SentChunk) {
-    const { number, flags, rawBytes, storedBytes, storedCrc: crc } = chunk;
+    const { number, section, flags, rawBytes, storedBytes, storedCrc: crc } = chunk;
     return {
       group: this.#group.group,
       point,
       totals: footer,
       head: number === 0 ? header.bytes : NO_BYTES,
-      packed: { chunk: number, flags, rawBytes, storedBytes, crc },
+      packed: { chunk: number, section, flags, rawBytes, storedBytes, crc },
     };
   }
 

@@ -8,10 +8,10 @@
 
 import type { SnapshotChunkHead } from '../codec/frames/snapshot-frames.js';
 import { ChunkDamage, type ChunkFlag, checkStored } from '../codec/lz4-chunk.js';
+import { isKnownSection } from '../codec/snapshot-section.js';
 import { isSamePoint, type NodeId, type SnapshotPoint } from '../engine/raft/types.js';
 import { DiskError } from '../io/disk/disk.js';
-import { SnapshotSection } from '../io/snapshots/chunk-format.js';
-import { SnapshotError } from '../io/snapshots/snapshot-errors.js';
+import { SnapshotError, SnapshotVersionError } from '../io/snapshots/snapshot-errors.js';
 import { decodeSnapshotHeader } from '../io/snapshots/snapshot-format.js';
 import type { SnapshotWriter } from '../io/snapshots/snapshot-writer.js';
 import { checkConfiguration } from './readable-configuration.js';
@@ -73,7 +73,7 @@ export class SnapshotReceiving {
 
   #take(receiving: Receiving, slot: number, sent: SnapshotChunkHead): void {
     const { slab, toGroup } = this.#around;
-    const { chunk, crc, ...packed } = sent.packed;
+    const { chunk, crc, section, ...packed } = sent.packed;
     const stored = slab.packed(slot, packed.storedBytes);
     const body = { ...packed, flags: packed.flags as ChunkFlag, storedCrc: crc };
     receiving.writer ??= this.#begin(receiving, sent);
@@ -81,7 +81,11 @@ export class SnapshotReceiving {
     // An image without a byte comes as the empty chunk 0 of none.
     if (sent.totals.chunks > 0) {
       checkStored(body, stored, writer.header.chunkBytesMax);
-      writer.append({ ...body, number: chunk, section: SnapshotSection.machine }, stored);
+      if (!isKnownSection(section)) {
+        const what = `chunk ${chunk} of section ${section}, which this program does not know`;
+        throw new SnapshotVersionError(FROM_LEADER, what);
+      }
+      writer.append({ ...body, number: chunk, section }, stored);
     }
     receiving.next += 1;
     if (receiving.next < sent.totals.chunks) {

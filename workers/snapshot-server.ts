@@ -119,7 +119,7 @@ export class SnapshotServer {
         writing.begin(order.head);
         break;
       case 'raw':
-        writing.raw(order.slot, order.bytes);
+        writing.raw(order.slot, order.bytes, order.section);
         break;
       case 'finish':
         writing.finish();

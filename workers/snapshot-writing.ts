@@ -7,17 +7,18 @@
  */
 
 import type { ChunkBody } from '../codec/lz4-chunk.js';
+import type { SnapshotSection } from '../codec/snapshot-section.js';
 import type { SnapshotPoint } from '../engine/raft/types.js';
 import type { SnapshotHead } from '../engine/runtime/snapshot-port.js';
 import { DiskError } from '../io/disk/disk.js';
-import { SnapshotSection } from '../io/snapshots/chunk-format.js';
 import { SnapshotError } from '../io/snapshots/snapshot-errors.js';
-import { encodeSnapshotHeader } from '../io/snapshots/snapshot-format.js';
+import { encodeSnapshotHeader, SnapshotFeature } from '../io/snapshots/snapshot-format.js';
 import type { SnapshotWriter } from '../io/snapshots/snapshot-writer.js';
 import type { ServedGroup, SnapshotSurroundings } from './snapshot-server.js';
 
 interface Packed {
   readonly slot: number;
+  readonly section: SnapshotSection;
   readonly body: ChunkBody;
 }
 
@@ -62,7 +63,8 @@ export class SnapshotWriting {
     this.#taking = taking;
     this.#attempt(taking, () => {
       const own = { clusterId, group, nameHash, chunkBytesMax: chunkBytes };
-      const header = encodeSnapshotHeader({ ...own, ...head });
+      const required = head.hasSessions === true ? SnapshotFeature.sessions : 0;
+      const header = encodeSnapshotHeader({ ...own, ...head, required });
       return store.create(header);
     });
   }
@@ -87,7 +89,7 @@ export class SnapshotWriting {
   }
 
   /** The next chunk of the image lies in the slot. */
-  raw(slot: number, rawBytes: number): void {
+  raw(slot: number, rawBytes: number, section: SnapshotSection): void {
     const taking = this.#taking;
     const { slab } = this.#around;
     if (taking === null) {
@@ -96,17 +98,25 @@ export class SnapshotWriting {
     }
     const chunk = taking.received;
     taking.received += 1;
-    this.#around.pack(slot, rawBytes, (body) => this.#onPacked(taking, chunk, slot, body));
+    this.#around.pack(slot, rawBytes, (body) =>
+      this.#onPacked(taking, chunk, { slot, section }, body),
+    );
   }
 
-  #onPacked(taking: Taking, chunk: number, slot: number, body: ChunkBody | string): void {
+  #onPacked(
+    taking: Taking,
+    chunk: number,
+    place: Omit<Packed, 'body'>,
+    body: ChunkBody | string,
+  ): void {
+    const { slot } = place;
     if (taking !== this.#taking) {
       this.#around.slab.give(slot);
     } else if (typeof body === 'string') {
       this.#around.slab.give(slot);
       this.abandon();
       this.#answerFailed(taking.head.point, body);
-    } else taking.ready.set(chunk, { slot, body });
+    } else taking.ready.set(chunk, { ...place, body });
   }
 
   finish(): void {
@@ -135,11 +145,11 @@ export class SnapshotWriting {
     else if (this.#isFinishable(taking)) this.#finish(taking);
   }
 
-  #append(taking: Taking, { slot, body }: Packed): void {
+  #append(taking: Taking, { slot, section, body }: Packed): void {
     const { slab, compress } = this.#around;
     const { storedBytes } = body;
     const bytes = compress ? slab.packed(slot, storedBytes) : slab.raw(slot, storedBytes);
-    const header = { ...body, number: taking.written, section: SnapshotSection.machine };
+    const header = { ...body, number: taking.written, section };
     taking.ready.delete(taking.written);
     taking.written += 1;
     this.#attempt(taking, () => {

@@ -10,7 +10,7 @@
  *   CHUNK, byte 0     4            8       12       16      20          24             28
  *         ┌───────┬────────────┬───────┬────────┬───────┬───────────┬──────────────┬───────┐
  *         │ group │ head bytes │ chunk │ chunks │ flags │ raw bytes │ stored bytes │ crc   │ …
- *         │ u32   │ u32        │ u32   │ u32    │ u32   │ u32       │ u32          │ u32   │
+ *         │ u32   │ u32        │ u32   │ u32    │ 2×u16 │ u32       │ u32          │ u32   │
  *         └───────┴────────────┴───────┴────────┴───────┴───────────┴──────────────┴───────┘
  *   32        36             40      48     56          64             72           80
  *    ┌─────────┬──────────────┬───────┬──────┬───────────┬──────────────┬────────────┬──────────┐
@@ -18,7 +18,8 @@
  *    │ crc u32 │ u32 = 0      │ u64   │ u64  │ all, u64  │ all, u64     │ u64        │ head     │
  *    └─────────┴──────────────┴───────┴──────┴───────────┴──────────────┴────────────┴──────────┘
  *  … stored bytes      chunks, running crc and the last three are what the file's footer says;
- *                      the file's head comes with chunk 0 only
+ *                      the file's head comes with chunk 0 only; flags: those of the chunk, then its
+ *                      section less 1, which is 0 for the machine's
  *   REFUSED: group u32 │ text bytes u32 │ index u64 │ term u64 │ text, UTF-8
  *
  * Reading never throws; a number that is out of bounds makes the frame malformed. Whether a chunk's
@@ -59,6 +60,8 @@ export interface SnapshotChunkHead {
   readonly head: Uint8Array;
   readonly packed: {
     readonly chunk: number;
+    /** Whose bytes they are: see snapshot-section.ts; it may be of a later version. */
+    readonly section: number;
     readonly flags: number;
     readonly rawBytes: number;
     readonly storedBytes: number;
@@ -84,7 +87,8 @@ export const FETCH_BYTES = OFFSET_FETCH_POINT + POINT_BYTES;
 const OFFSET_CHUNK = OFFSET_COUNT + 4;
 const OFFSET_CHUNKS = OFFSET_CHUNK + 4;
 const OFFSET_FLAGS = OFFSET_CHUNKS + 4;
-const OFFSET_RAW_BYTES = OFFSET_FLAGS + 4;
+const OFFSET_SECTION = OFFSET_FLAGS + 2;
+const OFFSET_RAW_BYTES = OFFSET_SECTION + 2;
 const OFFSET_STORED_BYTES = OFFSET_RAW_BYTES + 4;
 const OFFSET_CRC = OFFSET_STORED_BYTES + 4;
 const OFFSET_RUNNING_CRC = OFFSET_CRC + 4;
@@ -168,7 +172,8 @@ export function encodeChunkHead(head: SnapshotChunkHead): Uint8Array {
   view.setUint32(OFFSET_COUNT, head.head.length, true);
   view.setUint32(OFFSET_CHUNK, packed.chunk, true);
   view.setUint32(OFFSET_CHUNKS, totals.chunks, true);
-  view.setUint32(OFFSET_FLAGS, packed.flags, true);
+  view.setUint16(OFFSET_FLAGS, packed.flags, true);
+  view.setUint16(OFFSET_SECTION, packed.section - 1, true);
   view.setUint32(OFFSET_RAW_BYTES, packed.rawBytes, true);
   view.setUint32(OFFSET_STORED_BYTES, packed.storedBytes, true);
   view.setUint32(OFFSET_CRC, packed.crc, true);
@@ -212,7 +217,8 @@ export function decodeChunkHead(
   const u32 = (at: number): number => view.getUint32(offset + at, true);
   const packed = {
     chunk: u32(OFFSET_CHUNK),
-    flags: u32(OFFSET_FLAGS),
+    section: view.getUint16(offset + OFFSET_SECTION, true) + 1,
+    flags: view.getUint16(offset + OFFSET_FLAGS, true),
     rawBytes: u32(OFFSET_RAW_BYTES),
     storedBytes: u32(OFFSET_STORED_BYTES),
     crc: u32(OFFSET_CRC),

@@ -1,7 +1,8 @@
 /**
  * The `ApplyBatch` that an in-worker state machine walks: a cursor over entry bytes where they lie.
  *
- * It shows commands only, collects the results that somebody here waits for, and hands them on in
+ * It shows commands only, and of those of client sessions only such as were not applied already; it
+ * collects the results that somebody here waits for, or a session keeps, and hands them on in
  * bounded portions. Results may be far larger than commands, so it ends a batch early when it has
  * handed on a lot, or when there is no room for more results or for what a running image keeps; the
  * rest is another batch. It never copies an entry and never decides what is applied when.
@@ -9,16 +10,28 @@
 
 import {
   ENTRY_HEADER_BYTES,
-  EntryKind,
+  EntryMark,
   entryBytes,
-  entryKind,
+  entryMark,
   entryPayloadBytes,
   entryTimeMs,
 } from '../../codec/entry.js';
 import { ResultWriter } from '../../codec/results.js';
+import {
+  entryProblem,
+  readSessionAction,
+  readSessionArgument,
+  readSessionId,
+  readSessionSequence,
+  SESSION_HEAD_BYTES,
+  SessionAction,
+} from '../../codec/session-entry.js';
+import { writeU64 } from '../../codec/u64.js';
+import { ErrorNumber } from '../errors.js';
 import type { ApplyBatch, MachineContext } from '../state-machine.js';
 import { misreturned } from './misreturned.js';
 import type { BatchPart } from './pending-writes.js';
+import { Sessions, Verdict } from './sessions.js';
 
 /** Results are handed on before they grow past this; a single one may be larger. */
 const RESULT_BYTES_MAX = 64 * 1024;
@@ -26,6 +39,10 @@ const RESULT_BYTES_MAX = 64 * 1024;
 const BATCH_RESULT_BYTES_MAX = 1024 * 1024;
 const NO_BYTES = new Uint8Array(0);
 const NO_CONTEXT: MachineContext = { groupName: '', groupId: 0, nodeId: 0, options: null };
+/** What opening a session answers: its id as u64; and closing: 1 or 0, whether it was open. */
+const OPENED_BYTES = 8;
+const CLOSED = Buffer.from([1]);
+const NOT_OPEN = Buffer.from([0]);
 
 /** Contiguous entry bytes of one term, wherever they lie. */
 export interface EntrySlab {
@@ -38,6 +55,8 @@ export interface EntrySlab {
 }
 
 export type PartDone = (batch: number, offset: number, count: number, results: Uint8Array) => void;
+/** One entry of a batch ends with an error, in its order among the results. */
+export type PartRefused = (batch: number, offset: number, code: ErrorNumber) => void;
 
 export class ApplyCursor implements ApplyBatch {
   buffer: Buffer = Buffer.alloc(0);
@@ -55,7 +74,12 @@ export class ApplyCursor implements ApplyBatch {
   readonly context: MachineContext;
   readonly #results = new ResultWriter();
   readonly #partDone: PartDone;
+  readonly #partRefused: PartRefused;
   readonly #hasRoom: (() => boolean) | null;
+  readonly #sessions: Sessions;
+  readonly #opened = Buffer.alloc(OPENED_BYTES);
+  /** The current command was proposed in a session, which keeps its result. */
+  #inSession = false;
   #view: DataView = new DataView(new ArrayBuffer(0));
   #at = 0;
   #limit = 0;
@@ -73,16 +97,20 @@ export class ApplyCursor implements ApplyBatch {
 
   /**
    * `hasRoom` says whether whoever takes the results has room for more. Null: they are taken as
-   * they come, and no batch ends early.
+   * they come, and no batch ends early. `sessions` is the table that goes with the machine's state.
    */
   constructor(
     partDone: PartDone,
     context: MachineContext = NO_CONTEXT,
     hasRoom: (() => boolean) | null = null,
+    sessions = new Sessions(),
+    partRefused: PartRefused = () => {},
   ) {
     this.#partDone = partDone;
+    this.#partRefused = partRefused;
     this.context = context;
     this.#hasRoom = hasRoom;
+    this.#sessions = sessions;
   }
 
   /** Points the cursor before the first entry of `slab`; `parts` are the wanted ranges in it. */
@@ -129,7 +157,11 @@ export class ApplyCursor implements ApplyBatch {
       const payload = entryPayloadBytes(this.#view, at);
       this.#at = at + entryBytes(payload);
       this.index += 1;
-      if (entryKind(this.#view, at) !== EntryKind.command) continue;
+      const mark = entryMark(this.#view, at);
+      if (mark !== EntryMark.command) {
+        if (this.#takeOther(mark, at)) return true;
+        continue;
+      }
       this.timeMs = Math.max(this.timeMs, entryTimeMs(this.#view, at));
       this.start = at + ENTRY_HEADER_BYTES;
       this.end = this.start + payload;
@@ -138,6 +170,69 @@ export class ApplyCursor implements ApplyBatch {
       return true;
     }
     return false;
+  }
+
+  /** An entry that is no plain command; true when the machine has to see it. */
+  #takeOther(mark: number, at: number): boolean {
+    const payload = at + ENTRY_HEADER_BYTES;
+    const problem = entryProblem(this.#view, at, payload);
+    if (problem !== null) {
+      throw new Error(
+        `entry ${this.index} cannot be applied: ${problem}. Start a version that can`,
+      );
+    }
+    if (mark === EntryMark.sessionCommand) return this.#beginInSession(at, payload);
+    if (mark === EntryMark.session) this.#changeSession(at, payload);
+    return false;
+  }
+
+  /** A command of a session; false when it is answered without the machine. */
+  #beginInSession(at: number, payload: number): boolean {
+    const view = this.#view;
+    this.timeMs = Math.max(this.timeMs, entryTimeMs(view, at));
+    const id = readSessionId(view, payload);
+    const verdict = this.#sessions.begin(id, readSessionSequence(view, payload), this.timeMs);
+    if (verdict === Verdict.apply) {
+      this.start = payload + SESSION_HEAD_BYTES;
+      this.end = payload + entryPayloadBytes(view, at);
+      // On every node, whoever waits: what is answered is part of the replicated state.
+      this.wanted = true;
+      this.#answered = false;
+      this.#inSession = true;
+      return true;
+    }
+    const { kept } = this.#sessions;
+    if (verdict === Verdict.repeat) this.#answerHere(kept.bytes, kept.rejected);
+    else if (verdict === Verdict.unknown) this.#refuse(ErrorNumber.sessionUnknown);
+    else this.#refuse(ErrorNumber.sessionForgotten);
+    return false;
+  }
+
+  #changeSession(at: number, payload: number): void {
+    const view = this.#view;
+    this.timeMs = Math.max(this.timeMs, entryTimeMs(view, at));
+    const argument = readSessionArgument(view, payload);
+    if (readSessionAction(view, payload) === SessionAction.close) {
+      const wasOpen = this.#sessions.close(argument, this.timeMs);
+      this.#answerHere(wasOpen ? CLOSED : NOT_OPEN, false);
+      return;
+    }
+    this.#sessions.open(this.index, argument, this.timeMs);
+    writeU64(new DataView(this.#opened.buffer, this.#opened.byteOffset), 0, this.index);
+    this.#answerHere(this.#opened, false);
+  }
+
+  /** Answers an entry that the machine does not see. */
+  #answerHere(bytes: Uint8Array, rejected: boolean): void {
+    if (this.index >= this.#partFirst) this.#add(bytes, rejected);
+  }
+
+  #refuse(code: ErrorNumber): void {
+    const part = this.#parts[this.#part];
+    if (part === undefined || this.index < this.#partFirst) return;
+    this.#flush();
+    this.#partRefused(part.batch, part.offset + this.#flushed, code);
+    this.#flushed += 1;
   }
 
   get data(): Uint8Array {
@@ -163,6 +258,15 @@ export class ApplyCursor implements ApplyBatch {
   #answer(bytes: Uint8Array, rejected: boolean): void {
     if (this.#answered) return;
     this.#answered = true;
+    if (this.#inSession) {
+      this.#inSession = false;
+      this.#sessions.record(bytes, rejected);
+      if (this.index < this.#partFirst) return;
+    }
+    this.#add(bytes, rejected);
+  }
+
+  #add(bytes: Uint8Array, rejected: boolean): void {
     // One that is too large to travel must not take others down with it.
     if (this.#results.lengthWith(bytes) > RESULT_BYTES_MAX) this.#flush();
     this.#results.add(bytes, rejected);
@@ -184,6 +288,8 @@ export class ApplyCursor implements ApplyBatch {
 
   /** The batch is over, whoever still holds it; results that were not handed on are dropped. */
   discard(): void {
+    this.#sessions.abandon();
+    this.#inSession = false;
     this.#results.clear();
     this.#limit = this.#at;
     this.#answered = true;

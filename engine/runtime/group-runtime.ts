@@ -165,12 +165,13 @@ export class GroupRuntime {
       },
       partDone: (batch, offset, count, results) =>
         this.#ports.completions.results(batch, offset, count, results),
+      partRefused: (batch, offset, code) => this.#proposals.end(batch, offset, 1, code),
       queried: (batch, offset, count, results) =>
         this.#ports.completions.readResults(batch.id, offset, count, results, this.appliedIndex),
       queryFailed: (batch, offset, text) =>
         this.#ports.completions.readFailed(batch.id, offset, text),
       failed: (index, cause, during) => this.#onMachineFailed(index, cause, during),
-      image: (chunk) => this.snapshots.onImage(chunk),
+      image: (chunk, section) => this.snapshots.onImage(chunk, section),
       imageFailed: (cause) => this.snapshots.onImageFailed(cause, this.#now),
       restoredChunk: () => this.snapshots.onChunkTaken(),
       restored: () => this.snapshots.onRestored(),

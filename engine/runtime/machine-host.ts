@@ -8,13 +8,15 @@
  */
 
 import { ResultWriter } from '../../codec/results.js';
+import { SnapshotSection } from '../../codec/snapshot-section.js';
 import { assert } from '../raft/types.js';
 import type { MachineContext, StateMachine } from '../state-machine.js';
-import { ApplyCursor, type EntrySlab, type PartDone } from './apply-cursor.js';
+import { ApplyCursor, type EntrySlab, type PartDone, type PartRefused } from './apply-cursor.js';
 import { MachineImages } from './machine-images.js';
 import { MUST_BE_BYTES, MUST_FINISH, misreturned } from './misreturned.js';
 import type { ReadBatch } from './pending-reads.js';
 import type { BatchPart } from './pending-writes.js';
+import { Sessions } from './sessions.js';
 
 /** Answers are handed on before they grow past this; a single one may be larger. */
 const ANSWER_BYTES_MAX = 64 * 1024;
@@ -31,6 +33,7 @@ export interface HostEvents {
   /** Entries up to `last` are applied and their results handed on. */
   applied(last: number): void;
   readonly partDone: PartDone;
+  readonly partRefused: PartRefused;
   /** Answers to queries `[offset, offset + count)` of a batch. */
   queried(batch: ReadBatch, offset: number, count: number, results: Uint8Array): void;
   /** The machine did not answer query `offset` of a batch as it must: what it did instead. */
@@ -40,8 +43,11 @@ export interface HostEvents {
    * or `restore` failed, whose `index` is 0 before `finishRestore` has named it.
    */
   failed(index: number, cause: unknown, during: MachineCall): void;
-  /** Answers `pullImage`: bytes lent for the call, perhaps none; null: it is complete and over. */
-  image(chunk: Uint8Array | null): void;
+  /**
+   * Answers `pullImage`: bytes of that section lent for the call, perhaps none; null: the image is
+   * complete and over. The sessions, where there are any, come before the machine.
+   */
+  image(chunk: Uint8Array | null, section: SnapshotSection): void;
   /** Answers `pullImage`: the machine threw. The image is over; the group goes on. */
   imageFailed(cause: unknown): void;
   /** Answers `restoreChunk`: the machine has taken it. */
@@ -59,6 +65,8 @@ export interface MachineHost {
    * it belongs to what a snapshot keeps, and to `finishRestore`.
    */
   readonly timeMs: number;
+  /** Client sessions as of the last entry applied; an image begins with their table. */
+  readonly sessions: number;
   /**
    * An image of the state as of the entries applied so far: to be called while no `apply` waits for
    * its answer, and while no other image runs. What fails here is told at the first `pullImage`.
@@ -76,8 +84,11 @@ export interface MachineHost {
    * runs is abandoned. Until `restored`, `apply`, `query` and `beginImage` must not be called.
    */
   beginRestore(): void;
-  /** The image's next bytes, lent until `restoredChunk`. In the worker a call is one slice. */
-  restoreChunk(bytes: Uint8Array): void;
+  /**
+   * The image's next bytes, all of one section, lent until `restoredChunk`. In the worker a call is
+   * one slice.
+   */
+  restoreChunk(bytes: Uint8Array, section?: SnapshotSection): void;
   /** The image is whole: it is the state as of entry `last`, when the log's clock was `timeMs`. */
   finishRestore(last: number, timeMs: number): void;
   /** The group's thread begins another turn: what took its time in the last one may go on. */
@@ -99,6 +110,7 @@ type QueryAnswer =
 
 export class InWorkerHost implements MachineHost {
   readonly #machine: StateMachine;
+  readonly #sessions = new Sessions();
   readonly #images: MachineImages;
   readonly #answers = new ResultWriter();
   readonly #hasRoom: () => boolean;
@@ -128,14 +140,21 @@ export class InWorkerHost implements MachineHost {
   ) {
     this.#machine = machine;
     this.#stopwatch = stopwatch;
-    this.#images = new MachineImages(machine);
+    this.#images = new MachineImages(machine, this.#sessions);
     this.#hasRoom = hasRoom;
     this.#context = context;
   }
 
   attach(events: HostEvents): void {
     this.#events = events;
-    this.#cursor = new ApplyCursor(events.partDone, this.#context, this.#hasRoom);
+    const { partDone, partRefused } = events;
+    this.#cursor = new ApplyCursor(
+      partDone,
+      this.#context,
+      this.#hasRoom,
+      this.#sessions,
+      partRefused,
+    );
   }
 
   apply(slab: EntrySlab, last: number, parts: readonly BatchPart[]): void {
@@ -270,6 +289,15 @@ export class InWorkerHost implements MachineHost {
     return (this.#cursor as ApplyCursor).timeMs;
   }
 
+  get sessions(): number {
+    return this.#sessions.size;
+  }
+
+  /** Equal on replicas that applied the same entries. */
+  sessionsDigest(): string {
+    return this.#sessions.digest();
+  }
+
   beginImage(): void {
     assert(this.#pausedBefore === null, 'an image begins between two slabs');
     this.#images.begin();
@@ -287,7 +315,7 @@ export class InWorkerHost implements MachineHost {
       return;
     }
     this.#watchBacklog();
-    events.image(chunk);
+    events.image(chunk, this.#images.section);
   }
 
   endImage(): void {
@@ -312,9 +340,9 @@ export class InWorkerHost implements MachineHost {
     this.#restore(0, () => this.#images.beginRestore());
   }
 
-  restoreChunk(bytes: Uint8Array): void {
+  restoreChunk(bytes: Uint8Array, section: SnapshotSection = SnapshotSection.machine): void {
     assert(this.#images.isRestoring, 'a restoration began');
-    const taken = this.#restore(0, () => this.#images.restoreChunk(bytes));
+    const taken = this.#restore(0, () => this.#images.restoreChunk(bytes, section));
     if (taken) (this.#events as HostEvents).restoredChunk();
   }
 

@@ -1,14 +1,16 @@
 /**
- * The images of one state machine, given and taken slice by slice, wherever the machine lives: both
- * hosts use this.
+ * The images of one state machine and of the client sessions beside it, given and taken slice by
+ * slice, wherever the machine lives: both hosts use this. The sessions come first.
  *
  * It calls the machine and checks what comes back; it must never decide when. Everything that the
  * machine throws passes through.
  */
 
+import { SnapshotSection } from '../../codec/snapshot-section.js';
 import { assert } from '../raft/types.js';
 import type { Restoration } from '../state-machine.js';
 import { MUST_BE_BYTES, misreturned } from './misreturned.js';
+import type { Sessions } from './sessions.js';
 
 /** What of a machine this needs; one that is hosted by callbacks may lack both. */
 export interface ImagedMachine {
@@ -28,13 +30,17 @@ type First = { readonly chunk: Uint8Array | null } | { readonly thrown: unknown 
 
 export class MachineImages {
   readonly #machine: ImagedMachine;
+  readonly #sessions: Sessions;
+  /** Of the chunk that was pulled last. */
+  section: SnapshotSection = SnapshotSection.machine;
   #isTaking = false;
   #iterator: Iterator<unknown> | null = null;
   #first: First | null = null;
   #restoration: Restoration | null = null;
 
-  constructor(machine: ImagedMachine) {
+  constructor(machine: ImagedMachine, sessions: Sessions) {
     this.#machine = machine;
+    this.#sessions = sessions;
   }
 
   /** An image runs: it began, and is neither complete nor over. */
@@ -51,6 +57,7 @@ export class MachineImages {
     assert(!this.#isTaking, 'one image at a time runs');
     assert(!this.isRestoring, 'a machine that is being restored has no state to show');
     this.#isTaking = true;
+    this.#sessions.beginImage();
     try {
       this.#iterator = this.#open();
       // The body of a generator begins at its first `next`, and the state must be that of now.
@@ -84,6 +91,9 @@ export class MachineImages {
   }
 
   #pull(): Uint8Array | null {
+    const table = this.#sessions.isImaged ? this.#sessions.pullImage() : null;
+    this.section = table === null ? SnapshotSection.machine : SnapshotSection.sessions;
+    if (table !== null) return table;
     const first = this.#first;
     if (first === null) return this.#next();
     this.#first = null;
@@ -110,6 +120,7 @@ export class MachineImages {
   }
 
   #forget(): void {
+    this.#sessions.endImage();
     this.#isTaking = false;
     this.#iterator = null;
     this.#first = null;
@@ -125,10 +136,16 @@ export class MachineImages {
       throw misreturned('restore returned', taker, MUST_TAKE);
     }
     this.#restoration = taker as Restoration;
+    this.#sessions.beginRestore();
   }
 
-  restoreChunk(bytes: Uint8Array): void {
-    const returned: unknown = this.#running().chunk(bytes);
+  restoreChunk(bytes: Uint8Array, section: SnapshotSection): void {
+    const running = this.#running();
+    if (section === SnapshotSection.sessions) {
+      this.#sessions.restoreChunk(bytes);
+      return;
+    }
+    const returned: unknown = running.chunk(bytes);
     // Arrow functions often return what a call within them does: only a promise is a mistake.
     if (returned instanceof Promise) {
       throw misreturned('chunk returned', returned, MUST_RETURN_NOTHING);
@@ -136,6 +153,7 @@ export class MachineImages {
   }
 
   finishRestore(): void {
+    this.#sessions.finishRestore();
     const returned: unknown = this.#running().finish();
     if (returned instanceof Promise) {
       throw misreturned('finish returned', returned, MUST_RETURN_NOTHING);

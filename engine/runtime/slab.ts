@@ -9,11 +9,12 @@ import { decodeConfiguration } from '../../codec/configuration.js';
 import {
   countEntries,
   ENTRY_HEADER_BYTES,
-  EntryKind,
+  EntryMark,
   entryBytes,
-  entryKind,
+  entryMark,
   entryPayloadBytes,
 } from '../../codec/entry.js';
+import { entryProblem } from '../../codec/session-entry.js';
 import type { ConfigurationEntry, LogIndex } from '../raft/types.js';
 
 /** Whether `[start, end)` holds exactly `count` well-formed entries. */
@@ -29,13 +30,16 @@ export function isWholeSlab(
 }
 
 /**
- * Whether a checked slab holds commands only: the other kinds of entry are made by leaders, never
- * proposed.
+ * Whether a checked slab holds nothing but what clients propose, commands and what opens or closes
+ * a session: the other kinds of entry are made by leaders.
  */
 export function isOfCommands(slab: Buffer, start: number, end: number): boolean {
   const view = new DataView(slab.buffer, slab.byteOffset, slab.length);
   for (let at = start; at < end; at += entryBytes(entryPayloadBytes(view, at))) {
-    if (entryKind(view, at) !== EntryKind.command) return false;
+    const mark = entryMark(view, at);
+    if (mark === EntryMark.command) continue;
+    const isProposed = mark === EntryMark.sessionCommand || mark === EntryMark.session;
+    if (!isProposed || entryProblem(view, at, at + ENTRY_HEADER_BYTES) !== null) return false;
   }
   return true;
 }
@@ -44,8 +48,8 @@ export function isOfCommands(slab: Buffer, start: number, end: number): boolean 
 export function isOfLeaders(slab: Buffer, start: number, end: number): boolean {
   const view = new DataView(slab.buffer, slab.byteOffset, slab.length);
   for (let at = start; at < end; at += entryBytes(entryPayloadBytes(view, at))) {
-    const kind = entryKind(view, at);
-    if (kind !== EntryKind.noop && kind !== EntryKind.configuration) return false;
+    const mark = entryMark(view, at);
+    if (mark !== EntryMark.noop && mark !== EntryMark.configuration) return false;
   }
   return true;
 }
@@ -57,8 +61,8 @@ export interface UnreadableEntry {
 }
 
 /**
- * Configuration entries of a checked slab whose first entry has index `first`, or the first of them
- * that cannot be read: another version of ringraft may have written it.
+ * Configuration entries of a checked slab whose first entry has index `first`, or the first entry
+ * of any kind that cannot be read: another version of ringraft may have written it.
  */
 export function configurationsIn(
   slab: Buffer,
@@ -71,13 +75,17 @@ export function configurationsIn(
   let index: number = first;
   for (let at = start; at < end; index += 1) {
     const length = entryPayloadBytes(view, at);
-    if (entryKind(view, at) === EntryKind.configuration) {
+    const mark = entryMark(view, at);
+    if (mark === EntryMark.configuration) {
       const payload = slab.subarray(at + ENTRY_HEADER_BYTES, at + ENTRY_HEADER_BYTES + length);
       try {
         found.push({ index: index as LogIndex, configuration: decodeConfiguration(payload) });
       } catch (cause) {
         return { index, problem: cause instanceof Error ? cause.message : String(cause) };
       }
+    } else if (mark !== EntryMark.command) {
+      const problem = entryProblem(view, at, at + ENTRY_HEADER_BYTES);
+      if (problem !== null) return { index, problem };
     }
     at += entryBytes(length);
   }

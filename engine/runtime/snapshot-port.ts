@@ -7,6 +7,7 @@
  * point; the port never decides which one a group needs.
  */
 
+import type { SnapshotSection } from '../../codec/snapshot-section.js';
 import type { NodeId, SnapshotPoint } from '../raft/types.js';
 
 /** What a snapshot covers, and the membership that was in force there. */
@@ -16,6 +17,8 @@ export interface SnapshotHead {
   readonly timeMs: number;
   /** The configuration entry in force at the point, in the layout of codec/configuration.ts. */
   readonly configuration: { readonly index: number; readonly bytes: Uint8Array };
+  /** The image begins with the table of client sessions; without it there are none. */
+  readonly hasSessions?: boolean;
 }
 
 /** A snapshot whose file is complete and synced. */
@@ -30,6 +33,7 @@ export interface StoredSnapshot extends SnapshotHead {
 export interface SnapshotChunk {
   readonly point: SnapshotPoint;
   readonly chunk: number;
+  readonly section: SnapshotSection;
   readonly bytes: Uint8Array;
   readonly isLast: boolean;
 }
@@ -67,8 +71,11 @@ export type SnapshotNews =
 export interface SnapshotPort {
   /** Begins the file of a snapshot that is taken here; there is at most one at a time. */
   begin(head: SnapshotHead): void;
-  /** Copies bytes of the image from `from` on, as far as there is room; returns how many. */
-  write(bytes: Uint8Array, from: number): number;
+  /**
+   * Copies bytes of the image from `from` on, as far as there is room; returns how many. They are
+   * all of one section.
+   */
+  write(bytes: Uint8Array, from: number, section: SnapshotSection): number;
   /**
    * The image has ended: the rest of it goes on its way. False while there is no room for that:
    * it is said again, and `finish` comes after.

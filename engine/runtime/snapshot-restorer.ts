@@ -6,12 +6,19 @@
  * the end the machine holds no state that anybody may see: nothing is applied and nothing read.
  */
 
+import type { SnapshotSection } from '../../codec/snapshot-section.js';
 import type { LogIndex, SnapshotPoint } from '../raft/types.js';
 import type { MachineHost } from './machine-host.js';
 import type { SnapshotChunk, SnapshotPort } from './snapshot-port.js';
 
 /** What a machine is given at once: a large chunk would take it several milliseconds. */
 const SLICE_BYTES = 64 * 1024;
+
+/** A chunk of an image on its way to the machine. */
+interface Piece {
+  readonly bytes: Uint8Array;
+  readonly section: SnapshotSection;
+}
 
 export class SnapshotRestorer {
   readonly #host: MachineHost;
@@ -22,10 +29,10 @@ export class SnapshotRestorer {
   /** The chunk that is being read; the one after the last: everything was read. */
   #next = 0;
   /** The chunk that the machine is being given, as far as `#at`. */
-  #chunk: Uint8Array | null = null;
+  #chunk: Piece | null = null;
   #at = 0;
   /** The one after it, when it was read already. */
-  #ahead: Uint8Array | null = null;
+  #ahead: Piece | null = null;
   #isAtMachine = false;
   /** The last chunk was read. */
   #isRead = false;
@@ -70,13 +77,13 @@ export class SnapshotRestorer {
     this.#next += 1;
     this.#isRead = read.isLast;
     // What is lent for this call is given in slices, and to a machine elsewhere for longer.
-    const bytes = Uint8Array.from(read.bytes);
-    if (this.#chunk === null) this.#open(bytes, point);
-    else this.#ahead = bytes;
+    const piece = { bytes: Uint8Array.from(read.bytes), section: read.section };
+    if (this.#chunk === null) this.#open(piece, point);
+    else this.#ahead = piece;
   }
 
-  #open(bytes: Uint8Array, point: SnapshotPoint): void {
-    this.#chunk = bytes;
+  #open(piece: Piece, point: SnapshotPoint): void {
+    this.#chunk = piece;
     this.#at = 0;
     if (!this.#isRead) this.#port.read(point, this.#next);
   }
@@ -85,10 +92,11 @@ export class SnapshotRestorer {
   step(): void {
     const chunk = this.#chunk;
     if (chunk === null || this.#isAtMachine) return;
+    const { bytes, section } = chunk;
     const from = this.#at;
-    this.#at = Math.min(chunk.length, from + SLICE_BYTES);
+    this.#at = Math.min(bytes.length, from + SLICE_BYTES);
     this.#isAtMachine = true;
-    this.#host.restoreChunk(chunk.subarray(from, this.#at));
+    this.#host.restoreChunk(bytes.subarray(from, this.#at), section);
   }
 
   /** The machine has taken a slice. */
@@ -96,7 +104,7 @@ export class SnapshotRestorer {
     const point = this.#point;
     if (point === null || this.#chunk === null || !this.#isAtMachine) return;
     this.#isAtMachine = false;
-    if (this.#at < this.#chunk.length) return;
+    if (this.#at < this.#chunk.bytes.length) return;
     const ahead = this.#ahead;
     this.#chunk = null;
     this.#ahead = null;

@@ -9,6 +9,7 @@
  * must not promise what the log has not. It never decides when one is due.
  */
 
+import { SnapshotSection } from '../../codec/snapshot-section.js';
 import type { LogIndex, SnapshotPoint } from '../raft/types.js';
 import type { MachineHost } from './machine-host.js';
 import type { SnapshotHead, SnapshotPort } from './snapshot-port.js';
@@ -34,6 +35,7 @@ export class SnapshotTaker {
   /** What the port had no room for, from `#from` on. */
   #left: Uint8Array | null = null;
   #from = 0;
+  #section: SnapshotSection = SnapshotSection.machine;
   #restUntil = 0;
   #isResting = false;
   imageBytes = 0;
@@ -102,7 +104,7 @@ export class SnapshotTaker {
 
   #pull(now: number): void {
     if (this.#left !== null) {
-      this.#from += this.#port.write(this.#left, this.#from);
+      this.#from += this.#port.write(this.#left, this.#from, this.#section);
       if (this.#from < this.#left.length) return;
       this.#left = null;
     }
@@ -119,7 +121,7 @@ export class SnapshotTaker {
   }
 
   /** The machine's answer: the next chunk, lent for the call, or null at the end of the image. */
-  onImage(chunk: Uint8Array | null): void {
+  onImage(chunk: Uint8Array | null, section: SnapshotSection = SnapshotSection.machine): void {
     if (this.#stage !== 'pulling') return;
     this.#isAsked = false;
     if (chunk === null) {
@@ -127,10 +129,11 @@ export class SnapshotTaker {
       return;
     }
     this.imageBytes += chunk.length;
-    const taken = this.#port.write(chunk, 0);
+    const taken = this.#port.write(chunk, 0, section);
     if (taken === chunk.length) return;
     this.#left = Uint8Array.from(chunk.subarray(taken));
     this.#from = 0;
+    this.#section = section;
   }
 
   /** At once, not with the file: the log may be long in coming. */

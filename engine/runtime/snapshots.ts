@@ -7,6 +7,7 @@
  */
 
 import { decodeConfiguration, encodeConfiguration } from '../../codec/configuration.js';
+import type { SnapshotSection } from '../../codec/snapshot-section.js';
 import { ErrorNumber } from '../errors.js';
 import type { Raft } from '../raft/raft.js';
 import {
@@ -212,7 +213,8 @@ export class Snapshots {
     const { index, configuration } = raft.configurationAt(applied);
     const point = { index: applied, term: raft.termAt(applied) as Term };
     const entry = { index, bytes: encodeConfiguration(configuration) };
-    this.#taker.begin({ point, timeMs: host.timeMs, configuration: entry });
+    const { timeMs, sessions } = host;
+    this.#taker.begin({ point, timeMs, configuration: entry, hasSessions: sessions > 0 });
   }
 
   /** Nothing was applied since the newest snapshot: it is what was asked for. */
@@ -240,8 +242,8 @@ export class Snapshots {
     }
   }
 
-  onImage(chunk: Uint8Array | null): void {
-    this.#taker.onImage(chunk);
+  onImage(chunk: Uint8Array | null, section?: SnapshotSection): void {
+    this.#taker.onImage(chunk, section);
     const { bytesMax } = this.#parts.options;
     if (bytesMax === 0 || this.#warnedOfSize || this.#taker.imageBytes <= bytesMax) return;
     this.#warnedOfSize = true;

@@ -21,15 +21,8 @@
 
 import { crc32c } from '../../codec/checksum.js';
 import type { ChunkBody } from '../../codec/lz4-chunk.js';
+import type { SnapshotSection } from '../../codec/snapshot-section.js';
 import { isReadableU64, readU64, writeU64 } from '../../codec/u64.js';
-
-/** Whose bytes a chunk holds. Sessions have their room and no writer yet. */
-export const SnapshotSection = { machine: 1, sessions: 2 } as const;
-export type SnapshotSection = (typeof SnapshotSection)[keyof typeof SnapshotSection];
-
-export function isKnownSection(section: number): section is SnapshotSection {
-  return section === SnapshotSection.machine || section === SnapshotSection.sessions;
-}
 
 export const CHUNK_HEADER_BYTES = 32;
 export const FOOTER_BYTES = 48;

@@ -6,8 +6,9 @@
  */
 
 import { type ChunkBody, ChunkFlag } from '../../codec/lz4-chunk.js';
+import { SnapshotSection } from '../../codec/snapshot-section.js';
 import { type Disk, DiskError } from '../disk/disk.js';
-import { type SnapshotFooter, SnapshotSection } from './chunk-format.js';
+import type { SnapshotFooter } from './chunk-format.js';
 import { SnapshotDamage, SnapshotError, SnapshotVersionError } from './snapshot-errors.js';
 import type { StoredHeader } from './snapshot-format.js';
 import { byAge, type SnapshotFile, snapshotOfName } from './snapshot-names.js';

@@ -34,8 +34,13 @@ import { SnapshotDamage, SnapshotVersionError } from './snapshot-errors.js';
 
 /** Raised when the meaning of a byte changes; a reader refuses every version but its own. */
 export const SNAPSHOT_FORMAT_VERSION = 1;
-/** Bits of required features that this reader knows: none exist yet. */
-export const SNAPSHOT_REQUIRED_KNOWN = 0;
+/** Bits of required features. */
+export const SnapshotFeature = {
+  /** The image begins with the table of client sessions. */
+  sessions: 1,
+} as const;
+/** Those that this reader knows. */
+export const SNAPSHOT_REQUIRED_KNOWN = SnapshotFeature.sessions;
 
 /** The header without the configuration. */
 export const HEADER_BYTES = 128;

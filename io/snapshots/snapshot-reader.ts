@@ -15,13 +15,13 @@ import {
   checkStored,
   decompressInto,
 } from '../../codec/lz4-chunk.js';
+import { isKnownSection, SnapshotSection } from '../../codec/snapshot-section.js';
 import type { Disk, DiskFile } from '../disk/disk.js';
 import {
   CHUNK_HEADER_BYTES,
   type ChunkHeader,
   FOOTER_BYTES,
   type FoundChunk,
-  isKnownSection,
   readChunkHeader,
   readFooter,
   runningCrcAfter,
@@ -33,6 +33,7 @@ import {
   aligned,
   decodeSnapshotHeader,
   HEADER_BYTES,
+  SnapshotFeature,
   type StoredHeader,
   snapshotHeaderBytes,
 } from './snapshot-format.js';
@@ -192,12 +193,23 @@ export class SnapshotReader {
       const known = 'this program knows stored (0) and lz4 (1)';
       throw new SnapshotVersionError(this.path, `chunk ${number} with flags ${flags}, ${known}`);
     }
+    this.#checkPlace(number, section, offset);
     const { chunkBytesMax } = this.header;
     const arePossible =
       rawBytes >= 1 && rawBytes <= chunkBytesMax && storedBytes >= 1 && storedBytes <= rawBytes;
     if (arePossible) return { ...found, section, flags };
     const numbers = `${rawBytes} raw bytes in ${storedBytes}, chunks have at most ${chunkBytesMax}`;
     throw this.#damage(offset, `chunk ${number} announces ${numbers}`);
+  }
+
+  /** Sessions come before the machine, and only where the header says that there are some. */
+  #checkPlace(number: number, section: SnapshotSection, offset: number): void {
+    const hasSessions = (this.header.required & SnapshotFeature.sessions) !== 0;
+    const isFirst = number === 0 || this.#walked[number - 1]?.section === SnapshotSection.sessions;
+    const isSessions = section === SnapshotSection.sessions;
+    if (isSessions ? hasSessions && isFirst : !hasSessions || number > 0) return;
+    const what = isSessions ? 'of sessions where none may be' : 'of the machine, without sessions';
+    throw this.#damage(offset, `chunk ${number} is ${what}`);
   }
 
   /** Where the last walked chunk's bytes end, or header and configuration. */

@@ -30,10 +30,10 @@ import {
   type RowId,
 } from '../../bench/snapshot/snapshot-rows.js';
 import { CHUNK_BYTES_MAX_DEFAULT, compressChunk } from '../../codec/lz4-chunk.js';
+import { SnapshotSection } from '../../codec/snapshot-section.js';
 import { KvMachine } from '../../engine/machines/kv/kv-machine.js';
 import { kvOptions } from '../../engine/machines/kv/options.js';
 import { NodeDisk } from '../../io/disk/node-disk.js';
-import { SnapshotSection } from '../../io/snapshots/chunk-format.js';
 import { encodeSnapshotHeader } from '../../io/snapshots/snapshot-format.js';
 import { SnapshotStore } from '../../io/snapshots/snapshot-store.js';
 import { ExitCode } from '../../tools/cli/exit-codes.js';

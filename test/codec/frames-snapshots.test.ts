@@ -71,14 +71,16 @@ test('the bytes of the three frames are these', () => {
   assert.equal(hex(fetch), '010000000300000002000000000000000504030201000000' + '0600000000000000');
   const refused = encodeRefused({ group: 1, point, text: 'no' });
   assert.equal(hex(refused), '010000000200000005040302010000000600000000000000' + '6e6f');
-  const packed = { chunk: 0, flags: 1, rawBytes: 0x40, storedBytes: 0x20, crc: 0xdeadbeef };
-  const chunk = encodeChunkHead({
+  const sizes = { rawBytes: 0x40, storedBytes: 0x20, crc: 0xdeadbeef };
+  const packed = { chunk: 0, section: 1, flags: 1, ...sizes };
+  const head = {
     group: 1,
     point,
     totals: { chunks: 9, runningCrc: 6, rawBytes: 0x1_0000_0001, storedBytes: 7, fileBytes: 8 },
     head: Uint8Array.of(0xaa, 0xbb),
     packed,
-  });
+  };
+  const chunk = encodeChunkHead(head);
   const words = [
     '01000000',
     '02000000',
@@ -92,6 +94,8 @@ test('the bytes of the three frames are these', () => {
   const longs = ['0100000001000000', '0700000000000000', '0800000000000000'];
   const running = '0600000000000000';
   assert.equal(hex(chunk), [...words, 'efbeadde', running, pointHex, ...longs, 'aabb'].join(''));
+  const ofSessions = encodeChunkHead({ ...head, packed: { ...packed, section: 2 } });
+  assert.equal(hex(ofSessions), hex(chunk).replace('0900000001000000', '0900000001000100'));
 });
 
 test('requests, chunks and refusals come back as they were', () => {

@@ -34,7 +34,8 @@ export function chunkOf(
   change: Partial<SnapshotChunkHead> = {},
 ): { head: SnapshotChunkHead; stored: Uint8Array } {
   const stored = slab(storedBytes, chunk + 1);
-  const packed = { chunk, flags: 0, rawBytes: storedBytes, storedBytes, crc: crc32c(stored) };
+  const bytes = { rawBytes: storedBytes, storedBytes, crc: crc32c(stored) };
+  const packed = { chunk, section: 1, flags: 0, ...bytes };
   const head = {
     group: 1,
     point: POINT,
@@ -80,21 +81,22 @@ export const chunks = fc
     allStored: numbers,
     fileBytes: numbers,
     headBytes: fc.nat(300),
-    flags: u32,
+    section: fc.integer({ min: 1, max: 0x1_0000 }),
+    flags: fc.nat(0xffff),
     rawBytes: fc.nat(4 * 1024 * 1024),
     storedBytes: fc.nat(3000),
     crc: u32,
   })
   .map((each) => {
-    const { group, point, place, more, headBytes, flags, rawBytes, storedBytes, crc } = each;
-    const { runningCrc, allRaw, allStored, fileBytes } = each;
+    const { group, point, place, more, headBytes, rawBytes, storedBytes, crc } = each;
+    const { section, flags, runningCrc, allRaw, allStored, fileBytes } = each;
     const chunks = place + more;
     const head: SnapshotChunkHead = {
       group,
       point,
       totals: { chunks, runningCrc, rawBytes: allRaw, storedBytes: allStored, fileBytes },
       head: slab(place === 0 ? headBytes : 0, 9),
-      packed: { chunk: place, flags, rawBytes, storedBytes, crc },
+      packed: { chunk: place, section, flags, rawBytes, storedBytes, crc },
     };
     return { head, stored: slab(storedBytes, place) };
   });

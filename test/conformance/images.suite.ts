@@ -81,6 +81,7 @@ class Bench {
         applied: (last) => {
           this.#last = last;
         },
+        partRefused: () => assert.fail('nobody waits'),
         partDone: () => assert.fail('nobody waits'),
         queried: () => assert.fail('nobody asks'),
         queryFailed: () => assert.fail('nobody asks'),

@@ -20,6 +20,7 @@ import { Doorbell } from '../../workers/ring/doorbell.js';
 import { createDoorbells, createRing } from '../../workers/ring/layout.js';
 import { RECORD_TAKEN, RingConsumer, RingProducer } from '../../workers/ring/spsc-ring.js';
 import { type Imaging, imagesSuite, TextMachine } from '../conformance/images.suite.js';
+import { sessionsSuite } from '../conformance/sessions.suite.js';
 
 const RING_BYTES = 1024 * 1024;
 const CONTEXT = { groupName: 'g', groupId: 0, nodeId: 1, options: null };
@@ -69,8 +70,7 @@ class Bench {
     const taken = this.#inbox.drain((kind, at, length) => {
       this.largestRecord = Math.max(this.largestRecord, length);
       if (kind === InboxKind.applied) {
-        const { last, timeMs } = readApplied(view, at);
-        this.host.onApplied(last, timeMs);
+        this.host.onApplied(readApplied(view, at));
       } else if (kind === InboxKind.failed) {
         const { index, text } = readFailed(bytes, view, at, length);
         this.host.onFailed(index, text);
@@ -104,7 +104,9 @@ function apply(host: MachineHost, first: number, commands: readonly string[]): v
   host.apply(slab, first + commands.length - 1, []);
 }
 
-imagesSuite('on the main thread', (events, imaging) => new Bench(events, imaging), apply);
+const make = (events: HostEvents, imaging: Imaging): Bench => new Bench(events, imaging);
+imagesSuite('on the main thread', make, apply);
+sessionsSuite('on the main thread', make);
 
 /** What the runtime sees of images. */
 class Seen {

@@ -43,6 +43,7 @@ class Bench {
     this.host = new HostedMachineHost(this.arena, this.#producer);
     this.host.attach({
       applied: (last) => this.applied.push(last),
+      partRefused: () => assert.fail('refusals never go through the worker'),
       partDone: () => assert.fail('results never go through the worker'),
       queried: () => assert.fail('answers never go through the worker'),
       queryFailed: () => assert.fail('answers never go through the worker'),
@@ -75,7 +76,7 @@ class Bench {
       assert.ok(outcomes.length <= 1, 'one piece at a time is under way');
       if (outcomes.length === 0 && !this.#producer.isWaiting) return;
       for (const outcome of outcomes) {
-        if (outcome.kind === 'applied') this.host.onApplied(outcome.index, outcome.timeMs);
+        if (outcome.kind === 'applied') this.host.onApplied(outcome);
         else if (outcome.kind === 'failed') this.host.onFailed(outcome.index, outcome.text);
       }
     }

@@ -85,7 +85,8 @@ export class BulkRecorder implements BulkHandlers {
   #send({ peer, group, next }: Wanted): boolean {
     const stored = this.#stored(next);
     const bytes = stored.length;
-    const packed = { chunk: next, flags: 0, rawBytes: bytes, storedBytes: bytes, crc: 0 };
+    const sizes = { rawBytes: bytes, storedBytes: bytes, crc: 0 };
+    const packed = { chunk: next, section: 1, flags: 0, ...sizes };
     const { head } = chunkOf(next, 0, { group, packed });
     const result = this.links?.sendChunk(peer, head, stored, this.#token + 1);
     if (result === SendResult.queued) this.#token += 1;

@@ -7,14 +7,14 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
 import { crc32c } from '../../codec/checksum.js';
-import { ChunkFlag } from '../../codec/lz4-chunk.js';
+import { ChunkFlag, compressChunk } from '../../codec/lz4-chunk.js';
+import { SnapshotSection } from '../../codec/snapshot-section.js';
 import { DiskError } from '../../io/disk/disk.js';
 import { MemoryDisk } from '../../io/disk/memory-disk.js';
 import {
   CHUNK_HEADER_BYTES,
   FOOTER_BYTES,
   readChunkHeader,
-  type SnapshotSection,
   writeChunkHeader,
 } from '../../io/snapshots/chunk-format.js';
 import { SnapshotDamage, SnapshotVersionError } from '../../io/snapshots/snapshot-errors.js';
@@ -22,6 +22,7 @@ import {
   decodeSnapshotHeader,
   encodeSnapshotHeader,
   SNAPSHOT_FORMAT_VERSION,
+  SnapshotFeature,
 } from '../../io/snapshots/snapshot-format.js';
 import { SnapshotReader } from '../../io/snapshots/snapshot-reader.js';
 import { SnapshotWriter } from '../../io/snapshots/snapshot-writer.js';
@@ -243,6 +244,30 @@ test('sections and flags of a later version are refused by name', () => {
   }
 });
 
+test('sessions stand before the machine, and only where the header says that there are some', () => {
+  const { machine, sessions } = SnapshotSection;
+  const verified = (required: number, ...sections: SnapshotSection[]): void => {
+    const disk = memory();
+    const writer = SnapshotWriter.create(disk, PATH, headerFor(POINT, { required }));
+    for (const [number, section] of sections.entries()) {
+      const { body, stored } = compressChunk(words(100, `chunk ${number};`));
+      writer.append({ ...body, number, section }, stored);
+    }
+    writer.finish();
+    SnapshotReader.open(disk, PATH).verify();
+  };
+  verified(SnapshotFeature.sessions, sessions, sessions, machine);
+  verified(SnapshotFeature.sessions, sessions);
+  verified(0, machine, machine);
+  const misplaced = /chunk 1 is of sessions where none may be/;
+  assert.throws(() => verified(0, machine, sessions), misplaced);
+  assert.throws(() => verified(0, sessions), /chunk 0 is of sessions where none may be/);
+  const { sessions: feature } = SnapshotFeature;
+  assert.throws(() => verified(feature, machine), /chunk 0 is of the machine, without sessions/);
+  const order = [sessions, machine, sessions] as const;
+  assert.throws(() => verified(feature, ...order), /chunk 2 is of sessions where none may be/);
+});
+
 test('another format version and unknown required features are refused by name', () => {
   const { disk, bytes } = written();
   const change = (offset: number, value: number): void => {
@@ -254,13 +279,13 @@ test('another format version and unknown required features are refused by name',
   change(8, SNAPSHOT_FORMAT_VERSION + 1);
   const later = `snapshot of format version ${SNAPSHOT_FORMAT_VERSION + 1}, this program reads`;
   assert.throws(() => SnapshotReader.open(disk, PATH), new RegExp(later));
-  change(12, 0x8000_0001);
+  change(12, 0x8000_0003);
   assert.throws(
     () => SnapshotReader.open(disk, PATH),
     (error) =>
       error instanceof SnapshotVersionError &&
       error.code === 'snapshotVersion' &&
-      /required features 80000001, unknown here\. .* Start the version that/.test(error.message),
+      /required features 80000002, unknown here\. .* Start the version that/.test(error.message),
   );
   change(16, 0x8000_0001);
   assert.throws(() => SnapshotReader.open(disk, PATH), /no footer/, 'an optional one is not');

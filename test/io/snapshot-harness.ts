@@ -7,11 +7,12 @@
 
 import assert from 'node:assert/strict';
 import { compressChunk } from '../../codec/lz4-chunk.js';
+import { SnapshotSection } from '../../codec/snapshot-section.js';
 import { Prng } from '../../engine/raft/prng.js';
 import type { Disk } from '../../io/disk/disk.js';
 import { SimulatedDisk } from '../../io/disk/simulated-disk.js';
 import { readWholeFile } from '../../io/disk/whole-file.js';
-import { type SnapshotFooter, SnapshotSection } from '../../io/snapshots/chunk-format.js';
+import type { SnapshotFooter } from '../../io/snapshots/chunk-format.js';
 import {
   encodeSnapshotHeader,
   type LogPoint,

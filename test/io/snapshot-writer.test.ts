@@ -6,9 +6,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { compressChunk } from '../../codec/lz4-chunk.js';
+import { SnapshotSection } from '../../codec/snapshot-section.js';
 import { DiskError } from '../../io/disk/disk.js';
 import type { ArmableFault } from '../../io/disk/disk-faults.js';
-import { SnapshotSection } from '../../io/snapshots/chunk-format.js';
 import { SnapshotChunkRefused, SnapshotDamage } from '../../io/snapshots/snapshot-errors.js';
 import { SnapshotWriter } from '../../io/snapshots/snapshot-writer.js';
 import {

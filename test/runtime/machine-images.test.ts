@@ -13,6 +13,7 @@ import {
 } from '../../engine/runtime/machine-host.js';
 import type { ApplyBatch, StateMachine } from '../../engine/state-machine.js';
 import { type Imaging, imagesSuite, TextMachine } from '../conformance/images.suite.js';
+import { sessionsSuite } from '../conformance/sessions.suite.js';
 import { apply as applyTo, keyValue, set } from '../machines/kv-harness.js';
 
 function apply(host: MachineHost, first: number, commands: readonly string[]): void {
@@ -48,6 +49,7 @@ function make(events: HostEvents, imaging: Imaging) {
 }
 
 imagesSuite('in the worker', make, apply);
+sessionsSuite('in the worker', make);
 
 /** Each command leaves 3 MiB for the running image; a pull takes 4 MiB of them. */
 class Backlog {

@@ -1,15 +1,17 @@
 /**
- * A configuration entry that this build cannot read, sent by a leader of another version: it is not
- * taken, the operator hears of it once, every try is counted, and the replica goes on afterwards.
+ * An entry that this build cannot read, a configuration or one of client sessions, sent by a leader
+ * of another version: it is not taken, the operator hears of it once, every try is counted, and the
+ * replica goes on afterwards.
  */
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { encodeConfiguration } from '../../codec/configuration.js';
-import { EntryKind } from '../../codec/entry.js';
+import { EntryKind, EntryMark } from '../../codec/entry.js';
 import { bootstrapConfiguration } from '../../engine/raft/membership.js';
 import { nodeId } from '../../engine/raft/types.js';
 import { entryOf, RuntimeFollower, slabOf } from '../regressions/runtime-follower.js';
+import { entry } from './session-entries.js';
 
 const START = { term: 0, index: 0 };
 
@@ -34,6 +36,23 @@ test('a configuration of an unknown version is told by version and index, counte
       'This replica stays behind until it runs a version of ringraft that reads it',
   ]);
   assert.equal(follower.runtime.raft.lastIndex, 0);
+});
+
+test('what a later version does to sessions, and its flags, are told and not taken', () => {
+  const { command, session } = EntryMark;
+  for (const [mark, payload, what] of [
+    [session, [9, ...new Uint8Array(15)], 'it does 9 to a session, this version knows open'],
+    [command + 0x400, [1], 'it is of kind 2 with flags 4, which this version does not know'],
+  ] as const) {
+    const follower = new RuntimeFollower();
+    const slab = Buffer.concat([slabOf(['one']), entry(mark, Uint8Array.from(payload))]);
+    assert.equal(follower.appendSlab(1, START, 1, slab, 2, 0), true);
+    assert.match(
+      follower.events[0] ?? '',
+      new RegExp(`^entry 2 from node 2 is not taken: ${what}`),
+    );
+    assert.equal(follower.runtime.raft.lastIndex, 0);
+  }
 });
 
 test('one that is damaged is told as such, and a readable one is taken afterwards', async () => {

@@ -5,6 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { SnapshotSection } from '../../codec/snapshot-section.js';
 import { NO_INDEX } from '../../engine/raft/types.js';
 import type { MachineHost } from '../../engine/runtime/machine-host.js';
 import { SnapshotTaker } from '../../engine/runtime/snapshot-taker.js';
@@ -115,6 +116,29 @@ test('without a slot the rest of an image waits, and its chunks are those that w
     [CHUNK_BYTES, CHUNK_BYTES, CHUNK_BYTES, 300],
   );
   assert.ok(Buffer.concat(chunks).equals(image));
+});
+
+test('no chunk holds bytes of two sections', () => {
+  const slab = new SnapshotSlab(createSnapshotSlab(CHUNK_BYTES));
+  const chunks: string[] = [];
+  const order = (given: SnapshotOrder): void => {
+    if (given.kind !== 'raw') return;
+    chunks.push(`${given.section}:${given.bytes}`);
+    slab.give(given.slot);
+  };
+  const port = new SlabSnapshotPort(order, slab, CHUNK_BYTES);
+  const { machine, sessions } = SnapshotSection;
+  port.begin(headAt(9));
+  const piece = new Uint8Array(300);
+  assert.equal(port.write(piece, 0, sessions), 300);
+  assert.equal(port.write(piece, 0, sessions), 300);
+  const taken: number[] = [];
+  while (slab.free('taking') > 0) taken.push(slab.take('taking'));
+  assert.equal(port.write(piece, 0, machine), 0, 'what is left of the first has to go before');
+  for (const slot of taken) slab.give(slot);
+  assert.equal(port.write(piece, 0, machine), 300);
+  assert.equal(port.imageEnded(), true);
+  assert.deepEqual(chunks, ['2:600', '1:300']);
 });
 
 test('an image that ends with a whole chunk, after pieces of chunks, has no empty one behind', () => {

@@ -9,12 +9,12 @@
 import assert from 'node:assert/strict';
 import { encodeConfiguration } from '../../codec/configuration.js';
 import { compressChunk } from '../../codec/lz4-chunk.js';
+import { SnapshotSection } from '../../codec/snapshot-section.js';
 import { bootstrapConfiguration } from '../../engine/raft/membership.js';
 import { logIndex, nodeId, type SnapshotPoint, term } from '../../engine/raft/types.js';
 import type { SnapshotHead } from '../../engine/runtime/snapshot-port.js';
 import type { SimulatedDisk } from '../../io/disk/simulated-disk.js';
-import { SnapshotSection } from '../../io/snapshots/chunk-format.js';
-import { encodeSnapshotHeader } from '../../io/snapshots/snapshot-format.js';
+import { encodeSnapshotHeader, SnapshotFeature } from '../../io/snapshots/snapshot-format.js';
 import { SnapshotStore } from '../../io/snapshots/snapshot-store.js';
 import type { BulkToTransport, SnapshotAnswer } from '../../workers/records/snapshot.js';
 import { SnapshotServer } from '../../workers/snapshot-server.js';
@@ -91,12 +91,23 @@ export class ServerBench {
     return this.#hold({ ...head, nameHash }, image);
   }
 
-  #hold(head: SnapshotHead & { nameHash: number }, image: readonly Uint8Array[]): string {
+  /** The same, whose first `count` chunks are of client sessions. */
+  holdSessions(index: number, image: readonly Uint8Array[], count: number): string {
+    const required = SnapshotFeature.sessions;
+    return this.#hold({ ...headAt(index), nameHash: GROUP.nameHash, required }, image, count);
+  }
+
+  #hold(
+    head: SnapshotHead & { nameHash: number; required?: number },
+    image: readonly Uint8Array[],
+    ofSessions = 0,
+  ): string {
     const own = { clusterId: 1, group: GROUP.group, chunkBytesMax: CHUNK_BYTES };
     const writer = this.store.create(encodeSnapshotHeader({ ...own, ...head }));
     for (const [number, raw] of image.entries()) {
       const { body, stored } = compressChunk(raw);
-      writer.append({ ...body, number, section: SnapshotSection.machine }, stored);
+      const { machine, sessions } = SnapshotSection;
+      writer.append({ ...body, number, section: number < ofSessions ? sessions : machine }, stored);
     }
     writer.finish();
     return writer.path;

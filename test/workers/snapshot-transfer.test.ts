@@ -48,6 +48,24 @@ for (const chunks of [0, 1, 5]) {
   });
 }
 
+test('chunks of client sessions stay what they are, in the file of the other node as well', () => {
+  const { leader, follower, settle } = pair();
+  const path = leader.holdSessions(7, imageOf(3), 2);
+  follower.fetches(7);
+  settle();
+  assert.equal(follower.takeAnswers().at(-1)?.kind, 'fetched');
+  assert.deepEqual(bytesOf(follower, path), bytesOf(leader, path));
+  const sections = [0, 1, 2].map((chunk) => {
+    follower.server.onOrder(0, { kind: 'read', point: pointAt(7), chunk });
+    follower.work();
+    const read = follower.takeAnswers()[0];
+    assert.ok(read?.kind === 'read');
+    follower.slab.give(read.slot);
+    return read.section;
+  });
+  assert.deepEqual(sections, [2, 2, 1]);
+});
+
 test('a connection that broke is told to whoever fetches by it, and what has come stays', () => {
   const { leader, follower, settle } = pair();
   leader.hold(7, imageOf(5));

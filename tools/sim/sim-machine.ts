@@ -6,6 +6,7 @@
  * host answers later, as a machine on another thread does.
  */
 
+import type { SnapshotSection } from '../../codec/snapshot-section.js';
 import {
   COMMAND_HEADER_BYTES,
   CommandType,
@@ -186,6 +187,10 @@ export class DeferredHost implements MachineHost {
     return this.#host.timeMs;
   }
 
+  get sessions(): number {
+    return this.#host.sessions;
+  }
+
   beginImage(): void {
     this.#image += 1;
     this.#later(() => this.#host.beginImage());
@@ -208,8 +213,8 @@ export class DeferredHost implements MachineHost {
     this.#later(() => this.#host.beginRestore());
   }
 
-  restoreChunk(bytes: Uint8Array): void {
-    this.#later(() => this.#host.restoreChunk(bytes));
+  restoreChunk(bytes: Uint8Array, section?: SnapshotSection): void {
+    this.#later(() => this.#host.restoreChunk(bytes, section));
   }
 
   finishRestore(last: number, timeMs: number): void {

@@ -7,6 +7,7 @@
  * knows neither rings nor threads: the simulator uses it as it is.
  */
 
+import { SnapshotSection } from '../../codec/snapshot-section.js';
 import { assert, type NodeId, type SnapshotPoint } from '../../engine/raft/types.js';
 import type { SnapshotHead, SnapshotPort } from '../../engine/runtime/snapshot-port.js';
 import type { SnapshotOrder } from '../records/snapshot.js';
@@ -19,6 +20,8 @@ export class SlabSnapshotPort implements SnapshotPort {
   /** What does not fill a chunk yet; the memory is there while it is needed. */
   #rest: Buffer | null = null;
   #restBytes = 0;
+  /** Whose bytes the rest is: no chunk holds two sections. */
+  #section: SnapshotSection = SnapshotSection.machine;
 
   /** `chunkBytes`: what of a slot is filled, what the files say of their chunks. */
   constructor(order: (order: SnapshotOrder) => void, slab: SnapshotSlab, chunkBytes: number) {
@@ -33,7 +36,13 @@ export class SlabSnapshotPort implements SnapshotPort {
     this.#order({ kind: 'begin', head });
   }
 
-  write(bytes: Uint8Array, from: number): number {
+  write(
+    bytes: Uint8Array,
+    from: number,
+    section: SnapshotSection = SnapshotSection.machine,
+  ): number {
+    if (section !== this.#section && !this.#sendRest()) return 0;
+    this.#section = section;
     let at = from;
     while (at < bytes.length && this.#makeRoom()) {
       const end = at + this.#chunkBytes;
@@ -63,7 +72,7 @@ export class SlabSnapshotPort implements SnapshotPort {
     const slot = this.#slab.take('taking');
     if (slot === NO_SLOT) return false;
     this.#slab.raw(slot).set(chunk);
-    this.#order({ kind: 'raw', slot, bytes: chunk.length });
+    this.#order({ kind: 'raw', slot, bytes: chunk.length, section: this.#section });
     return true;
   }
 

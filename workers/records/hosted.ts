@@ -7,7 +7,8 @@
  *            │ per part: batch u32 │ offset u32 │ first f64 │ last f64 │
  *            │ entry slab, when it is inline; else it lies at `position` of the arena's memory
  *   QUERY    │ batch u32 │ count u32 │ queries: u32 length + bytes, back to back
- *   APPLIED  │ last f64 │ time f64 │ the log's clock as the machine saw it last
+ *   APPLIED  │ last f64 │ time f64 │ sessions f64 │ the log's clock as the machine saw it last, and
+ *            │                                    │ how many client sessions there are
  *   FAILED   │ index f64 │ what was thrown, UTF-8, cut
  *
  * Results have no record: who waits for them is on the main thread as well. Images have records of
@@ -33,7 +34,8 @@ const PART_BYTES = PART_LAST + NUMBER_BYTES;
 const QUERY_COUNT = 4;
 export const QUERY_HEADER_BYTES = QUERY_COUNT + 4;
 const APPLIED_TIME = NUMBER_BYTES;
-export const APPLIED_BYTES = APPLIED_TIME + NUMBER_BYTES;
+const APPLIED_SESSIONS = APPLIED_TIME + NUMBER_BYTES;
+export const APPLIED_BYTES = APPLIED_SESSIONS + NUMBER_BYTES;
 const FAILED_TEXT_BYTES_MAX = 2048;
 
 /** A piece of a slab on its way to the machine. */
@@ -106,14 +108,25 @@ export function readQueryHeader(view: DataView, at: number): { batch: number; co
   return { batch: view.getUint32(at, true), count: view.getUint32(at + QUERY_COUNT, true) };
 }
 
-export function writeApplied(view: DataView, at: number, last: number, timeMs: number): void {
-  view.setFloat64(at, last, true);
-  view.setFloat64(at + APPLIED_TIME, timeMs, true);
+/** What a machine has done: entries up to `last`, and what it knows then. */
+export interface Applied {
+  readonly last: number;
+  readonly timeMs: number;
+  readonly sessions: number;
 }
 
-export function readApplied(view: DataView, at: number): { last: number; timeMs: number } {
-  const timeMs = view.getFloat64(at + APPLIED_TIME, true);
-  return { last: view.getFloat64(at, true), timeMs };
+export function writeApplied(view: DataView, at: number, applied: Applied): void {
+  view.setFloat64(at, applied.last, true);
+  view.setFloat64(at + APPLIED_TIME, applied.timeMs, true);
+  view.setFloat64(at + APPLIED_SESSIONS, applied.sessions, true);
+}
+
+export function readApplied(view: DataView, at: number): Applied {
+  return {
+    last: view.getFloat64(at, true),
+    timeMs: view.getFloat64(at + APPLIED_TIME, true),
+    sessions: view.getFloat64(at + APPLIED_SESSIONS, true),
+  };
 }
 
 /** What was thrown, as it travels. */

@@ -12,6 +12,7 @@
 import { Packr } from 'msgpackr';
 import type { SnapshotChunkHead } from '../../codec/frames/snapshot-frames.js';
 import type { ChunkBody } from '../../codec/lz4-chunk.js';
+import type { SnapshotSection } from '../../codec/snapshot-section.js';
 import type { NodeId, SnapshotPoint } from '../../engine/raft/types.js';
 import type { SnapshotHead, SnapshotNews } from '../../engine/runtime/snapshot-port.js';
 
@@ -23,8 +24,13 @@ interface Point {
 
 export type SnapshotOrder =
   | { readonly kind: 'begin'; readonly head: SnapshotHead }
-  /** The next `bytes` of the image lie in the slot's raw part. */
-  | { readonly kind: 'raw'; readonly slot: number; readonly bytes: number }
+  /** The next `bytes` of the image, of one section, lie in the slot's raw part. */
+  | {
+      readonly kind: 'raw';
+      readonly slot: number;
+      readonly bytes: number;
+      readonly section: SnapshotSection;
+    }
   | { readonly kind: 'finish' }
   | { readonly kind: 'abandon' }
   | { readonly kind: 'read'; readonly point: SnapshotPoint; readonly chunk: number }
@@ -45,6 +51,7 @@ export type SnapshotAnswer =
       readonly kind: 'read';
       readonly point: SnapshotPoint;
       readonly chunk: number;
+      readonly section: SnapshotSection;
       readonly slot: number;
       readonly bytes: number;
       readonly isLast: boolean;
