@@ -83,7 +83,7 @@ export function entryProblem(view: DataView, entry: number, payload: number): st
     case EntryMark.session:
       return sessionEntryProblem(view, payload, bytes);
     default:
-      return `it is of kind ${mark & 0xff} with flags ${mark >>> 8}, unknown to this version`;
+      return `it is of kind ${mark & 0xff} with flags ${mark >>> 8}, which this version knows not`;
   }
 }
 

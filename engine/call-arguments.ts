@@ -11,7 +11,7 @@ import { ErrorNumber, RingraftError } from './errors.js';
 import { shown } from './errors-shown.js';
 import { LIMITS } from './limits.js';
 
-export function refuse(detail: string): never {
+export function refuseArgument(detail: string): never {
   throw new RingraftError(ErrorNumber.invalidOptions, {
     text: 'an argument is not valid, nothing was sent',
     detail,
@@ -21,13 +21,13 @@ export function refuse(detail: string): never {
 export function checkBytes(name: string, value: unknown): asserts value is Uint8Array {
   if (value instanceof Uint8Array) return;
   const remedy = 'Buffer.from(text) makes one of a text';
-  refuse(`${name} is ${shown(value)}, must be a Uint8Array such as a Buffer; ${remedy}`);
+  refuseArgument(`${name} is ${shown(value)}, must be a Uint8Array such as a Buffer; ${remedy}`);
 }
 
 /** All of them, before the first is taken: a call that is refused executes nothing. */
 export function checkCommands(commands: unknown): asserts commands is readonly Uint8Array[] {
   if (!Array.isArray(commands)) {
-    refuse(
+    refuseArgument(
       `commands is ${shown(commands)}, must be an array of Uint8Array; propose takes a single one`,
     );
   }
@@ -36,7 +36,7 @@ export function checkCommands(commands: unknown): asserts commands is readonly U
 
 export function checkOptions(options: unknown): void {
   if (typeof options === 'object' && options !== null && !Array.isArray(options)) return;
-  refuse(`options is ${shown(options)}, must be an object such as { timeoutMs: 1000 }`);
+  refuseArgument(`options is ${shown(options)}, must be an object such as { timeoutMs: 1000 }`);
 }
 
 const ENGINES_OWN = "leave it out for the engine's own";
@@ -48,7 +48,7 @@ export function checkTimeout(
   const isTime = typeof timeoutMs === 'number' && timeoutMs > 0;
   if (isTime && timeoutMs <= LIMITS.timeoutMsMax) return;
   const rule = `must be a number of milliseconds, more than 0 and at most ${LIMITS.timeoutMsMax}`;
-  refuse(`timeoutMs is ${shown(timeoutMs)}, ${rule}; ${remedy}`);
+  refuseArgument(`timeoutMs is ${shown(timeoutMs)}, ${rule}; ${remedy}`);
 }
 
 /** What bounds a start or an end of the engine. */
@@ -65,18 +65,18 @@ export function checkBounds(bounds: {
 export function checkSignal(signal: unknown): asserts signal is AbortSignal | undefined {
   if (signal === undefined || signal instanceof AbortSignal) return;
   const remedy = 'give controller.signal or AbortSignal.timeout(ms)';
-  refuse(`signal is ${shown(signal)}, must be an AbortSignal; ${remedy}`);
+  refuseArgument(`signal is ${shown(signal)}, must be an AbortSignal; ${remedy}`);
 }
 
 export function checkForward(forward: unknown): asserts forward is boolean {
   if (typeof forward === 'boolean') return;
-  refuse(`forward is ${shown(forward)}, must be true or false; leave it out to forward`);
+  refuseArgument(`forward is ${shown(forward)}, must be true or false; leave it out to forward`);
 }
 
 export function checkIndex(index: unknown): asserts index is number {
   if (Number.isSafeInteger(index) && (index as number) >= 0) return;
   const remedy = 'status().commitIndex is one';
-  refuse(`index is ${shown(index)}, must be a whole number from 0; ${remedy}`);
+  refuseArgument(`index is ${shown(index)}, must be a whole number from 0; ${remedy}`);
 }
 
 /** The number that crosses threads, of the word that callers use. */
@@ -85,5 +85,7 @@ export function consistencyOf(word: unknown): Consistency {
     return Consistency[word as keyof typeof Consistency];
   }
   const words = Object.keys(Consistency).join(', ');
-  return refuse(`consistency is ${shown(word)}, must be one of ${words}; leave it out to see all`);
+  return refuseArgument(
+    `consistency is ${shown(word)}, must be one of ${words}; leave it out to see all`,
+  );
 }

@@ -7,7 +7,7 @@
  * asked. This file must never know Raft, nor look into a command.
  */
 
-import { EntryKind, entryBytes, writeEntryHeader } from '../codec/entry.js';
+import { EntryMark, entryBytes, writeEntryHeader } from '../codec/entry.js';
 import { ResultReader } from '../codec/results.js';
 import {
   COMPLETION_HEADER_BYTES,
@@ -114,13 +114,24 @@ export class Channel {
     sink: CompletionSink,
     token: number,
   ): number {
+    return this.claimEntry(EntryMark.command, payloadBytes, options, sink, token);
+  }
+
+  /** The same for an entry of another mark: see session-calls.ts. */
+  claimEntry(
+    mark: EntryMark,
+    payloadBytes: number,
+    options: BatchOptions,
+    sink: CompletionSink,
+    token: number,
+  ): number {
     if (this.#closed) return CHANNEL_CLOSED;
     if (payloadBytes > this.#parts.entryBytesMax) return CHANNEL_TOO_LARGE;
     const bytes = entryBytes(payloadBytes);
     const batch = this.#writes;
     if (!this.#admit(batch, bytes, options)) return CHANNEL_BUSY;
     batch.reserve(bytes);
-    const at = writeEntryHeader(batch.view, batch.length, EntryKind.command, payloadBytes, 0);
+    const at = writeEntryHeader(batch.view, batch.length, mark, payloadBytes, 0);
     batch.length += bytes;
     this.#book(batch, sink, token);
     return at;

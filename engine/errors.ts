@@ -133,7 +133,9 @@ export const ERROR_KINDS: { readonly [N in ErrorNumber]: ErrorKind } = {
   [ErrorNumber.sessionUnknown]: {
     code: 'ERR_SESSION_UNKNOWN',
     retryable: false,
-    text: 'there is no such session (any more): this was not executed. Open one, and go on in it',
+    text:
+      'the session is not open (any more): the command was not executed now, an earlier try may ' +
+      'have been. Open another session; read back before repeating',
   },
   [ErrorNumber.sessionForgotten]: {
     code: 'ERR_SESSION_FORGOTTEN',

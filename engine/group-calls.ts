@@ -4,6 +4,7 @@
 
 import type { ConsistencyWord } from './config-reads.js';
 import type { RingraftError } from './errors.js';
+import type { SessionPlace } from './session-calls.js';
 
 export interface CallOptions {
   /**
@@ -25,6 +26,13 @@ export interface CallOptions {
 export interface ProposeOptions extends CallOptions {
   /** False: a follower refuses with `ERR_NOT_LEADER` instead of forwarding. Default true. */
   readonly forward?: boolean;
+  /**
+   * The command's place in a session: sent again with the same place, by any node, it answers what
+   * it answered and is executed once at most. `ERR_SESSION_UNKNOWN`: the session is not open any
+   * more. `ERR_SESSION_FORGOTTEN`: the place is further back than the session remembers, which is
+   * 1,024 sequences and 256 KiB of results: no more than that many may be without an answer.
+   */
+  readonly session?: SessionPlace;
 }
 
 export interface ReadOptions extends CallOptions {

@@ -44,6 +44,19 @@ import type {
 import { promiseSink, REFUSALS } from './promise-sink.js';
 import { nodeId, Role } from './raft/types.js';
 import { type ReadSwitches, readTerms } from './read-terms.js';
+import {
+  type CloseSessionOptions,
+  checkPlace,
+  claimCommand,
+  closeSession,
+  type OpenSessionOptions,
+  only,
+  openSession,
+  placeAfter,
+  type Session,
+  type SessionPlace,
+  sessionDetail,
+} from './session-calls.js';
 import { type SnapshotAnswer, SnapshotCalls, type SnapshotTaken } from './snapshot-calls.js';
 import { type GroupStatus, type MemberStatus, membersOf, standingInWords } from './status.js';
 
@@ -135,10 +148,7 @@ export class Group extends EventEmitter<GroupEvents> {
   /** Proposes one command and resolves with the state machine's answer. */
   async propose(command: Uint8Array, options: ProposeOptions = {}): Promise<Buffer> {
     checkBytes('command', command);
-    const [result] = await this.proposeMany([command], options);
-    if (result === undefined) throw new RingraftError(ErrorNumber.closed);
-    if (!result.ok) throw result.error;
-    return result.value;
+    return only(await this.proposeMany([command], options));
   }
 
   /**
@@ -150,19 +160,48 @@ export class Group extends EventEmitter<GroupEvents> {
     options: ProposeOptions = {},
   ): Promise<ProposeResult[]> {
     checkCommands(commands);
+    const batch = this.#writeOptions(options);
+    const { session, signal } = options;
+    if (session !== undefined) checkPlace(session, commands.length);
+    const placeOf = (i: number): SessionPlace | undefined => placeAfter(session, i);
+    let busy = false;
+    const claim = (sink: CompletionSink, i: number): number => {
+      const command = commands[i] as Uint8Array;
+      // A later one must not be executed without those before it.
+      if (busy) return CHANNEL_BUSY;
+      const at = claimCommand(this.channel, command.length, placeOf(i), batch, sink, i);
+      busy = at === CHANNEL_BUSY;
+      if (at >= 0) this.channel.writeBuffer.set(command, at);
+      return at;
+    };
+    return this.#collect(commands.length, signal, COMMANDS_SENT, claim, placeOf);
+  }
+
+  /**
+   * Opens a client session, an entry of the log like any: its id is good on every node, and after
+   * restarts. When the outcome is unknown open another: the one that may be there expires.
+   */
+  async openSession(options: OpenSessionOptions = {}): Promise<Session> {
+    const batch = this.#writeOptions(options);
+    return openSession(this.channel, options.ttlMs, batch, (claim) =>
+      this.#collect(1, options.signal, COMMANDS_SENT, claim),
+    );
+  }
+
+  /** Ends a session. False: it was not open any more. May be repeated. */
+  async closeSession(id: number, options: CloseSessionOptions = {}): Promise<boolean> {
+    const batch = this.#writeOptions(options);
+    return closeSession(this.channel, id, batch, (claim) =>
+      this.#collect(1, options.signal, COMMANDS_SENT, claim),
+    );
+  }
+
+  /** What writes share; their options are checked here, in every call. */
+  #writeOptions(options: ProposeOptions): BatchOptions {
     checkOptions(options);
     const { forward = true } = options;
     checkForward(forward);
-    let busy = false;
-    const batch = this.#batchOptions(options, forward, LINEARIZABLE);
-    return this.#collect(commands.length, options.signal, COMMANDS_SENT, (sink, i) => {
-      const command = commands[i] as Uint8Array;
-      // A later one must not be executed without those before it.
-      const at = busy ? CHANNEL_BUSY : this.channel.claimWrite(command.length, batch, sink, i);
-      busy ||= at === CHANNEL_BUSY;
-      if (at >= 0) this.channel.writeBuffer.set(command, at);
-      return at;
-    });
+    return this.#batchOptions(options, forward, LINEARIZABLE);
   }
 
   /**
@@ -196,14 +235,12 @@ export class Group extends EventEmitter<GroupEvents> {
     checkOptions(options);
     const terms = readTerms(options, this.#reads.byDefault, this.#reads.switches);
     const batch = this.#batchOptions(options, false, terms);
-    const [result] = await this.#collect(1, options.signal, undefined, (sink, i) => {
+    const results = await this.#collect(1, options.signal, undefined, (sink, i) => {
       const at = this.channel.claimRead(query.length, batch, answering(sink), i);
       if (at >= 0) this.channel.readBuffer.set(query, at);
       return at;
     });
-    if (result === undefined) throw new RingraftError(ErrorNumber.closed);
-    if (!result.ok) throw result.error;
-    return result.value;
+    return only(results);
   }
 
   /**
@@ -291,6 +328,7 @@ export class Group extends EventEmitter<GroupEvents> {
     signal: AbortSignal | undefined,
     sent: string | undefined,
     claim: (sink: CompletionSink, i: number) => number,
+    placeOf: (i: number) => SessionPlace | undefined = () => undefined,
   ): Promise<ProposeResult[]> {
     if (signal?.aborted) return Promise.reject(aborted(signal, NOTHING_SENT));
     if (this.#ended !== null) return Promise.reject(this.#ended);
@@ -306,8 +344,8 @@ export class Group extends EventEmitter<GroupEvents> {
       };
       const onAbort = (): void => reject(aborted(signal as AbortSignal, sent));
       signal?.addEventListener('abort', onAbort, { once: true });
-      const sink = promiseSink(settle, (code, leader, detail) =>
-        this.#errorOf(code, leader, detail),
+      const sink = promiseSink(settle, (i, code, leader, detail) =>
+        this.#errorOf(code, leader, detail, placeOf(i)),
       );
       for (let i = 0; i < count; i += 1) {
         const refusal = REFUSALS[claim(sink, i)];
@@ -317,7 +355,15 @@ export class Group extends EventEmitter<GroupEvents> {
     });
   }
 
-  #errorOf(code: ErrorNumber, leader: number, detail: string): RingraftError {
+  #errorOf(
+    code: ErrorNumber,
+    leader: number,
+    detail: string,
+    place: SessionPlace | undefined,
+  ): RingraftError {
+    const inSession = place === undefined ? '' : sessionDetail(place, code);
+    if (inSession !== '')
+      return new RingraftError(code, { leader: nodeId(leader), detail: inSession });
     if (detail !== '') return new RingraftError(code, { text: NOT_ANSWERED, detail });
     // The reason of a failed group was told before its refusals: it names index and cause.
     const isFailure = code === ErrorNumber.stateMachine || code === ErrorNumber.storage;

@@ -45,6 +45,12 @@ export type {
   ReadResult,
 } from './group-calls.js';
 export { type HostedEntry, type HostedMachine, Reject } from './hosted-machine.js';
+export type {
+  CloseSessionOptions,
+  OpenSessionOptions,
+  Session,
+  SessionPlace,
+} from './session-calls.js';
 export type { SnapshotTaken } from './snapshot-calls.js';
 export type { GroupSnapshotSettings, SnapshotSettings } from './snapshot-settings.js';
 export type {

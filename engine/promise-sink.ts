@@ -17,7 +17,7 @@ export const REFUSALS: Readonly<Record<number, ErrorNumber | undefined>> = {
 
 export function promiseSink(
   settle: (i: number, result: ProposeResult) => void,
-  errorOf: (code: ErrorNumber, leader: number, detail: string) => RingraftError,
+  errorOf: (i: number, code: ErrorNumber, leader: number, detail: string) => RingraftError,
 ): CompletionSink {
   return {
     result(i, buffer, start, end, rejected) {
@@ -30,7 +30,7 @@ export function promiseSink(
       }
     },
     refused(i, code, leader, detail = '') {
-      settle(i, { ok: false, error: errorOf(code, leader, detail) });
+      settle(i, { ok: false, error: errorOf(i, code, leader, detail) });
     },
   };
 }

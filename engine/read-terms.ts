@@ -6,7 +6,7 @@
  * something weaker.
  */
 
-import { consistencyOf, refuse } from './call-arguments.js';
+import { consistencyOf, refuseArgument } from './call-arguments.js';
 import {
   Consistency,
   type ReadTerms,
@@ -38,7 +38,7 @@ function termsOf({ consistency: word, maxStalenessMs }: ReadTermsGiven, own: Rea
   // A group whose reads are bounded has a staleness for calls that name the word alone.
   if (isBounded && maxStalenessMs === undefined && own.consistency === consistency) return own;
   const problem = stalenessProblem(isBounded, maxStalenessMs);
-  if (problem !== null) refuse(problem);
+  if (problem !== null) refuseArgument(problem);
   return { consistency, maxStalenessMs: maxStalenessMs ?? 0 };
 }
 

@@ -30,7 +30,10 @@ export interface ApplyBatch {
   readonly data: Uint8Array;
   /** What this machine is: group, node and the group's `machineOptions`. */
   readonly context: MachineContext;
-  /** Whether somebody on this node waits for the result. It may steer work, never state. */
+  /**
+   * Whether the result is of use: somebody on this node waits for it, or a client session keeps it.
+   * It may steer work, never state.
+   */
   readonly wanted: boolean;
   /**
    * The result of the current entry. The bytes are copied before the call returns, so one buffer

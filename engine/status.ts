@@ -31,6 +31,8 @@ export interface StatusNumbers {
   readonly unreadableAppends: number;
   /** Entries up to here are no longer in the log: a snapshot stands for them. */
   readonly compactedIndex: number;
+  /** Client sessions in this replica's state; expired ones are noticed little by little. */
+  readonly sessions: number;
   readonly snapshots: SnapshotStatus;
 }
 

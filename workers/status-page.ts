@@ -6,7 +6,7 @@
  *             slow calls │ slowest call │ unreadable appends │ term of the entry at committed │
  *             changes │ compacted │ snapshot index │ snapshots taken │ failed │ restored │
  *             bytes of a snapshot that is being fetched, -1 for none │ keeps the log │
- *             snapshots installed
+ *             snapshots installed │ client sessions
  *
  * Numbers of one page may stem from neighbouring turns; nothing may be decided by them but what to
  * show. Only what `readCommit` says belongs together: changes (an i32) is odd while it is written.
@@ -52,6 +52,7 @@ const SLOT = {
   fetching: 19,
   keepsLog: 20,
   snapshotsInstalled: 21,
+  sessions: 22,
 } as const;
 const STATUS_PAGE_BYTES = 24 * Float64Array.BYTES_PER_ELEMENT;
 
@@ -92,6 +93,7 @@ export class StatusPage {
   #writeSnapshots({ raft, snapshots }: GroupRuntime): void {
     const slots = this.#slots;
     slots[SLOT.compacted] = raft.compactedIndex;
+    slots[SLOT.sessions] = snapshots.sessions;
     slots[SLOT.snapshotIndex] = snapshots.newest?.point.index ?? 0;
     slots[SLOT.snapshotsTaken] = snapshots.taken;
     slots[SLOT.snapshotsFailed] = snapshots.failures;
@@ -135,6 +137,7 @@ export class StatusPage {
       slowestCallMs: slot(SLOT.slowestCall),
       unreadableAppends: slot(SLOT.unreadableAppends),
       compactedIndex: slot(SLOT.compacted),
+      sessions: slot(SLOT.sessions),
       snapshots: {
         index: slot(SLOT.snapshotIndex),
         taken: slot(SLOT.snapshotsTaken),

@@ -103,6 +103,11 @@ export class Snapshots {
     return this.#restorer.count;
   }
 
+  /** Client sessions in the state that a snapshot is taken of. */
+  get sessions(): number {
+    return this.#parts.host.sessions;
+  }
+
   get isRestoring(): boolean {
     return this.#restorer.isRestoring;
   }

@@ -42,7 +42,7 @@ test('what a later version does to sessions, and its flags, are told and not tak
   const { command, session } = EntryMark;
   for (const [mark, payload, what] of [
     [session, [9, ...new Uint8Array(15)], 'it does 9 to a session, this version knows open'],
-    [command + 0x400, [1], 'it is of kind 2 with flags 4, which this version does not know'],
+    [command + 0x400, [1], 'it is of kind 2 with flags 4, which this version knows not'],
   ] as const) {
     const follower = new RuntimeFollower();
     const slab = Buffer.concat([slabOf(['one']), entry(mark, Uint8Array.from(payload))]);
