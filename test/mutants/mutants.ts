@@ -6,6 +6,7 @@
  */
 
 import type { Mutant } from './mutant.js';
+import { SESSION_MUTANTS } from './session-mutants.js';
 import { SNAPSHOT_MUTANTS } from './snapshot-mutants.js';
 
 const CORE_MUTANTS: readonly Mutant[] = [
@@ -228,4 +229,8 @@ const CORE_MUTANTS: readonly Mutant[] = [
   },
 ];
 
-export const MUTANTS: readonly Mutant[] = [...CORE_MUTANTS, ...SNAPSHOT_MUTANTS];
+export const MUTANTS: readonly Mutant[] = [
+  ...CORE_MUTANTS,
+  ...SNAPSHOT_MUTANTS,
+  ...SESSION_MUTANTS,
+];

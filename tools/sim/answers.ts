@@ -11,11 +11,13 @@ import { ERROR_KINDS, ErrorNumber } from '../../engine/errors.js';
 import type { NodeId } from '../../engine/raft/types.js';
 import type { Reply } from './clients.js';
 import { decodeResult } from './kv-wire.js';
-import type { Operation } from './operation.js';
+import type { Place, Request } from './operation.js';
 import { SimFailure } from './sim-failure.js';
 
 export interface Waiter {
-  readonly operation: Operation;
+  readonly operation: Request;
+  /** The write's place in a session, when it has one. */
+  readonly place?: Place | undefined;
   readonly reply: (reply: Reply) => void;
 }
 
@@ -71,7 +73,8 @@ export class Answers {
   refused(id: number, offset: number, count: number, code: ErrorNumber, leader: NodeId): void {
     const why = ERROR_KINDS[code].code;
     // A command that makes this machine throw may have been applied by others.
-    const isUnknown = code === ErrorNumber.outcomeUnknown || code === ErrorNumber.stateMachine;
+    const { outcomeUnknown, stateMachine, sessionForgotten } = ErrorNumber;
+    const isUnknown = code === outcomeUnknown || code === stateMachine || code === sessionForgotten;
     const refusal: Reply = isUnknown ? { kind: 'unknown', why } : { kind: 'fail', why, leader };
     this.#each(id, offset, count, ({ reply }) => this.#later(() => reply(refusal)));
   }

@@ -9,7 +9,7 @@
 
 import { Prng } from '../../engine/raft/prng.js';
 import type { History } from './history.js';
-import type { Operation, Result } from './operation.js';
+import type { Operation, Place, Request, Result } from './operation.js';
 import type { Scheduler } from './scheduler.js';
 import type { Workload } from './workload.js';
 
@@ -21,7 +21,7 @@ export type Reply =
 
 /** The cluster as clients see it. `reply` is called at most once, also at once. */
 export interface Service {
-  submit(node: number, operation: Operation, reply: (reply: Reply) => void): void;
+  submit(node: number, request: Request, reply: (reply: Reply) => void, place?: Place): void;
 }
 
 export interface ClientsOptions {

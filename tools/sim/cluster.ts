@@ -11,7 +11,7 @@ import type { Reply, Service } from './clients.js';
 import type { SimGroup } from './group.js';
 import type { Aftermath, FaultSubjects } from './inject.js';
 import { type NodePeers, SimNode } from './node.js';
-import type { Operation } from './operation.js';
+import type { Place, Request } from './operation.js';
 import { SimFailure } from './sim-failure.js';
 import type { World } from './world.js';
 
@@ -49,10 +49,10 @@ export class SimCluster implements Service, FaultSubjects {
     for (const member of this.members) member.start();
   }
 
-  submit(node: number, operation: Operation, reply: (reply: Reply) => void): void {
+  submit(node: number, request: Request, reply: (reply: Reply) => void, place?: Place): void {
     const { life } = this.#member(node);
     if (life === null) reply({ kind: 'fail', why: 'the node is down', leader: 0 });
-    else life.router.submit({ operation, reply });
+    else life.router.submit({ operation: request, reply, place });
   }
 
   /** A different group each time, so that with several groups several leaders are hit. */

@@ -14,6 +14,8 @@ export const FAULT_FAMILIES = [
   'snapshot',
   'wipe',
   'transfer',
+  /** Clients with sessions, which send what they have sent again. */
+  'session',
 ] as const;
 export type FaultFamily = (typeof FAULT_FAMILIES)[number];
 

@@ -58,6 +58,8 @@ export interface GroupParts {
   readonly log: LogDevice;
   /** Of the group's machine, as it is now. */
   digest(): string;
+  /** After every input. */
+  stepped(): void;
   /** The group stops here for that reason; false: nothing was done that could make it. */
   stopped(reason: string): boolean;
 }
@@ -293,7 +295,8 @@ export class SimGroup {
     const { world } = this.#parts;
     if (waiters.length > 1) world.counts.batches += 1;
     const padding = world.plan.paddingBytes;
-    const slab = Buffer.concat(waiters.map(({ operation }) => encodeWrite(operation, padding)));
+    const entries = waiters.map(({ operation, place }) => encodeWrite(operation, padding, place));
+    const slab = Buffer.concat(entries);
     const id = this.#writes.open(waiters);
     this.#put(this.#inbox, slab.length, (now) => {
       const batch = { id, count: waiters.length, slab, start: 0, end: slab.length, mayForward };
@@ -396,6 +399,7 @@ export class SimGroup {
     act();
     world.witnessOf(this.group).step(node, before, state);
     this.#checkKept(kept);
+    this.#parts.stepped();
     // One that was taken here covers what had been applied here.
     const isFetched = (state.snapshot?.index ?? 0) > before.applied;
     if (isFetched && state.log.generation === before.generation) world.counts.logsKept += 1;

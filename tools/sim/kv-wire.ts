@@ -5,8 +5,15 @@
  * sim-machine.ts carries out by a query and a SET. Everything else is the production encoding.
  */
 
-import { EntryKind, entryBytes, writeEntryHeader } from '../../codec/entry.js';
+import { EntryMark, entryBytes, writeEntryHeader } from '../../codec/entry.js';
 import { INT64_BYTES, readInt64 } from '../../codec/int64.js';
+import {
+  SESSION_ENTRY_BYTES,
+  SESSION_HEAD_BYTES,
+  SessionAction,
+  writeSessionAction,
+  writeSessionHead,
+} from '../../codec/session-entry.js';
 import { NOT_AN_INTEGER } from '../../engine/machines/kv/apply-command.js';
 import {
   CommandType,
@@ -19,7 +26,7 @@ import {
 } from '../../engine/machines/kv/commands.js';
 import { encodeQuery, QUERY_HEADER_BYTES, QueryType } from '../../engine/machines/kv/queries.js';
 import { RESULT_HEADER_BYTES, ResultStatus } from '../../engine/machines/kv/results.js';
-import type { Operation, Result } from './operation.js';
+import type { Operation, Place, Request, Result, SessionRequest } from './operation.js';
 
 /** A command type that the machine itself does not know: u32 length of the expected value, both. */
 export const COMPARE_AND_SET = 200;
@@ -37,15 +44,37 @@ function unpadded(value: string): string {
   return end < 0 ? value : value.slice(0, end);
 }
 
-/** The command of a write, as one entry with its header. */
-export function encodeWrite(operation: Operation, paddingBytes: number): Buffer {
-  const key = Buffer.from(operation.key, 'latin1');
-  const payload = encodePayload(operation, key, paddingBytes);
+/** The command of a write, or what opens or closes a session, as one entry with its header. */
+export function encodeWrite(request: Request, paddingBytes: number, place?: Place): Buffer {
+  if (isSessionRequest(request)) return entryOf(EntryMark.session, encodeSessionRequest(request));
+  const key = Buffer.from(request.key, 'latin1');
+  const command = encodePayload(request, key, paddingBytes);
+  if (place === undefined) return entryOf(EntryMark.command, command);
+  const payload = Buffer.alloc(SESSION_HEAD_BYTES + command.length);
+  payload.set(command, writeSessionHead(viewOf(payload), 0, place.id, place.sequence));
+  return entryOf(EntryMark.sessionCommand, payload);
+}
+
+function entryOf(mark: EntryMark, payload: Buffer): Buffer {
   const bytes = Buffer.alloc(entryBytes(payload.length));
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const at = writeEntryHeader(view, 0, EntryKind.command, payload.length, 0);
-  bytes.set(payload, at);
+  bytes.set(payload, writeEntryHeader(viewOf(bytes), 0, mark, payload.length, 0));
   return bytes;
+}
+
+function viewOf(bytes: Buffer): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+function isSessionRequest(request: Request): request is SessionRequest {
+  return request.op === 'openSession' || request.op === 'closeSession';
+}
+
+function encodeSessionRequest(request: SessionRequest): Buffer {
+  const payload = Buffer.alloc(SESSION_ENTRY_BYTES);
+  const isOpen = request.op === 'openSession';
+  const action = isOpen ? SessionAction.open : SessionAction.close;
+  writeSessionAction(viewOf(payload), 0, action, isOpen ? request.ttlMs : request.session);
+  return payload;
 }
 
 function encodePayload(operation: Operation, key: Buffer, paddingBytes: number): Buffer {
@@ -120,7 +149,9 @@ export function encodeGet(key: string): Buffer {
 }
 
 /** What the answer of the machine means for this operation. */
-export function decodeResult(operation: Operation, bytes: Buffer, rejected: boolean): Result {
+export function decodeResult(operation: Request, bytes: Buffer, rejected: boolean): Result {
+  if (operation.op === 'openSession') return Number(bytes.readBigUInt64LE(0));
+  if (operation.op === 'closeSession') return bytes[0] ?? 0;
   if (rejected) {
     const isType = bytes.toString() === NOT_AN_INTEGER;
     if (operation.op !== 'incr') throw new Error(`a command was rejected: ${bytes.toString()}`);

@@ -76,6 +76,9 @@ export class NodeLife implements NetworkPort {
   readonly #roster: PeerRoster;
   readonly #hasRoom: () => boolean;
   readonly #machines: SimMachine[] = [];
+  readonly #hosts: InWorkerHost[] = [];
+  /** By group: the applied index at which its sessions were compared last. */
+  readonly #shown: number[] = [];
   readonly #doors: PeerPort[] = [];
   /** Boot ids seen in this life, and the incarnation that each open connection proved. */
   readonly #bootIds = new Map<number, number>();
@@ -204,6 +207,7 @@ export class NodeLife implements NetworkPort {
         wallOffsetMs: 1_700_000_000_000 + node * 1000,
         log: this.device,
         digest: () => this.digest(group),
+        stepped: () => this.#showSessions(group),
         stopped: (reason) => this.#onStopped(group, reason),
       },
       {
@@ -258,12 +262,15 @@ export class NodeLife implements NetworkPort {
     const { world, process } = this.#parts;
     if (!world.plan.deferredMachine) {
       let ms = 0;
-      return new InWorkerHost(machine, this.#hasRoom, undefined, () => {
+      const inWorker = new InWorkerHost(machine, this.#hasRoom, undefined, () => {
         ms += QUERY_MS;
         return ms;
       });
+      this.#hosts.push(inWorker);
+      return inWorker;
     }
     const host = new InWorkerHost(machine, this.#hasRoom);
+    this.#hosts.push(host);
     return new DeferredHost(host, (action) => {
       process.after(300, () => {
         this.groups[group]!.outside(action);
@@ -363,8 +370,20 @@ export class NodeLife implements NetworkPort {
     this.#doors[group]?.send(message);
   }
 
+  /** Of everything that replicates: the machine's state and the table of sessions. */
   digest(group: number): string {
-    return this.#machines[group]!.digest();
+    return `${this.#machines[group]!.digest()} ${this.#hosts[group]!.sessionsDigest()}`;
+  }
+
+  /** The table of sessions, whenever it is that of another entry than before. */
+  #showSessions(group: number): void {
+    const host = this.#hosts[group]!;
+    const { appliedIndex, snapshots, failed } = this.groups[group]!.runtime;
+    if (appliedIndex === this.#shown[group] || failed) return;
+    if (host.waitsForImage || snapshots.isRestoring) return;
+    this.#shown[group] = appliedIndex;
+    const { world, node } = this.#parts;
+    world.witnessOf(group).sessions(node, appliedIndex, host.sessionsDigest());
   }
 
   /** The process is dead: whoever waited is told what its process can still say, or nothing. */

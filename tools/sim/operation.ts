@@ -16,6 +16,20 @@ export type Operation =
       readonly value: string;
     };
 
+/** What a client wants of its sessions, in the group of a key: no operation of any history. */
+export type SessionRequest =
+  | { readonly op: 'openSession'; readonly key: string; readonly ttlMs: number }
+  | { readonly op: 'closeSession'; readonly key: string; readonly session: number };
+
+/** Whatever a client may ask for. */
+export type Request = Operation | SessionRequest;
+
+/** The place of a write in a session. */
+export interface Place {
+  readonly id: number;
+  readonly sequence: number;
+}
+
 /** The machine's refusal of a command that was executed: no effect, but an observation. */
 export interface Rejected {
   readonly error: 'notInteger' | 'overflow';

@@ -27,6 +27,7 @@ import type { Latency } from './network.js';
 /** Every stream of chance of a run has a generator of its own: seed × this + its number. */
 const STREAMS = 4096;
 const KIB = 1024;
+const MONTH_MS = 30 * 24 * 3600 * 1000;
 
 export const Stream = {
   plan: 0,
@@ -48,6 +49,8 @@ export const Stream = {
   machineFailures: 16,
   machines: 17,
   transfers: 18,
+  sessions: 19,
+  sessionClients: 20,
   /** Plus the node number. */
   disk: 100,
   life: 200,
@@ -95,6 +98,9 @@ export interface RunPlan {
   readonly gatherUs: number;
   readonly clients: number;
   readonly pipelines: number;
+  /** Clients with sessions, and after how long without a command those end. */
+  readonly sessionClients: number;
+  readonly sessionTtlMs: number;
   readonly thinkUs: number;
   readonly timeoutUs: number;
   /** Padding of written values, so that logs outgrow memory. */
@@ -156,6 +162,14 @@ function drawRaft(prng: Prng): RunPlan['raft'] {
     appendBytesMax: prng.pick([2, 8, 16]) * KIB,
     diskStallMax: electionTimeoutMin * prng.pick([4, 8]),
     transfer: true,
+  };
+}
+
+function drawLatency(prng: Prng): Latency {
+  return {
+    minUs: 50,
+    typicalUs: prng.pick([300, 500, 2_000, 8_000]),
+    maxUs: prng.pick([5_000, 20_000, 60_000]),
   };
 }
 
@@ -226,6 +240,17 @@ function machineFailuresFor(seed: number, families: readonly FaultFamily[]): num
   return families.includes('process') ? prng.pick([0, 0, 1, 2]) : 0;
 }
 
+/** Clocks of leaders differ by minutes: sessions that are short end when the leader changes. */
+function sessionsFor(
+  seed: number,
+  families: readonly FaultFamily[],
+): Pick<RunPlan, 'sessionClients' | 'sessionTtlMs'> {
+  const prng = new Prng(streamSeed(seed, Stream.sessions));
+  const sessionTtlMs = prng.pick([1000, 60_000, 600_000, MONTH_MS, MONTH_MS, MONTH_MS]);
+  const sessionClients = families.includes('session') ? prng.between(1, 3) : 0;
+  return { sessionClients, sessionTtlMs };
+}
+
 export function drawPlan(
   seed: number,
   nodes: number,
@@ -270,15 +295,12 @@ export function drawPlan(
     transportUs: prng.pick([10, 200, 2_000]),
     shippedMachine: prng.chance(0.15),
     deferredMachine: prng.chance(0.25),
-    latency: {
-      minUs: 50,
-      typicalUs: prng.pick([300, 500, 2_000, 8_000]),
-      maxUs: prng.pick([5_000, 20_000, 60_000]),
-    },
+    latency: drawLatency(prng),
     writeUs: prng.pick([200, 1_000, 1_000, 5_000, 5_000, 20_000, 60_000]),
     gatherUs: prng.pick([20, 500, 4_000]),
     clients: prng.between(4, 8),
     pipelines: prng.between(1, 2),
+    ...sessionsFor(seed, families),
     thinkUs: prng.pick([60_000, 90_000, 140_000]),
     timeoutUs: prng.pick([300_000, 800_000, 1_500_000]),
     paddingBytes: isBig ? prng.pick([1_000, 3_000]) : prng.pick([0, 40, 300, 600]),

@@ -21,6 +21,7 @@ import { FaultInjector } from './inject.js';
 import type { Operation } from './operation.js';
 import { Pipelines } from './pipelines.js';
 import { drawPlan, type RunPlan, Stream, streamSeed } from './plan.js';
+import { SessionClients } from './session-clients.js';
 import { SimFailure } from './sim-failure.js';
 import { OUTSIDE, Trace, type TraceOptions } from './trace.js';
 import { Workload } from './workload.js';
@@ -103,6 +104,7 @@ class Run {
   readonly #history = new History();
   readonly #clients: SimClients;
   readonly #pipelines: Pipelines;
+  readonly #sessions: SessionClients;
   readonly #injector: FaultInjector;
   readonly #damages: Damages;
   readonly #keys: readonly string[];
@@ -139,6 +141,17 @@ class Run {
       timeoutUs,
       thinkUs,
     });
+    this.#sessions = new SessionClients({
+      scheduler,
+      service: this.#cluster,
+      history: this.#history,
+      prng: new Prng(streamSeed(seed, Stream.sessionClients)),
+      counts: world.counts,
+      nodes,
+      timeoutUs,
+      thinkUs,
+      ttlMs: plan.sessionTtlMs,
+    });
     this.#damages = new Damages(world, this.#cluster);
     this.#injector = new FaultInjector(scheduler, world.network, this.#cluster, world.trace);
   }
@@ -147,6 +160,7 @@ class Run {
     this.#cluster.start();
     this.#clients.start();
     this.#pipelines.start(this.#plan.pipelines);
+    this.#sessions.start(this.#plan.sessionClients);
     this.#injector.schedule(this.#plan.faults);
     this.#damages.schedule(this.#plan.damages);
     this.#scheduleExtras();
@@ -243,6 +257,7 @@ class Run {
     }
     this.#clients.stop();
     this.#pipelines.stop();
+    this.#sessions.stop();
     this.#world.event(OUTSIDE, 'clients stop');
   }
 

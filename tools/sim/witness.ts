@@ -24,6 +24,7 @@ import {
   type Term,
 } from '../../engine/raft/types.js';
 import { ConfigurationWitness } from './configuration-witness.js';
+import { SessionWitness } from './session-witness.js';
 import { SimFailure } from './sim-failure.js';
 import { StateWitness } from './state-witness.js';
 
@@ -53,6 +54,7 @@ export class GroupWitness {
   /** Told of each replica that counts again. */
   readonly #readmitted: (node: number) => void;
   readonly #states = new StateWitness();
+  readonly #sessions = new SessionWitness();
   readonly #committedConfigurations = new ConfigurationWitness();
   /** Replicas whose damage has cost them the state before their log. */
   readonly #missing = new Set<number>();
@@ -248,6 +250,12 @@ export class GroupWitness {
   applies(node: number, index: number, timeMs: number, command: Buffer): void {
     if (index > this.invariants.committed) this.#fail(`node ${node} applies uncommitted ${index}`);
     this.#report(this.#states.applies(node, index, timeMs, command));
+    this.#report(this.#sessions.applies(node, index, command));
+  }
+
+  /** A replica has applied everything up to `index`: what its table of sessions is then. */
+  sessions(node: number, index: number, digest: string): void {
+    this.#report(this.#sessions.table(node, index, digest));
   }
 
   /** A replica takes an image of what it has applied, and says that it covers `index`. */
