@@ -48,15 +48,21 @@ export type SyncMode = 'always' | 'batch' | 'none';
 export interface EngineOptions {
   /** This node, 1-based; a member of `cluster`. */
   readonly nodeId: number;
-  /** Keeps clusters apart that share a network. Default 1. */
+  /** Keeps clusters apart that share a network. Default 1, with `join` that of the joined one. */
   readonly clusterId?: number;
   /** Where this node listens for peers, `host:port`. Default: its own entry of `cluster`. */
   readonly listen?: string;
   /**
    * Every member's id and peer address; two nodes may spell an address differently. Once the data
-   * directory has members on record, those count, and this gives addresses only.
+   * directory has members on record, those count, and this gives addresses only. With `join` this
+   * node's own address at most.
    */
-  readonly cluster: Readonly<Record<number, string>>;
+  readonly cluster?: Readonly<Record<number, string>>;
+  /**
+   * Instead of `cluster`: addresses of some members of a cluster that this node is to come into. It
+   * has no members of its own and waits until the cluster adds it.
+   */
+  readonly join?: readonly string[];
   readonly groups: readonly GroupOptions[];
   /** Data directory; without it the node runs in memory and forgets everything when it ends. */
   readonly dataDir?: string;
@@ -117,9 +123,12 @@ export interface ResolvedOptions
   readonly walDir: string | null;
   readonly groups: readonly ResolvedGroup[];
   readonly snapshot: ResolvedSnapshot;
-  /** As given; of a node that runs, as its data has them on record. */
+  /** As given; of a node that runs, as its data has them on record. None: it waits. */
   readonly members: readonly { readonly id: number; readonly address: string }[];
 }
+
+/** It is learned at the start, from the data directory or from a member of `join`. */
+export const CLUSTER_ID_ASKED = 0;
 
 const DEFAULTS = {
   clusterId: 1,
@@ -151,6 +160,7 @@ const RULES: { readonly [Name in keyof EngineOptions]-?: Rule } = {
   clusterId: { kind: 'integer', min: 1, max: Number.MAX_SAFE_INTEGER },
   listen: { kind: 'string' },
   cluster: { kind: 'object' },
+  join: { kind: 'list' },
   groups: { kind: 'list' },
   dataDir: { kind: 'string' },
   walDir: { kind: 'string' },
@@ -239,7 +249,7 @@ export function addressProblem(name: string, address: unknown, alone: boolean): 
 }
 
 /** All members together, as every replica has them in its log and in its snapshots. */
-function configurationProblems(cluster: EngineOptions['cluster']): string[] {
+function configurationProblems(cluster: Members): string[] {
   const members = Object.entries(cluster).map(([id, address]) => {
     return { id: nodeId(Number(id)), address };
   });
@@ -250,24 +260,42 @@ function configurationProblems(cluster: EngineOptions['cluster']): string[] {
   return [`${what}, at most ${max} are allowed: name fewer, or give shorter addresses`];
 }
 
-function memberProblems(options: EngineOptions): string[] {
+function joinProblems({ join, listen, cluster, nodeId: self }: EngineOptions): string[] {
+  if (join === undefined) return [];
+  if (!Array.isArray(join)) return [];
+  const problems = join.map((address, at) => addressProblem(`join[${at}]`, address, false));
+  if (join.length === 0) problems.push('join is empty, must name a member of the cluster');
+  const others = Object.keys(cluster ?? {}).filter((id) => Number(id) !== self);
+  if (others.length > 0) {
+    problems.push(`cluster names ${others.join(', ')} beside join: give one of the two`);
+  }
+  if (listen === undefined && cluster?.[self] === undefined) {
+    problems.push('listen is missing: with join nothing else says where this node is reached');
+  }
+  return problems.filter((problem) => problem !== null);
+}
+
+type Members = Readonly<Record<number, string>>;
+
+function memberProblems(options: EngineOptions, cluster: Members): string[] {
   const problems: string[] = [];
-  const ids = Object.keys(options.cluster);
-  if (ids.length === 0) problems.push('cluster is empty, must name at least this node');
-  for (const [id, address] of Object.entries(options.cluster)) {
+  const joins = options.join !== undefined;
+  const ids = Object.keys(cluster);
+  if (ids.length === 0 && !joins) problems.push('cluster is empty, must name at least this node');
+  for (const [id, address] of Object.entries(cluster)) {
     const number = Number(id);
     if (!Number.isSafeInteger(number) || number < 1 || number > LIMITS.nodeIdMax) {
       problems.push(`cluster names node "${id}", ids are whole numbers from 1`);
     }
-    const problem = addressProblem(`cluster[${id}]`, address, ids.length === 1);
+    const problem = addressProblem(`cluster[${id}]`, address, ids.length === 1 && !joins);
     if (problem !== null) problems.push(problem);
   }
   if (options.listen !== undefined) {
-    const problem = addressProblem('listen', options.listen, ids.length === 1);
+    const problem = addressProblem('listen', options.listen, ids.length === 1 && !joins);
     if (problem !== null) problems.push(problem);
   }
-  if (problems.length === 0) problems.push(...configurationProblems(options.cluster));
-  if (options.cluster[options.nodeId] === undefined) {
+  if (problems.length === 0) problems.push(...configurationProblems(cluster));
+  if (cluster[options.nodeId] === undefined && !joins) {
     problems.push(
       `nodeId ${options.nodeId} is not in cluster (${ids.join(', ')}): add its address`,
     );
@@ -279,7 +307,8 @@ function shapeProblems(options: EngineOptions): string[] {
   const known = Object.keys(RULES);
   const problems = unknownNames(options, known, '', REMEDIES);
   for (const name of ['nodeId', 'cluster', 'groups'] as const) {
-    if (options[name] === undefined) problems.push(`${name} is missing`);
+    const isNeeded = name !== 'cluster' || options.join === undefined;
+    if (isNeeded && options[name] === undefined) problems.push(`${name} is missing`);
   }
   for (const [name, rule] of Object.entries(RULES)) {
     const value = options[name as keyof EngineOptions];
@@ -315,12 +344,14 @@ function logBytesProblems({ maxLogBytes, segmentBytes }: EngineOptions): string[
 
 function allProblems(options: EngineOptions): string[] {
   if (typeof options !== 'object' || options === null) return ['the options are not an object'];
-  const { cluster, groups } = options as Partial<EngineOptions>;
+  const { groups, join } = options as Partial<EngineOptions>;
+  const cluster = options.cluster ?? (join === undefined ? null : {});
   return [
     ...shapeProblems(options),
     ...timingProblems(options),
     ...logBytesProblems(options),
-    ...(typeof cluster === 'object' && cluster !== null ? memberProblems(options) : []),
+    ...(typeof cluster === 'object' && cluster !== null ? memberProblems(options, cluster) : []),
+    ...joinProblems(options),
     ...(Array.isArray(groups) ? [...groupProblems(groups), ...unservedReads(options)] : []),
     ...snapshotProblems(options.snapshot),
   ];
@@ -334,10 +365,14 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
   const snapshot = resolveSnapshot(options.snapshot);
   const groups = options.groups.map((group) => resolveGroup(group, snapshot));
   const segmentBytes = options.segmentBytes ?? DEFAULTS.segmentBytes;
+  const { cluster = {}, join = [] } = options;
   return {
     ...DEFAULTS,
+    clusterId: join.length > 0 ? CLUSTER_ID_ASKED : DEFAULTS.clusterId,
+    cluster,
+    join,
     maxLogBytes: Math.max(MAX_LOG_BYTES_DEFAULT, SEGMENTS_MIN * segmentBytes),
-    listen: options.cluster[options.nodeId] as string,
+    listen: cluster[options.nodeId] as string,
     ...withoutUndefined(options),
     ...times,
     workers: Math.min(options.workers ?? groups.length, groups.length),
@@ -345,8 +380,12 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
     snapshot,
     dataDir: options.dataDir ?? null,
     walDir: options.walDir ?? null,
-    members: Object.entries(options.cluster).map(([id, address]) => ({ id: Number(id), address })),
+    members: join.length > 0 ? [] : membersIn(cluster),
   };
+}
+
+function membersIn(cluster: Members): ResolvedOptions['members'] {
+  return Object.entries(cluster).map(([id, address]) => ({ id: Number(id), address }));
 }
 
 function invalid(problems: readonly string[]): RingraftError {

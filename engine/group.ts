@@ -41,7 +41,9 @@ import type {
   ReadOptions,
   ReadResult,
 } from './group-calls.js';
+import { lateApplied, lateLeader, pollUntil, type Wait } from './polling.js';
 import { promiseSink, REFUSALS } from './promise-sink.js';
+import { Standing } from './raft/state.js';
 import { nodeId, Role } from './raft/types.js';
 import { type ReadSwitches, readTerms } from './read-terms.js';
 import {
@@ -58,9 +60,14 @@ import {
   sessionDetail,
 } from './session-calls.js';
 import { type SnapshotAnswer, SnapshotCalls, type SnapshotTaken } from './snapshot-calls.js';
-import { type GroupStatus, type MemberStatus, membersOf, standingInWords } from './status.js';
+import {
+  type GroupStatus,
+  type MemberStatus,
+  membersOf,
+  standbyInWords,
+  standingInWords,
+} from './status.js';
 
-const POLL_MS = 5;
 /** A large state takes seconds, whether it is stored or fetched by a new member. */
 const SLOW_TIMEOUT_MS = 60_000;
 
@@ -128,12 +135,16 @@ export class Group extends EventEmitter<GroupEvents> {
     const numbers = this.#page.read();
     const { index, members } = this.#configuration;
     const { id, incarnation } = this.#node;
-    const recorded = members.find((member) => member.id === id)?.incarnation ?? 0;
+    const own = members.find((member) => member.id === id);
+    const standingText =
+      numbers.standing === Standing.standby
+        ? standbyInWords(id, members)
+        : standingInWords(numbers.standing, own?.incarnation ?? 0, incarnation);
     return {
       name: this.name,
       inflight: this.channel.inflight,
       ...numbers,
-      standingText: standingInWords(numbers.standing, recorded, incarnation),
+      standingText,
       configurationIndex: index,
       members,
       machine: this.#hosted ? 'main' : 'worker',
@@ -375,7 +386,7 @@ export class Group extends EventEmitter<GroupEvents> {
   /** Resolves with the leader's node id once one is known here. */
   async waitForLeader(options: CallOptions = {}): Promise<number> {
     let leader = 0;
-    await this.#poll(options, lateLeader, () => {
+    await pollUntil(this.#wait(options, lateLeader), () => {
       leader = this.#ended === null ? this.#page.read().leader : 0;
       return leader !== 0;
     });
@@ -387,21 +398,15 @@ export class Group extends EventEmitter<GroupEvents> {
     checkIndex(index);
     let applied = 0;
     const late = (): RingraftError => lateApplied(index, applied);
-    await this.#poll(options, late, () => {
+    await pollUntil(this.#wait(options, late), () => {
       applied = this.#page.read().appliedIndex;
       return applied >= index;
     });
   }
 
-  async #poll(options: CallOptions, late: () => RingraftError, done: () => boolean): Promise<void> {
-    const deadline = this.#deadline(options);
-    for (;;) {
-      if (options.signal?.aborted) throw aborted(options.signal);
-      if (done()) return;
-      if (this.#ended !== null) throw this.#ended;
-      if (monotonicMs() >= deadline) throw late();
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-    }
+  #wait(options: CallOptions, late: () => RingraftError): Wait {
+    const { signal } = options;
+    return { deadline: this.#deadline(options), signal, ended: () => this.#ended, late };
   }
 
   /** An event of the consensus worker. Listeners must not run while a ring is drained. */
@@ -483,14 +488,3 @@ export class Group extends EventEmitter<GroupEvents> {
 const NOT_ANSWERED = 'the state machine did not answer this read as it must';
 const NOTHING_SENT = 'nothing was sent';
 const COMMANDS_SENT = 'what was sent may still be executed';
-
-function lateLeader(): RingraftError {
-  return new RingraftError(ErrorNumber.noLeader, {
-    text: 'no leader became known here in time. Check that a majority of nodes runs',
-  });
-}
-
-function lateApplied(index: number, applied: number): RingraftError {
-  const text = `entry ${index} was not applied here in time, entries up to ${applied} are`;
-  return new RingraftError(ErrorNumber.timeout, { text: `${text}. Wait again or longer` });
-}

@@ -4,7 +4,8 @@
  * On record are the configurations in the log and, for a group whose log holds none yet, the
  * members it was first started with (data-meta.ts). Without the latter, a node that lost a torn
  * tail, or that voted and holds no entry yet, could be started without its peers and elect itself.
- * A list that names this node alone names no peers: it never replaces a record. This file must
+ * A list that names this node alone names no peers: it never replaces a record. A node that joins
+ * begins with nobody, and its record may lack this node: then it waits to be added. This file must
  * never touch a disk, and never let the start's list add or remove a member.
  */
 
@@ -15,7 +16,7 @@ import type { ResolvedOptions } from './config.js';
 import { ErrorNumber, RingraftError } from './errors.js';
 import { bootstrapConfiguration } from './raft/membership.js';
 import { type Configuration, type ConfigurationEntry, logIndex, nodeId } from './raft/types.js';
-import { membershipWarning } from './status.js';
+import { joinWarning, membershipWarning } from './status.js';
 
 export interface GroupMembership {
   /** The configuration at index 0: the same on all replicas, whatever changed since. */
@@ -39,6 +40,8 @@ export interface StartMembership {
 
 type Found = Pick<RecoveredGroup, 'group' | 'configurations'>;
 type Given = Pick<ResolvedOptions, 'nodeId' | 'members'> & {
+  /** Addresses by which it joins; then `members` is empty. */
+  readonly join?: readonly string[];
   readonly groups: readonly { readonly name: string }[];
 };
 
@@ -125,7 +128,7 @@ class Start {
   }
 
   result(): StartMembership {
-    const { groups, members: given } = this.#given;
+    const { groups, members: given, join = [] } = this.#given;
     const memberships = groups.map((_, number) => {
       const members = this.#addressed(this.#firstMembers(number));
       const bootstrap = bootstrapConfiguration(
@@ -136,9 +139,11 @@ class Start {
     const inForce = memberships.map(({ bootstrap, configurations }) => {
       return (configurations.at(-1)?.configuration ?? bootstrap).members;
     });
-    const warnings = groups.map(({ name }, number) =>
-      membershipWarning(name, given, inForce[number] ?? []),
-    );
+    const warnings = groups.map(({ name }, number) => {
+      const recorded = inForce[number] ?? [];
+      if (join.length > 0) return joinWarning(name, join, recorded);
+      return membershipWarning(name, given, recorded);
+    });
     const members = this.#addressed(union(inForce));
     return {
       groups: memberships,

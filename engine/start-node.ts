@@ -13,6 +13,7 @@ import {
   confirmDataDirectory,
   type DataDirectory,
   openDataDirectory,
+  recordedClusterId,
   recordFirstMembers,
 } from '../io/data-directory.js';
 import { DataDirectoryError } from '../io/data-directory-error.js';
@@ -20,7 +21,9 @@ import { type DataLock, DataLockedError } from '../io/data-lock.js';
 import { NodeDisk } from '../io/disk/node-disk.js';
 import { randomU48 } from '../io/identity.js';
 import { openLocked } from '../io/locked-directory.js';
+import { askCluster } from '../io/net/ask-cluster.js';
 import { createNetFigures } from '../io/net/net-counters.js';
+import { TcpAdapter } from '../io/net/tcp-adapter.js';
 import { createIoFigures } from '../workers/io-figures.js';
 import type { FoundSnapshots } from '../workers/snapshot-found.js';
 import { createSpareWords } from '../workers/spare-words.js';
@@ -38,7 +41,7 @@ import type {
   TransportThreadData,
 } from '../workers/thread-data.js';
 import { appendBytesMax, createNodeMemory, type NodeMemory } from '../workers/topology.js';
-import type { ResolvedOptions } from './config.js';
+import { CLUSTER_ID_ASKED, type ResolvedOptions } from './config.js';
 import type { ResolvedGroup } from './config-groups.js';
 import { ErrorNumber, RingraftError } from './errors.js';
 import { isHostedMachine } from './hosted-machine.js';
@@ -116,6 +119,30 @@ async function openIdentity(options: ResolvedOptions): Promise<Identity> {
   }
 }
 
+/** A node that joins and is not told which cluster looks at its data, else asks there. */
+async function withClusterId(
+  options: ResolvedOptions,
+  signal: AbortSignal | undefined,
+): Promise<ResolvedOptions> {
+  if (options.clusterId !== CLUSTER_ID_ASKED) return options;
+  const recorded = clusterIdOnDisk(options);
+  if (recorded !== null) return { ...options, clusterId: recorded };
+  const told = await askCluster(new TcpAdapter(), options.join, signal);
+  if (typeof told !== 'string') return { ...options, clusterId: told.clusterId };
+  const text = `no node that this one is to join by has answered: ${told}`;
+  throw new RingraftError(ErrorNumber.timeout, {
+    text: `${text}. Start one of them, correct the address, or give the cluster id`,
+  });
+}
+
+function clusterIdOnDisk({ dataDir }: ResolvedOptions): number | null {
+  try {
+    return dataDir === null ? null : recordedClusterId(new NodeDisk(), dataDir);
+  } catch (cause) {
+    throw asDataError(cause);
+  }
+}
+
 function asDataError(cause: unknown): unknown {
   if (!(cause instanceof DataLockedError) && !(cause instanceof DataDirectoryError)) return cause;
   return new RingraftError(ErrorNumber.dataDirectory, { detail: cause.message, cause });
@@ -162,8 +189,9 @@ export async function startNode(
   signal?: AbortSignal,
 ): Promise<RunningNode> {
   signal?.throwIfAborted();
-  const identity = await openIdentity(given);
-  const options = inLogOrder(given, identity.directory);
+  const known = await withClusterId(given, signal);
+  const identity = await openIdentity(known);
+  const options = inLogOrder(known, identity.directory);
   const threadOfGroup = options.groups.map((_, group) => group % options.workers);
   const memory = createNodeMemory(
     options.groups.map(({ entryBytesMax }) => ({
@@ -268,7 +296,10 @@ function transportData(
     incarnation: life,
     bootId,
     listen: options.listen,
-    address: membership.members.find(({ id }) => id === self)?.address ?? options.listen,
+    address:
+      membership.members.find(({ id }) => id === self)?.address ??
+      options.cluster[self] ??
+      options.listen,
     joins: membership.groups.some(({ bootstrap }) => bootstrap.members.length === 0),
     peers: membership.members.filter(({ id }) => id !== self),
     formerPeers: membership.former,

@@ -138,6 +138,31 @@ export function standingInWords(standing: Standing, recorded: number, own: numbe
   }
 }
 
+/** Of a replica whose configuration does not name it. `members`: whom it names. */
+export function standbyInWords(id: number, members: readonly Named[]): string {
+  const waits = `It takes no part until the cluster adds it (ADD ${id} HOST:PORT)`;
+  if (members.length === 0) return `a standby: no member of a cluster yet. ${waits}`;
+  const names = members.map((member) => member.id).join(', ');
+  return `a standby: the members are ${names}, and node ${id} is none of them. ${waits}`;
+}
+
+/**
+ * What to tell an operator who starts a node that joins, though its data names members: both, and
+ * which counts. Null when the data names nobody.
+ */
+export function joinWarning(
+  group: string,
+  join: readonly string[],
+  recorded: readonly Named[],
+): string | null {
+  if (recorded.length === 0) return null;
+  const shown = recorded.map(({ id, address }) => `${id}=${address}`).join(' ');
+  return (
+    `the data of group ${group} names the members ${shown}, this start joins by ` +
+    `${join.join(' ')}: the data counts`
+  );
+}
+
 /** What an acknowledgement means in the mode the node runs in. */
 export function acknowledgementInWords(options: {
   readonly dataDir: string | null;

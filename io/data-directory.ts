@@ -80,6 +80,15 @@ export function openDataDirectory(disk: Disk, options: DataDirectoryOptions): Da
   });
 }
 
+/**
+ * The cluster that the directory is recorded to belong to; null when it records none yet. Only to
+ * be looked at: whether it may be used is found out by opening it.
+ */
+export function recordedClusterId(disk: Disk, path: string): number | null {
+  const paths = dataPaths(path);
+  return refusing(paths, () => readMeta(disk, paths, paths.meta)?.clusterId ?? null);
+}
+
 /** Groups keep the number they got first, whatever the order they are named in; new ones follow. */
 function withGroups(
   paths: DataPaths,

@@ -27,6 +27,9 @@ export const FrameKind = {
   groups: 34,
   /** Says nothing but "alive". */
   ping: 35,
+  /** Instead of a handshake: see join-frames.ts. */
+  ask: 36,
+  told: 37,
   forward: 48,
   forwarded: 49,
   /** A piece of an append or forward that is too large for one frame: see frame-parts.ts. */

@@ -29,6 +29,7 @@ export const CLOSE_REASONS = {
   direction: 'refused: opened by the side that must not dial',
   refusedByPeer: 'the peer refused us; the text says why',
   replaced: 'the peer opened a newer connection',
+  asked: 'a node that joins asked which cluster this is, and was told',
   evicted: 'too many connections were waiting for their handshake',
   unused: 'a bulk connection had nothing to carry for a while',
   removed: 'the node is no longer a peer',

@@ -8,6 +8,7 @@
  *
  *   who dials   HELLO →            ← HELLO (open)          or ← REFUSE
  *   who accepts      → HELLO? checked, answered: HELLO (open), or REFUSE and the end
+ *                    → ASK?   answered: TOLD and the end
  */
 
 import { ChunkDecoder, type ChunkSink } from '../../codec/frames/chunk-decoder.js';
@@ -41,6 +42,7 @@ import {
   isBulkHello,
   type LocalIdentity,
 } from '../../codec/frames/handshake-check.js';
+import { askProblem, encodeTold } from '../../codec/frames/join-frames.js';
 import { isMessageKind, messageLengthFits } from '../../codec/frames/message-codec.js';
 import {
   BULK_FRAME_BYTES_MAX,
@@ -311,7 +313,19 @@ export class PeerSession {
     else if (kind === FrameKind.hello) this.#onHello(view, offset, length);
     else if (kind === FrameKind.refuse && this.#expected !== NOBODY) {
       this.#onRefuse(view, offset, length);
+    } else if (kind === FrameKind.ask && this.#expected === NOBODY) {
+      this.#onAsk(view, offset, length);
     } else this.end('unexpectedFrame', `kind ${kind} before the handshake`);
+  }
+
+  #onAsk(view: DataView, offset: number, length: number): void {
+    const problem = askProblem(view, offset, length);
+    if (problem !== null) {
+      this.refuse({ code: RefuseCode.version, text: problem });
+      return;
+    }
+    this.#output.transmit(encodeTold(this.#local));
+    this.#end('asked', '', true);
   }
 
   #onHello(view: DataView, offset: number, length: number): void {

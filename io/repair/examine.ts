@@ -131,7 +131,8 @@ function electoratesOf(meta: DataMeta | null, remains: LogRemains): Map<number, 
   const groups = new Set([...(meta?.groups ?? []).keys(), ...remains.groups]);
   const first = (group: number): Electorate | null => {
     const row = meta?.firstMembers?.find(({ groups: known }) => known.includes(group));
-    if (row === undefined) return null;
+    // One that began with nobody joined a group whose members only its log names.
+    if (row === undefined || row.members.length === 0) return null;
     return { voters: row.members.map(({ id }) => id), outgoing: [], erased: [] };
   };
   return new Map([...groups].map((group) => [group, recorded(remains, group) ?? first(group)]));

@@ -17,6 +17,7 @@ const OPTIONS: Readonly<Record<keyof EngineOptions, true>> = {
   clusterId: true,
   listen: true,
   cluster: true,
+  join: true,
   groups: true,
   dataDir: true,
   walDir: true,
@@ -139,7 +140,7 @@ test('the defaults are those that the engine fills in', () => {
     } else if (typeof value === 'boolean') assert.equal(byDefault, String(value), name);
     else if (name === 'syncMode' || name === 'timing') assert.equal(byDefault, `\`${value}\``);
   }
-  assert.equal(resolved.listen, VALID.cluster[1], 'own entry of cluster');
+  assert.equal(resolved.listen, VALID.cluster?.[1], 'own entry of cluster');
   assert.deepEqual([resolved.dataDir, resolved.walDir, resolved.workers], [null, null, 1]);
 });
 

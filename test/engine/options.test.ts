@@ -272,3 +272,34 @@ test('a group name of more than 255 bytes is refused with its size and the remed
     message: /groups\[0\]\.name is "é{32}…" of 256 bytes, must have at most 255: shorten it/,
   });
 });
+
+test('a node that joins needs no members of its own, but an address where it is reached', () => {
+  const { cluster: _, ...rest } = VALID;
+  const join = { ...rest, join: ['10.0.0.1:5001'], listen: '10.0.0.4:5001' } as EngineOptions;
+  const resolved = resolveOptions(join);
+  assert.deepEqual([resolved.members, resolved.clusterId], [[], 0]);
+  assert.equal(resolveOptions({ ...join, clusterId: 9 }).clusterId, 9);
+  const own = { ...join, listen: undefined, cluster: { 1: 'node1:5001' } } as never;
+  assert.equal(resolveOptions(own).listen, 'node1:5001');
+  const problemsWith = (change: object): string => {
+    try {
+      resolveOptions({ ...join, ...change } as EngineOptions);
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return '';
+  };
+  assert.match(problemsWith({ join: [] }), /join is empty, must name a member of the cluster/);
+  assert.match(
+    problemsWith({ join: ['x', 5] }),
+    /join\[0\] is "x", must be.*join\[1\] is "5", must/,
+  );
+  assert.match(problemsWith({ join: ['a:0'] }), /join\[0\] is "a:0", its port must be from 1/);
+  assert.match(
+    problemsWith({ listen: undefined }),
+    /listen is missing: with join nothing else says/,
+  );
+  assert.match(problemsWith({ listen: 'a:0' }), /listen is "a:0".*peers must know it/);
+  const both = { cluster: { 1: 'a:1', 2: 'b:2' } };
+  assert.match(problemsWith(both), /cluster names 2 beside join: give one of the two/);
+});

@@ -114,3 +114,53 @@ test('a configuration of an unknown version in the log is refused by version, gr
       'this build reads 2. Start the version of ringraft that wrote it',
   });
 });
+
+test('a node that joins begins with nobody, remembers that, and says what its data names since', () => {
+  const joining = { ...given([]), join: ['seed:1'] };
+  const first = membershipAtStart(joining, NOTHING);
+  assert.deepEqual(first.members, []);
+  assert.deepEqual(first.groups[0]?.bootstrap.voters, []);
+  assert.deepEqual(first.firstMembers, [{ groups: [0], members: [] }]);
+  assert.equal(first.warning, null);
+  const { firstMembers } = first;
+  const again = membershipAtStart(joining, { ...NOTHING, firstMembers });
+  assert.deepEqual([again.members, again.warning], [[], null]);
+  // It was added: the log names the members, whatever the start says.
+  const groups = [logOf(0, [7, THREE])];
+  const added = membershipAtStart(joining, { ...NOTHING, firstMembers, groups });
+  assert.equal(show(added.members), '1=log-1:1 2=log-2:1 3=log-3:1');
+  assert.equal(
+    added.warning,
+    'the data of group kv names the members 1=log-1:1 2=log-2:1 3=log-3:1, this start joins by ' +
+      'seed:1: the data counts',
+  );
+});
+
+test('what a node that joined began with stays nobody, also when it is started with a list', () => {
+  const firstMembers = [{ groups: [0], members: [] }];
+  const groups = [logOf(0, [7, THREE])];
+  const start = membershipAtStart(given(THREE), { ...NOTHING, firstMembers, groups });
+  assert.deepEqual(start.groups[0]?.bootstrap.voters, []);
+  assert.equal(show(start.members), show(THREE));
+  assert.deepEqual(start.firstMembers, firstMembers);
+});
+
+test('a start that joins takes nothing from a node that began with members', () => {
+  const joining = { ...given([]), join: ['seed:1'] };
+  const firstMembers = [{ groups: [0], members: [...THREE] }];
+  const start = membershipAtStart(joining, { ...NOTHING, firstMembers });
+  assert.deepEqual(start.groups[0]?.bootstrap.voters, [1, 2, 3]);
+});
+
+test('a node that its data does not name any more starts, and knows who was removed', () => {
+  const others = THREE.filter(({ id }) => id !== 2);
+  const groups = [logOf(0, [1, THREE], [40, others])];
+  const start = membershipAtStart(given(THREE), { ...NOTHING, groups });
+  assert.equal(show(start.members), '1=log-1:1 3=log-3:1');
+  assert.deepEqual(start.former, [2]);
+  assert.deepEqual(start.groups[0]?.bootstrap.voters, [1, 2, 3]);
+  assert.match(
+    start.warning ?? '',
+    /names the members 1=log-1:1 3=log-3:1, this start names 1=log-1/,
+  );
+});

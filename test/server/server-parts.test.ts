@@ -207,7 +207,7 @@ function commandLine(...args: string[]): CommandLine {
 test('the quick starts of the demo become engine options', () => {
   const single = engineOptions(commandLine('--listen', '127.0.0.1:5001', '--node', '1'));
   assert.deepEqual(single.cluster, { 1: '127.0.0.1:5001' });
-  assert.equal(single.clusterId, 1);
+  assert.equal(single.clusterId, undefined, 'the engine has its default');
   assert.equal(single.dataDir, undefined);
   const list = '127.0.0.1:5001,127.0.0.1:5002,127.0.0.1:5003';
   const second = commandLine(
@@ -220,7 +220,7 @@ test('the quick starts of the demo become engine options', () => {
   assert.equal(options.cluster[3], '127.0.0.1:5003');
   assert.equal(options.electionTimeoutMin, 500);
   assert.equal(options.syncMode, 'always');
-  assert.equal(settings(second).get('port'), '5102');
+  assert.equal(settings(second, 1).get('port'), '5102');
   assert.equal(serverLimits(second).client.connectionsMax, 1024);
 });
 

@@ -1,6 +1,7 @@
 /**
- * Addresses as the server's options spell them: the members of a cluster by id, and a client port
- * that is bound to loopback unless somebody says otherwise. Text to values only.
+ * Addresses as the server's options spell them: the members of a cluster by id, those that a node
+ * joins by, and a client port that is bound to loopback unless somebody says otherwise. Text to
+ * values only.
  */
 
 import { type Address, parseAddress, printAddress, type ValueRule } from '../cli/value-rules.js';
@@ -41,6 +42,21 @@ export function members(example: string): ValueRule<readonly Member[]> {
       return whole && addresses.size === parts.length ? valid : undefined;
     },
     print: (list) => list.map(({ id, address }) => `${id}=${printAddress(address)}`).join(','),
+  };
+}
+
+/** `a,b`: addresses of some members, for a node that is none yet. */
+export function joinAddresses(example: string): ValueRule<readonly Address[]> {
+  return {
+    placeholder: 'HOST:PORT[,…]',
+    expects: 'addresses for peers of one or more members of a cluster',
+    example,
+    parse: (given) => {
+      const list = given.split(',').map((part) => parseAddress(part.trim()));
+      const valid = list.filter((each) => each !== undefined);
+      return valid.length === list.length ? valid : undefined;
+    },
+    print: (list) => list.map(printAddress).join(','),
   };
 }
 

@@ -38,7 +38,13 @@ function usage(problem: string): CommandError {
  * Every member with its address. `--advertise` replaces this node's own: what its log records if it
  * leads first, for peers whose own list does not name it.
  */
-function membersOf({ listen, node, cluster, advertise }: CommandLine): readonly Member[] {
+function membersOf({ listen, node, cluster, advertise, join }: CommandLine): readonly Member[] {
+  if (cluster !== undefined && join !== undefined) {
+    throw usage(
+      '--cluster and --join are both given: name all members by --cluster to begin a cluster, or ' +
+        'some by --join to come into one',
+    );
+  }
   const list = cluster ?? [{ id: node, address: advertise ?? listen }];
   const self = list.find(({ id }) => id === node);
   if (self === undefined) {
@@ -121,7 +127,8 @@ export function engineOptions(options: CommandLine): EngineOptions {
   const machine = new URL(`../../engine/machines/kv/${MACHINE}`, import.meta.url);
   return {
     nodeId: options.node,
-    clusterId: options['cluster-id'],
+    ...(options['cluster-id'] === undefined ? {} : { clusterId: options['cluster-id'] }),
+    ...(options.join === undefined ? {} : { join: options.join.map(printAddress) }),
     listen: printAddress(options.listen),
     cluster: Object.fromEntries(members.map(({ id, address }) => [id, printAddress(address)])),
     groups: [{ name: GROUP_NAME, machine, machineOptions, entryBytesMax }],
@@ -144,7 +151,7 @@ const SNAPSHOT_NAMES = Object.keys(snapshotFlags) as (keyof typeof snapshotFlags
  * What CONFIG GET shows: Redis's names where tools ask for them, and the server's own; times in
  * milliseconds, sizes in bytes.
  */
-export function settings(options: CommandLine): ReadonlyMap<string, string> {
+export function settings(options: CommandLine, clusterId: number): ReadonlyMap<string, string> {
   const client: Address | undefined = options.client;
   const fsync = { always: 'always', batch: 'everysec', none: 'no' } as const;
   const durable = options.data !== undefined;
@@ -159,7 +166,7 @@ export function settings(options: CommandLine): ReadonlyMap<string, string> {
     ['maxclients', String(options['max-clients'])],
     ['timeout', String(Math.floor(options['idle-timeout'] / 1000))],
     ['proto-max-bulk-len', String(serverLimits(options).client.bulkBytesMax)],
-    ['cluster-id', String(options['cluster-id'])],
+    ['cluster-id', String(clusterId)],
     ['node', String(options.node)],
     ['listen', printAddress(options.listen)],
     ['sync', options.sync],

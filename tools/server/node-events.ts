@@ -16,7 +16,7 @@ const WORRYING: readonly Standing[] = [
   Standing.inDoubt,
   Standing.aside,
   Standing.recovering,
-  Standing.nonVoter,
+  Standing.standby,
 ];
 
 /** Returns what ends the watching. */

@@ -90,7 +90,9 @@ class Server {
 
   async #serve(): Promise<void> {
     const { options, stdout, stderr } = this.#invocation;
-    const view = new NodeView(this.#engine, this.#group, version(), settings(options));
+    const { clusterId } = this.#engine.options;
+    const shown = settings(options, clusterId);
+    const view = new NodeView(this.#engine, this.#group, version(), shown);
     const { client } = options;
     if (client !== undefined) {
       this.#port = await ClientPort.open(this.#engine, this.#group, view, {

@@ -18,7 +18,7 @@ import {
   text,
 } from '../cli/value-rules.js';
 import { DEFAULT_CLIENT_LIMITS as LIMITS } from './client-limits.js';
-import { clientAddress, members } from './cluster-list.js';
+import { clientAddress, joinAddresses, members } from './cluster-list.js';
 import { readMode } from './read-mode.js';
 import { maxLogFlag, snapshotFlags } from './snapshot-flags.js';
 
@@ -39,16 +39,20 @@ export const serverOptions = {
     'addresses of all members, this one included: ids are positions from 1, or ID=HOST:PORT; ' +
       'once --data has members on record those count, and this gives addresses only',
   ),
+  join: optional(
+    joinAddresses('127.0.0.1:5001'),
+    'instead of --cluster: addresses of members of a cluster to come into; the node waits until ' +
+      'the cluster adds it',
+  ),
   client: optional(clientAddress('5101'), 'open a port for clients: RESP and inline commands'),
   advertise: optional(
     address('node1.internal:5001'),
     'address that this node puts on record for itself when it leads first; peers dial their own ' +
       '--cluster entry for it, else the one on record; default its entry in --cluster, or --listen',
   ),
-  'cluster-id': value(
+  'cluster-id': optional(
     integer(1, Number.MAX_SAFE_INTEGER),
-    1,
-    'keeps clusters apart that share a network',
+    'keeps clusters apart that share a network; default 1, with --join that of the joined cluster',
   ),
   sync: value(
     oneOf(['always', 'batch', 'none']),

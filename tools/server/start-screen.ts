@@ -21,7 +21,7 @@ export function startScreen({ engine, clientAddress }: StartFacts): string {
   const rows: readonly (readonly [string, string])[] = [
     ['Cluster', String(clusterId)],
     ['Listen', engine.status().peerAddress],
-    ['Members', members.map(({ id, address }) => `${id}=${address}`).join(' ')],
+    ['Members', membersRow(members, nodeId)],
     ['Clients', clientAddress ?? 'no port (--client opens one)'],
     ['Data', dataDir === null ? 'in memory' : `${dataDir} (sync ${syncMode})`],
     ['Durable', engine.status().acknowledgement],
@@ -31,6 +31,15 @@ export function startScreen({ engine, clientAddress }: StartFacts): string {
   const lines = rows.map(([name, value]) => `  ${`${name}:`.padEnd(11)}${value}`);
   const started = `[NODE] ringraft node ${nodeId} started`;
   return ['', title, '='.repeat(title.length), '', started, ...lines, ''].join('\n');
+}
+
+function membersRow(members: Engine['options']['members'], self: number): string {
+  const shown = members.map(({ id, address }) => `${id}=${address}`).join(' ');
+  if (members.some(({ id }) => id === self)) return shown;
+  const waits = `waits until the cluster adds it: ADD ${self} HOST:PORT`;
+  return shown === ''
+    ? `none yet; this node ${waits}`
+    : `${shown}; this node is none, and ${waits}`;
 }
 
 /** Null when there is nothing to warn of. */
