@@ -3,9 +3,10 @@
  * for a group that has said nothing yet those of the start.
  *
  * Of a group whose configuration does not name this node nobody is dialled, but whoever leads it
- * may dial: the node waits to be added. Where groups name different addresses of a node, the one
- * counts that came into force here last; at the start that is the start's. Pure: it never sends,
- * and never looks at who votes.
+ * may dial: the node waits to be added. So may strangers while a group knows no leader that its
+ * configuration names, as others may have left that configuration long ago. Where groups name
+ * different addresses of a node, the one counts that came into force here last; at the start that
+ * is the start's. Pure: it never sends, and never looks at who votes.
  */
 
 import { type NodeId, nodeId } from '../engine/raft/types.js';
@@ -18,6 +19,8 @@ export class PeerRoster {
   readonly #start: readonly NodeId[];
   /** By group; null: it has said nothing yet. */
   readonly #groups: (Addresses | null)[];
+  /** By group: no leader is known there that its configuration names. */
+  readonly #lost: boolean[];
   /** The address of each node that counts; also of former members, which may come again. */
   readonly #addresses: Map<NodeId, string>;
 
@@ -25,6 +28,7 @@ export class PeerRoster {
     this.#self = self;
     this.#start = start.map(({ id }) => id);
     this.#groups = Array.from({ length: groups }, () => null);
+    this.#lost = Array.from({ length: groups }, () => true);
     this.#addresses = new Map(start.map(({ id, address }) => [id, address]));
   }
 
@@ -32,7 +36,9 @@ export class PeerRoster {
   learn(
     group: number,
     members: readonly { readonly id: number; readonly address: string }[],
+    isLost: boolean,
   ): void {
+    this.#lost[group] = isLost;
     const before = this.#groups[group];
     const said = new Map(members.map(({ id, address }) => [nodeId(id), address]));
     for (const [id, address] of said) {
@@ -66,8 +72,9 @@ export class PeerRoster {
     return said.has(this.#self) ? [...said.keys()] : [];
   }
 
-  /** The configuration of some group does not name this node. */
-  get isWaiting(): boolean {
-    return this.#groups.some((said) => said !== null && !said.has(this.#self));
+  /** Whoever proves the cluster may come: see above. */
+  get letsStrangersIn(): boolean {
+    const isWaiting = this.#groups.some((said) => said !== null && !said.has(this.#self));
+    return isWaiting || this.#lost.some((isLost) => isLost);
   }
 }

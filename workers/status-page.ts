@@ -86,7 +86,7 @@ export class StatusPage {
     slots[SLOT.keepsLog] = runtime.keepsLog ? 1 : 0;
     slots[SLOT.slowCalls] = runtime.slowCalls;
     slots[SLOT.slowestCall] = runtime.slowestCallMs;
-    slots[SLOT.unreadableAppends] = runtime.unreadableAppends;
+    slots[SLOT.unreadableAppends] = runtime.intake.unreadable;
     this.#writeSnapshots(runtime);
   }
 

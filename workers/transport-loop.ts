@@ -37,6 +37,7 @@ import { OverflowProducer } from './ports/overflow.js';
 import {
   FRAME_RECORD_BYTES,
   PeerRecordKind,
+  readMembers,
   readPiece,
   readSend,
   type SendRecord,
@@ -127,9 +128,9 @@ export class TransportLoop {
   }
 
   #learn(number: number, { outgoing }: TransportGroup, at: number, bytes: number): void {
-    const { members } = decodeConfiguration(outgoing.bytes.subarray(at, at + bytes));
-    this.#roster.learn(number, members);
-    this.#links?.setPeers(this.#roster.peers, this.#roster.isWaiting);
+    const { configuration, isLost } = readMembers(outgoing.bytes, outgoing.view, at, bytes);
+    this.#roster.learn(number, decodeConfiguration(configuration).members, isLost);
+    this.#links?.setPeers(this.#roster.peers, this.#roster.letsStrangersIn);
   }
 
   #flushGathered(): void {

@@ -31,6 +31,7 @@ import { BlockIndex, type BlockLocation, type MovedStretch } from './block-index
 import { KEEPS_LOG, machineThrew, unreadable } from './failure-words.js';
 import { GroupLog, type Share } from './group-log.js';
 import type { HostEvents, MachineCall, MachineHost } from './machine-host.js';
+import { MembershipNews } from './membership-news.js';
 import { OldLog } from './old-log.js';
 import { PeerSender } from './peer-sender.js';
 import type { ForwardReply, LoadedEntries, RuntimePorts } from './ports.js';
@@ -79,11 +80,12 @@ export class GroupRuntime {
   readonly #sender: PeerSender;
   readonly #applier: Applier;
   readonly #submitter: Submitter;
-  readonly #intake: AppendIntake;
+  readonly intake: AppendIntake;
   readonly snapshots: Snapshots;
   readonly #proposals: Proposals;
   readonly #reads: Reads;
   readonly #administration: Administration;
+  readonly #membershipNews: MembershipNews;
   /** Calls of the state machine that took longer than half a heartbeat, and the longest of all. */
   slowCalls = 0;
   slowestCallMs = 0;
@@ -108,7 +110,7 @@ export class GroupRuntime {
     this.#oldLog = new OldLog(blocks, ports.oldLog);
     this.#submitter = new Submitter(this.log, blocks, ports.storage);
     this.#sender = new PeerSender(this.raft, this.log, this.#oldLog, ports.network);
-    this.#intake = new AppendIntake({
+    this.intake = new AppendIntake({
       raft: this.raft,
       log: this.log,
       ports,
@@ -121,7 +123,7 @@ export class GroupRuntime {
       raft: this.raft,
       log: this.log,
       ports,
-      makeRoom: (bytes, count) => this.#intake.admitsProposals(bytes, count),
+      makeRoom: (bytes, count) => this.intake.admitsProposals(bytes, count),
       placed: () => this.#submitter.proposalsPlaced(),
       forwardSettled: (id, last) => this.#reads.forwardSettled(id, last),
       entryBytesMax: options.entryBytesMax,
@@ -142,6 +144,7 @@ export class GroupRuntime {
     this.#reads = new Reads(this.raft, ports, options.host, this.#proposals);
     const placeCreated = (): void => this.#placeCreated();
     this.#administration = new Administration(this.raft, ports.completions, placeCreated);
+    this.#membershipNews = new MembershipNews(ports.network);
     options.host.attach(this.#hostEvents());
     this.snapshots = new Snapshots({
       raft: this.raft,
@@ -181,16 +184,6 @@ export class GroupRuntime {
   #onMachineFailed(index: number, cause: unknown, during: MachineCall): void {
     if (this.#failed) return;
     this.fail(ErrorNumber.stateMachine, machineThrew(index, cause, during), index);
-  }
-
-  /** Appends dropped for a configuration entry that this build cannot read. */
-  get unreadableAppends(): number {
-    return this.#intake.unreadable;
-  }
-
-  /** Proposals and appends that were refused because the disk has no space for them. */
-  get fullRefusals(): number {
-    return this.#intake.fullRefusals;
   }
 
   get appliedIndex(): LogIndex {
@@ -253,7 +246,7 @@ export class GroupRuntime {
     now: number,
   ): boolean {
     if (this.#failed) return true;
-    return this.#intake.take(message, incarnation, slab, start, end, now);
+    return this.intake.take(message, incarnation, slab, start, end, now);
   }
 
   /** A snapshot has replaced the log: what was in memory is of no use, and may still be written. */
@@ -450,8 +443,8 @@ export class GroupRuntime {
       const { index, configuration } = ready.configuration;
       const bytes = encodeConfiguration(configuration);
       this.#ports.completions.event({ kind: 'configuration', index, bytes });
-      this.#ports.network.configure(bytes);
     }
+    this.#membershipNews.tell(this.raft, ready);
     if (ready.persist !== null) this.#submitter.submit(ready.persist);
     this.#proposals.submitted();
     for (const message of ready.messages) this.#sender.send(message);

@@ -82,8 +82,11 @@ export interface NetworkPort {
   /** Entries proposed here, for the leader to append: copied before the call returns. */
   sendForward(to: NodeId, forwardId: number, term: Term, count: number, slab: Uint8Array): void;
   sendForwardReply(to: NodeId, reply: ForwardReply): void;
-  /** This configuration (codec/configuration.ts) is in force: its members are the peers. */
-  configure(configuration: Uint8Array): void;
+  /**
+   * This configuration (codec/configuration.ts) is in force: its members are the peers. `isLost`:
+   * no leader is known here that it names, so that it may be out of date.
+   */
+  configure(configuration: Uint8Array, isLost: boolean): void;
   /** A mark after everything sent so far; marks grow. */
   mark(): number;
   /** Whether everything sent before the mark has been taken out of the arena. */

@@ -84,8 +84,8 @@ const CORE_MUTANTS: readonly Mutant[] = [
     name: 'vote-for-shorter-log',
     what: 'a vote is granted to a candidate whose log is behind',
     file: 'engine/raft/election.ts',
-    find: 'state.log.isUpToDate(request.lastIndex, request.lastTerm)',
-    replace: 'state.log.isUpToDate(state.log.last, state.log.lastTerm)',
+    find: 'log.isUpToDate(request.lastIndex, request.lastTerm)',
+    replace: 'log.isUpToDate(log.last, log.lastTerm)',
     inTests: true,
   },
   {
@@ -152,7 +152,7 @@ const CORE_MUTANTS: readonly Mutant[] = [
     name: 'recovering-replica-votes',
     what: 'a replica grants votes, and they count, while no life of it is recorded',
     file: 'engine/raft/election.ts',
-    find: 'if (isErased(state.configuration, from)) return;',
+    find: 'if (isVoter(state.configuration, from) && isErased(state.configuration, from)) return;',
     replace: `if (isErased(state.configuration, from)) {
     state.votes.set(from, 'full');
     return;
@@ -187,7 +187,7 @@ const CORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'readmitted-too-early',
     what: 'the new life of a wiped replica is recorded before the erasure is committed',
-    file: 'engine/raft/readmission.ts',
+    file: 'engine/raft/reconfigure.ts',
     find: 'const isSettled = state.membership.entry.index <= state.log.committed;',
     replace: 'const isSettled = state.membership.entry.index <= state.log.last;',
   },
@@ -195,7 +195,7 @@ const CORE_MUTANTS: readonly Mutant[] = [
     name: 'never-readmitted',
     what: 'a replica that lost its data stays aside for ever',
     file: 'engine/raft/readmission.ts',
-    find: 'if (!mayChangeRecord(state)) return;',
+    find: 'if (!mayReconfigure(state) || isJoint(state.configuration)) return;',
     replace: 'if (state.term > 0) return;',
   },
   {

@@ -161,7 +161,7 @@ test('a leader on a full disk refuses proposals and forwards as busy, until ther
   const { busy } = ErrorNumber;
   assert.deepEqual(answers.splice(0), [`refused 1 ${busy}`, `forward ${busy}`]);
   assert.equal(runtime.raft.lastIndex, lastIndex, 'neither is in the log');
-  assert.equal(runtime.fullRefusals, 2);
+  assert.equal(runtime.intake.fullRefusals, 2);
   storage.isShort = false;
   leader.propose(2);
   assert.ok(leader.forward(8, slab));
@@ -220,7 +220,7 @@ test('a follower on a full disk takes appends for lost ones, but not what leader
   storage.isShort = true;
   follower.append(1, { term: 1, index: 1 }, 1, ['b', 'c'], 1);
   await follower.turn();
-  assert.deepEqual([runtime.raft.lastIndex, runtime.fullRefusals], [1, 1]);
+  assert.deepEqual([runtime.raft.lastIndex, runtime.intake.fullRefusals], [1, 1]);
   follower.append(2, { term: 1, index: 1 }, 2, [''], 1, EntryKind.noop);
   await follower.turn();
   assert.equal(runtime.raft.lastIndex, 2, 'a new leader begins its term');
@@ -253,5 +253,5 @@ test('a follower whose log is as long as it may be takes what its leader has in 
   storage.isShort = true;
   follower.append(1, { term: 0, index: 0 }, 1, ['a'], 0);
   await follower.turn();
-  assert.deepEqual([runtime.raft.durableIndex, runtime.fullRefusals], [1, 0]);
+  assert.deepEqual([runtime.raft.durableIndex, runtime.intake.fullRefusals], [1, 0]);
 });

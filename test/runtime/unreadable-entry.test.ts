@@ -30,7 +30,7 @@ test('a configuration of an unknown version is told by version and index, counte
     assert.equal(follower.appendSlab(1, START, 1, slab, 3, 0), true, 'its sender is no intruder');
     await follower.turn();
   }
-  assert.equal(follower.runtime.unreadableAppends, 3);
+  assert.equal(follower.runtime.intake.unreadable, 3);
   assert.deepEqual(follower.events, [
     'entry 2 from node 2 is not taken: configuration of format version 9, this build reads 2. ' +
       'This replica stays behind until it runs a version of ringraft that reads it',
@@ -63,6 +63,6 @@ test('one that is damaged is told as such, and a readable one is taken afterward
   follower.appendSlab(1, START, 1, Buffer.concat([configuration(2), slabOf(['x'])]), 2, 2);
   await follower.turn();
   assert.equal(follower.runtime.raft.lastIndex, 2);
-  assert.equal(follower.runtime.unreadableAppends, 1);
+  assert.equal(follower.runtime.intake.unreadable, 1);
   assert.equal(follower.runtime.raft.state.membership.entry.index, 1);
 });

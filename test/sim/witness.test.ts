@@ -73,7 +73,7 @@ const reports = (text: RegExp) => (error: unknown) =>
   error instanceof SimFailure && text.test(error.message);
 
 test('a replica that recovers less than was durable has forgotten', () => {
-  const witness = new GroupWitness(0, 3);
+  const witness = new GroupWitness(0);
   begin(witness, 1, recoveredLog(10));
   witness.end(1);
   assert.throws(
@@ -83,14 +83,14 @@ test('a replica that recovers less than was durable has forgotten', () => {
 });
 
 test('a replica that recovers more than was durable is welcome', () => {
-  const witness = new GroupWitness(0, 3);
+  const witness = new GroupWitness(0);
   begin(witness, 1, recoveredLog(10));
   witness.end(1);
   begin(witness, 1, recoveredLog(12));
 });
 
 test('a replica that recovers another vote of the same term has forgotten its own', () => {
-  const witness = new GroupWitness(0, 3);
+  const witness = new GroupWitness(0);
   begin(witness, 1, recoveredLog(10, 2));
   witness.end(1);
   assert.throws(
@@ -100,7 +100,7 @@ test('a replica that recovers another vote of the same term has forgotten its ow
 });
 
 test('a wiped replica has nothing to remember', () => {
-  const witness = new GroupWitness(0, 3);
+  const witness = new GroupWitness(0);
   begin(witness, 1, recoveredLog(10));
   witness.end(1);
   witness.wipe(1);
@@ -109,7 +109,7 @@ test('a wiped replica has nothing to remember', () => {
 
 /** A witness of three replicas that hold `last` entries; `committed` of them are committed. */
 function committedCluster(last: number, committed: number): GroupWitness {
-  const witness = new GroupWitness(0, 3);
+  const witness = new GroupWitness(0);
   for (const node of [1, 2, 3]) begin(witness, node, recoveredLog(last));
   const { state } = raftOf(1, recoveredLog(last));
   state.log.committed = committed as LogIndex;
@@ -142,7 +142,7 @@ function record(witness: GroupWitness, { state }: Raft, life: number): void {
 
 /** Replica 1 of three, all on record; replica 3 was wiped and lives life 33. */
 function wipedCluster(readmitted: number[]) {
-  const witness = new GroupWitness(0, 3, (node) => readmitted.push(node));
+  const witness = new GroupWitness(0, (node) => readmitted.push(node));
   const found = { ...recoveredLog(5), bootstrap: recordedBootstrap() };
   const [raft, second, third] = [raftOf(1, found), raftOf(2, found), raftOf(3, found)];
   for (const { id, state } of [raft, second, third]) witness.begin(id, state, found);
@@ -218,14 +218,14 @@ function forgotten(snapshot: number): Recovered {
 }
 
 test('a replica that has forgotten what no snapshot of it covers is reported', () => {
-  const witness = new GroupWitness(0, 3);
+  const witness = new GroupWitness(0);
   begin(witness, 1, forgotten(4));
   assert.throws(() => begin(witness, 2, forgotten(0)), reports(/up to 4 and has no snapshot/));
   assert.throws(() => begin(witness, 3, forgotten(3)), reports(/and has a snapshot up to 3/));
 });
 
 test('a replica whose disk was damaged may have lost its snapshots', () => {
-  const witness = new GroupWitness(0, 3);
+  const witness = new GroupWitness(0);
   begin(witness, 1, forgotten(4));
   witness.end(1);
   witness.damaged(1);

@@ -21,6 +21,7 @@ const runtime = {
   },
   appliedIndex: 40,
   snapshots: { newest: null, taken: 5, failures: 1, restored: 3, installed: 2, fetching: null },
+  intake: { unreadable: 0 },
   failed: false,
   slowCalls: 3,
   slowestCallMs: 12.5,

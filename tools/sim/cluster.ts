@@ -3,13 +3,23 @@
  * (`FaultSubjects`), and the question whether they have come to rest.
  */
 
-import { recordedIncarnation } from '../../engine/raft/membership.js';
-import { majority } from '../../engine/raft/quorum.js';
+import { describeChange } from '../../engine/raft/describe-change.js';
+import { findMember, isVoter } from '../../engine/raft/membership.js';
+import type { Prng } from '../../engine/raft/prng.js';
 import { Standing } from '../../engine/raft/state.js';
 import { type NodeId, Role } from '../../engine/raft/types.js';
 import type { Reply, Service } from './clients.js';
 import type { SimGroup } from './group.js';
 import type { Aftermath, FaultSubjects } from './inject.js';
+import { drawChange } from './member-changes.js';
+import {
+  configurationOf,
+  fewestVoters,
+  isMajority,
+  isSettled,
+  isUncounted,
+  stateOf,
+} from './memberships.js';
 import { type NodePeers, SimNode } from './node.js';
 import type { Place, Request } from './operation.js';
 import { SimFailure } from './sim-failure.js';
@@ -28,7 +38,7 @@ export class SimCluster implements Service, FaultSubjects {
 
   constructor(world: World) {
     this.#world = world;
-    this.nodes = world.plan.nodes;
+    this.nodes = world.plan.nodes + world.plan.standbys;
     const peers: NodePeers = {
       identityOf: (peer) => this.#member(peer).identity,
       died: () => {
@@ -155,24 +165,18 @@ export class SimCluster implements Service, FaultSubjects {
 
   /**
    * Nodes whose present life some group does not count, or not for sure; null where that cannot be
-   * told, as a group has no leader or no record yet.
+   * told, as a group has no leader or no record yet, or its membership is changing.
    */
   lackingData(): Set<number> | null {
     const lacking = new Set<number>();
     for (let group = 0; group < this.#world.plan.groups; group += 1) {
-      const state = this.leaderOf(group)?.life?.groups[group]?.runtime.raft.state;
+      const leader = this.leaderOf(group);
+      const state = leader === null ? undefined : stateOf(leader, group);
       if (state === undefined || state.log.committed < state.termStart) return null;
-      const { configuration } = state.membership.at(state.log.committed);
-      for (const { id, identity } of this.members) {
-        const recorded = recordedIncarnation(configuration, id as NodeId);
-        const isSure = recorded === recordedIncarnation(state.configuration, id as NodeId);
-        // Nobody's life is recorded while a replica that was wiped is readmitted.
-        const isCounted = recorded !== 0 && recorded === identity.incarnation;
-        if (!isCounted || !isSure) lacking.add(id);
-      }
       for (const member of this.members) {
-        const state = member.life?.groups[group]?.runtime.raft.state;
-        const isHalf = state?.inDoubt === true || state?.missingState === true;
+        if (isUncounted(state, member)) lacking.add(member.id);
+        const its = stateOf(member, group);
+        const isHalf = its?.inDoubt === true || its?.missingState === true;
         if (member.isDamaged || isHalf) lacking.add(member.id);
       }
     }
@@ -185,7 +189,35 @@ export class SimCluster implements Service, FaultSubjects {
    */
   mayLose(node: number): boolean {
     const lacking = this.lackingData();
-    return lacking !== null && lacking.add(node).size <= Math.floor((this.nodes - 1) / 2);
+    if (lacking === null) return false;
+    const { groups } = this.#world.plan;
+    for (let group = 0; group < groups; group += 1) {
+      const leader = this.leaderOf(group);
+      const state = leader === null ? undefined : stateOf(leader, group);
+      // In a change, majorities are of others than the configuration of a moment says.
+      if (this.#world.plan.memberChanges > 0 && (state === undefined || !isSettled(state))) {
+        return false;
+      }
+    }
+    const voters = Math.min(
+      ...Array.from({ length: groups }, (_, group) => fewestVoters(this.members, group)),
+    );
+    return lacking.add(node).size <= Math.floor((voters - 1) / 2);
+  }
+
+  /** An operator asks the leader of a group for a change of the membership. */
+  changeMembers(group: number, prng: Prng): void {
+    const leader = this.leaderOf(group);
+    const lacking = this.lackingData();
+    if (leader === null || lacking === null) return;
+    const state = stateOf(leader, group)!;
+    const nodes = this.members.map(({ id }) => id);
+    const id = leader.id as NodeId;
+    const change = drawChange(prng, state.configuration, id, nodes, lacking.size);
+    if (change === null) return;
+    this.#world.counts.memberChanges += 1;
+    this.#world.event(leader.id, `g${group} is to ${describeChange(change)}`);
+    leader.life!.groups[group]!.changeMembers(change);
   }
 
   /** The machine of a group throws on one node, at the next command that it is given. */
@@ -222,13 +254,29 @@ export class SimCluster implements Service, FaultSubjects {
    */
   isStranded(group: number): boolean {
     if (this.leaderOf(group) !== null || this.members.some(({ isUp }) => !isUp)) return false;
-    const raftOf = ({ life }: SimNode) => life!.groups[group]!.runtime.raft;
+    const configuration = configurationOf(this.members, null, group);
+    if (configuration === null) return false;
     const hasLost = (member: SimNode): boolean =>
-      this.#world.witnessOf(group).isWiped(member.id) || raftOf(member).missingState;
-    const isIntact = (member: SimNode): boolean =>
-      raftOf(member).standing === Standing.full && !hasLost(member);
-    const isEnough = this.members.filter(isIntact).length >= majority(this.nodes);
-    return !isEnough && this.members.some(hasLost);
+      this.#world.witnessOf(group).isWiped(member.id) || stateOf(member, group)!.missingState;
+    const isIntact = (id: NodeId): boolean => {
+      const member = this.#member(id);
+      return stateOf(member, group)!.standing === Standing.full && !hasLost(member);
+    };
+    const voters = this.members.filter(({ id }) => isVoter(configuration, id as NodeId));
+    return !isMajority(configuration, isIntact) && voters.some(hasLost);
+  }
+
+  /** Nodes that are members of every group: what is read there is answered. */
+  get membersOfAll(): readonly number[] {
+    const groups = Array.from({ length: this.#world.plan.groups }, (_, group) => group);
+    return this.members
+      .map(({ id }) => id)
+      .filter((id) => groups.every((group) => this.#isMember(group, id)));
+  }
+
+  #isMember(group: number, id: number): boolean {
+    const configuration = configurationOf(this.members, this.leaderOf(group), group);
+    return configuration !== null && findMember(configuration, id as NodeId) !== undefined;
   }
 
   #unrestOf(group: number): string | null {
@@ -236,7 +284,9 @@ export class SimCluster implements Service, FaultSubjects {
     if (leader === null) return 'nobody leads';
     const { raft } = leader.life!.groups[group]!.runtime;
     if (raft.commitIndex < raft.state.termStart) return `leader ${leader.id} has not committed`;
+    if (!isSettled(raft.state)) return 'its membership is changing';
     for (const { id, life } of this.members) {
+      if (!this.#isMember(group, id)) continue;
       const { runtime } = life!.groups[group]!;
       const { standing } = runtime.raft;
       if (LACKING.includes(standing)) return `node ${id} is ${standing}`;
@@ -252,7 +302,8 @@ export class SimCluster implements Service, FaultSubjects {
   checkDigests(): void {
     for (let group = 0; group < this.#world.plan.groups; group += 1) {
       if (this.isStranded(group)) continue;
-      const digests = this.members.map(({ life }) => life!.digest(group));
+      const members = this.members.filter(({ id }) => this.#isMember(group, id));
+      const digests = members.map(({ life }) => life!.digest(group));
       if (new Set(digests).size === 1) continue;
       throw new SimFailure(`group ${group}: the machines differ at rest: ${digests.join(' ')}`);
     }

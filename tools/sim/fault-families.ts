@@ -14,6 +14,8 @@ export const FAULT_FAMILIES = [
   'snapshot',
   'wipe',
   'transfer',
+  /** Members are added, removed, moved and demoted; nodes that are none wait. */
+  'membership',
   /** Clients with sessions, which send what they have sent again. */
   'session',
 ] as const;

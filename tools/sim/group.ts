@@ -9,9 +9,10 @@
 import type { FrameKind } from '../../codec/frames/frame-format.js';
 import { Consistency } from '../../engine/config-reads.js';
 import { ERROR_KINDS } from '../../engine/errors.js';
-import { describeMessage } from '../../engine/raft/describe.js';
+import { describeConfiguration, describeMessage } from '../../engine/raft/describe.js';
 import { snapshotOf } from '../../engine/raft/invariants.js';
-import { isErased } from '../../engine/raft/membership.js';
+import { isErased, isVoter } from '../../engine/raft/membership.js';
+import type { MembershipChange } from '../../engine/raft/membership-change.js';
 import type { Message } from '../../engine/raft/message.js';
 import { type Incarnation, nodeId, Role } from '../../engine/raft/types.js';
 import type { AdminResult } from '../../engine/runtime/administration.js';
@@ -38,8 +39,8 @@ import type { World } from './world.js';
 const US_PER_MS = 1_000;
 /** How late a read may be answered after its deadline, on the process's own clock. */
 const READ_GRACE_MS = 100;
-/** How long an operator waits for a transfer to end. */
-const TRANSFER_PATIENCE_MS = 2000;
+/** How long an operator waits for a transfer or a change to end. */
+const OPERATOR_PATIENCE_MS = 2000;
 
 interface Arrival {
   readonly bytes: number;
@@ -188,6 +189,7 @@ export class SimGroup {
       world.event(node, `g${group} ${event.role}${of} in term ${event.term}`);
     } else if (event.kind === 'configuration') {
       if (event.index > 0) world.counts.configurations += 1;
+      this.#noteMembers();
       this.#noteErasure();
     } else if (!this.#parts.process.isAlive || event.kind === 'snapshot') {
       return;
@@ -202,6 +204,17 @@ export class SimGroup {
     } else if (!this.#parts.stopped(event.text)) {
       throw new SimFailure(`group ${group} stopped on node ${node}: ${event.text}`);
     }
+  }
+
+  #noteMembers(): void {
+    const { world, node } = this.#parts;
+    const { role, configuration } = this.runtime.raft;
+    world.event(node, `g${this.group} goes by ${describeConfiguration(configuration)}`);
+    if (role !== Role.leader) return;
+    if (!isVoter(configuration, nodeId(node))) world.counts.leadersRemoved += 1;
+    const { outgoing, voters } = configuration;
+    const promoted = outgoing.length === 0 ? [] : voters.filter((id) => !outgoing.includes(id));
+    world.counts.promotions += promoted.length;
   }
 
   #noteErasure(): void {
@@ -327,13 +340,24 @@ export class SimGroup {
     this.#requests += 1;
     const id = this.#requests;
     this.#put(this.#inbox, 0, (now) => {
-      const deadline = now + TRANSFER_PATIENCE_MS;
+      const deadline = now + OPERATOR_PATIENCE_MS;
       this.runtime.onAdmin({ id, deadline, kind: 'transfer', target: nodeId(to) }, now);
+    });
+  }
+
+  /** An operator asks for another membership. */
+  changeMembers(change: MembershipChange): void {
+    this.#requests += 1;
+    const id = this.#requests;
+    this.#put(this.#inbox, 0, (now) => {
+      const deadline = now + OPERATOR_PATIENCE_MS;
+      this.runtime.onAdmin({ id, deadline, kind: 'change', change, dryRun: false }, now);
     });
   }
 
   #onAdminDone(result: AdminResult): void {
     const { world, node } = this.#parts;
+    if (result.kind === 'changed') world.counts.changesMade += 1;
     if (result.kind !== 'transferred') return;
     if (result.leader !== node) world.counts.handOvers += 1;
     world.event(node, `g${this.group} handed over to ${result.leader} in term ${result.term}`);

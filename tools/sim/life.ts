@@ -98,7 +98,7 @@ export class NodeLife implements NetworkPort {
       transportUs: world.plan.transportUs,
       partBytesMax: world.plan.partBytesMax,
       counts: world.counts,
-      configured: (group, configuration) => this.#onConfigured(group, configuration),
+      configured: (...told) => this.#onConfigured(...told),
       message: (group, peer, message) => this.#onMessage(group, peer, message),
       snapshot: (peer, kind, body) => this.snapshots.frame(peer, kind, body),
       frame: (group, peer, kind, body) => {
@@ -168,7 +168,7 @@ export class NodeLife implements NetworkPort {
 
   /** Proposals and appends that were refused because the disk had no space for them. */
   get fullRefusals(): number {
-    return this.groups.reduce((total, { runtime }) => total + runtime.fullRefusals, 0);
+    return this.groups.reduce((total, { runtime }) => total + runtime.intake.fullRefusals, 0);
   }
 
   #makeGroup(group: number, seed: number): SimGroup {
@@ -318,8 +318,8 @@ export class NodeLife implements NetworkPort {
     this.groups[group]!.snapshotNews(news, () => slab.give(slot));
   }
 
-  #onConfigured(group: number, configuration: Uint8Array): void {
-    this.#roster.learn(group, decodeConfiguration(configuration).members);
+  #onConfigured(group: number, configuration: Uint8Array, isLost: boolean): void {
+    this.#roster.learn(group, decodeConfiguration(configuration).members, isLost);
     this.#parts.world.network.followMembers(this.#parts.node);
   }
 
@@ -328,7 +328,7 @@ export class NodeLife implements NetworkPort {
   }
 
   get isWaiting(): boolean {
-    return this.#roster.isWaiting;
+    return this.#roster.letsStrangersIn;
   }
 
   #provedBy(peer: number) {

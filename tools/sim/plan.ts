@@ -51,6 +51,8 @@ export const Stream = {
   transfers: 18,
   sessions: 19,
   sessionClients: 20,
+  memberships: 21,
+  memberChanges: 22,
   /** Plus the node number. */
   disk: 100,
   life: 200,
@@ -119,6 +121,9 @@ export interface RunPlan {
   /** How many disks fill up, each until the faults end. */
   readonly fullDisks: number;
   readonly transfers: number;
+  /** Nodes beyond the first members, which wait to be added; and how often members change. */
+  readonly standbys: number;
+  readonly memberChanges: number;
   /** How often the state machine of one group throws on one node. */
   readonly machineFailures: number;
   /** How often the leader is cut off with a slow clock: it learns late that it is deposed. */
@@ -235,6 +240,17 @@ function transfersFor(seed: number, families: readonly FaultFamily[]): number {
   return families.includes('transfer') ? prng.pick([0, 0, 2, 6]) : 0;
 }
 
+function membershipsFor(
+  seed: number,
+  families: readonly FaultFamily[],
+): Pick<RunPlan, 'standbys' | 'memberChanges'> {
+  const prng = new Prng(streamSeed(seed, Stream.memberships));
+  const standbys = prng.pick([0, 1, 1, 2]);
+  const memberChanges = prng.pick([0, 0, 3, 8]);
+  const happen = families.includes('membership') && memberChanges > 0;
+  return happen ? { standbys, memberChanges } : { standbys: 0, memberChanges: 0 };
+}
+
 function machineFailuresFor(seed: number, families: readonly FaultFamily[]): number {
   const prng = new Prng(streamSeed(seed, Stream.machineFailures));
   return families.includes('process') ? prng.pick([0, 0, 1, 2]) : 0;
@@ -312,6 +328,7 @@ export function drawPlan(
     brokenInstalls: brokenInstallsFor(seed, families),
     fullDisks,
     transfers: prng.pick([0, 0, 1, 3]) * (has('process') ? 1 : 0) + transfersFor(seed, families),
+    ...membershipsFor(seed, families),
     machineFailures: machineFailuresFor(seed, families),
     isolations: prng.pick([0, 1, 3]) * (has('network') ? 1 : 0),
     faults,

@@ -178,7 +178,7 @@ class Run {
   /** Faults beyond those of the schedule: wipes, full disks, transfers, isolated leaders. */
   #scheduleExtras(): void {
     const { wipes, fullDisks, transfers, isolations, nodes, groups, faultsEndUs } = this.#plan;
-    const { machineFailures } = this.#plan;
+    const { machineFailures, memberChanges } = this.#plan;
     const { scheduler } = this.#world;
     const prng = new Prng(streamSeed(this.#plan.seed, Stream.identities));
     const at = (act: () => void): void => {
@@ -199,6 +199,12 @@ class Run {
       scheduler.at(failing.between(faultsEndUs / 8, faultsEndUs - 1), () => {
         const node = failing.chance(0.4) ? this.#cluster.leader() : failing.between(1, nodes);
         this.#cluster.failMachine(failing.below(groups), Math.max(1, node));
+      });
+    }
+    const operator = new Prng(streamSeed(this.#plan.seed, Stream.memberChanges));
+    for (let each = 0; each < memberChanges; each += 1) {
+      scheduler.at(operator.between(faultsEndUs / 8, faultsEndUs - 1), () => {
+        this.#cluster.changeMembers(operator.below(groups), operator);
       });
     }
     new BrokenReadmissions(this.#world, this.#cluster).watch();
@@ -295,8 +301,9 @@ class Run {
     let client = FIRST_LAST_READER;
     for (const key of keys) {
       client += 1;
-      const node = 1 + (client % this.#plan.nodes);
-      const nodes = key.startsWith('p') ? [node] : this.#cluster.members.map(({ id }) => id);
+      const { membersOfAll } = this.#cluster;
+      const node = membersOfAll[client % membersOfAll.length];
+      const nodes = key.startsWith('p') ? membersOfAll.filter((id) => id === node) : membersOfAll;
       for (const at of nodes) {
         left += 1;
         this.#lastRead(client * 10 + at, at, { op: 'get', key }, () => {

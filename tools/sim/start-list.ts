@@ -37,6 +37,8 @@ export class StartLists {
   }
 
   next({ isRecorded, hasPast }: StartKnowledge): MemberAddress[] {
+    // It was no first member: it joins, and knows nobody but by its record.
+    if (this.#node > this.#nodes) return [];
     const all = Array.from({ length: this.#nodes }, (_, at) => addressOf(at + 1));
     // One draw whatever is known: what a node knows must not shift what comes after.
     const draw = this.#prng.below(4);

@@ -60,6 +60,7 @@ import type { BulkRecord, SnapshotDevice } from './snapshot-device.js';
 interface Told {
   readonly group: number;
   readonly configuration: Uint8Array;
+  readonly isLost: boolean;
 }
 
 /** A message on its way out: the body without its slab, and where the slab is. */
@@ -90,7 +91,7 @@ export interface TransportParts {
   readonly partBytesMax: number;
   readonly counts: Counts;
   /** The configuration that is in force in a group. */
-  configured(group: number, configuration: Uint8Array): void;
+  configured(group: number, configuration: Uint8Array, isLost: boolean): void;
   /** A message that arrived without a slab. */
   message(group: number, peer: number, message: Message): void;
   /** A frame about snapshots; false when it is not what it says. */
@@ -154,8 +155,8 @@ export class Transport {
         encodeForwardHeader(head, new DataView(body.buffer), 0);
         put(to, Kinds.forward, body, [], Uint8Array.from(slab));
       },
-      configure: (configuration) => {
-        this.#queue.push({ group, configuration: Uint8Array.from(configuration) });
+      configure: (configuration, isLost) => {
+        this.#queue.push({ group, configuration: Uint8Array.from(configuration), isLost });
         this.#wake();
       },
       sendForwardReply: (to, reply) => put(to, Kinds.forwarded, encodedReply(group, reply)),
@@ -190,10 +191,14 @@ export class Transport {
     process.after(waitUs, () => this.#drain());
   }
 
+  #onTold({ group, configuration, isLost }: Told): void {
+    this.#parts.configured(group, configuration, isLost);
+  }
+
   #drain(): void {
     this.#isWoken = false;
     for (const each of this.#queue.splice(0)) {
-      if ('configuration' in each) this.#parts.configured(each.group, each.configuration);
+      if ('configuration' in each) this.#onTold(each);
       else this.#take(each);
     }
     for (const { to, merge } of this.#merges.values()) {

@@ -39,7 +39,6 @@ interface Durable {
 export class GroupWitness {
   readonly group: number;
   readonly invariants = new ClusterInvariants();
-  readonly #nodes: number;
   readonly #live = new Map<number, CoreState>();
   readonly #durable = new Map<number, Durable>();
   /** Wiped replicas, and the last index that each may have vouched for before. */
@@ -61,10 +60,11 @@ export class GroupWitness {
   /** Of these, replicas that were not missing anything before their disk failed to read. */
   readonly #hidden = new Set<number>();
   #lastCommitted: LogIndex = 0 as LogIndex;
+  /** The configuration by which the newest committed entry was found committed. */
+  #deciders: Configuration | null = null;
 
-  constructor(group: number, nodes: number, readmitted: (node: number) => void = () => {}) {
+  constructor(group: number, readmitted: (node: number) => void = () => {}) {
     this.group = group;
-    this.#nodes = nodes;
     this.#readmitted = readmitted;
   }
 
@@ -183,8 +183,12 @@ export class GroupWitness {
     this.#checkMissing(node, state);
     this.#report(this.#committedConfigurations.sees(node, state));
     this.#checkRecords(node, state);
-    if (this.invariants.committed !== this.#lastCommitted) this.#checkHeld();
-    else if (state.log.durable < before.durable) this.#checkHeld();
+    if (this.invariants.committed !== this.#lastCommitted) {
+      // Who finds out leads, and counted before it went on to the next configuration, if it did.
+      this.#deciders = before.configuration.configuration;
+      this.#checkHeld();
+    }
+    if (state.log.durable < before.durable) this.#checkHeld();
     if (this.#wiped.has(node) && state.role !== 'follower') {
       const { standing } = state;
       if (standing !== 'fresh') this.#fail(`wiped node ${node} is ${state.role} (${standing})`);
@@ -225,25 +229,38 @@ export class GroupWitness {
     durable.vote = state.vote;
   }
 
-  /** The newest committed entry is durable on a majority; by log matching so is all before it. */
+  /**
+   * The newest committed entry is durable on a majority of each set of voters that decided so; by
+   * log matching so is all before it.
+   */
   #checkHeld(): void {
     const index = this.invariants.committed;
     this.#lastCommitted = index;
-    if (index === 0) return;
+    if (index === 0 || this.#deciders === null) return;
     const term = this.invariants.committedTermAt(index);
-    let holders = 0;
-    let lost = 0;
-    for (const [node, { log, last }] of this.#durable) {
-      const isCovered = log.compacted > index || (log.compacted === index && index > 0);
-      const isHeld = isCovered || (last >= index && log.termAt(index) === term);
-      if (this.#wiped.has(node)) continue;
-      if (isHeld) holders += 1;
-      else if ((this.#excused.get(node) ?? 0) >= index) lost += 1;
+    for (const voters of [this.#deciders.voters, this.#deciders.outgoing]) {
+      if (voters.length === 0) continue;
+      const holders = voters.filter((id) => this.#holds(id, index, term)).length;
+      const lost = voters.filter((id) => this.#hasLost(id, index)).length;
+      if (holders >= majority(voters.length) - lost) continue;
+      const needed = majority(voters.length) - lost;
+      this.#fail(`${term}/${index} is committed, ${holders} intact logs hold it, not ${needed}`);
     }
-    for (const last of this.#wiped.values()) if (last >= index) lost += 1;
-    const needed = majority(this.#nodes) - lost;
-    if (holders >= needed) return;
-    this.#fail(`${term}/${index} is committed, ${holders} intact logs hold it, not ${needed}`);
+  }
+
+  #holds(node: number, index: LogIndex, term: Term | undefined): boolean {
+    const durable = this.#durable.get(node);
+    if (durable === undefined || this.#wiped.has(node)) return false;
+    const { log, last } = durable;
+    return log.compacted >= index || (last >= index && log.termAt(index) === term);
+  }
+
+  /** It may have held it, and does not any more. */
+  #hasLost(node: number, index: LogIndex): boolean {
+    const wiped = this.#wiped.get(node);
+    if (wiped !== undefined) return wiped >= index;
+    if (this.#holds(node, index, this.invariants.committedTermAt(index))) return false;
+    return (this.#excused.get(node) ?? 0) >= index;
   }
 
   /** A replica is about to apply this command. */

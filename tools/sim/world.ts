@@ -37,7 +37,7 @@ export class World {
     this.network = new SimNetwork(this.scheduler, networkSeed, { latency: plan.latency });
     this.#witnesses = Array.from(
       { length: plan.groups },
-      (_, group) => new GroupWitness(group, plan.nodes, (node) => this.#onReadmitted(group, node)),
+      (_, group) => new GroupWitness(group, (node) => this.#onReadmitted(group, node)),
     );
   }
 

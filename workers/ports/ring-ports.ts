@@ -42,8 +42,10 @@ import {
 import { LOAD_BYTES, LoadKind, writeLoad } from '../records/load.js';
 import {
   afterBody,
+  membersBytes,
   PeerRecordKind,
   sendBytes,
+  writeMembers,
   writePiece,
   writeSendHeader,
 } from '../records/peer.js';
@@ -255,7 +257,7 @@ export class RingNetworkPort implements NetworkPort {
   /** Answers to forwards that found no room: lost ones would end as outcome unknown. */
   #replies: { readonly to: NodeId; readonly reply: ForwardReply }[] = [];
   /** The configuration in force, while the transport has not been told: the ring had no room. */
-  #untold: Uint8Array | null = null;
+  #untold: { readonly configuration: Uint8Array; readonly isLost: boolean } | null = null;
   /** Messages that were lost because the ring was full. */
   dropped = 0;
 
@@ -336,16 +338,17 @@ export class RingNetworkPort implements NetworkPort {
   }
 
   /** Only the newest one counts, so that one at most waits for room. */
-  configure(configuration: Uint8Array): void {
-    this.#untold = configuration;
+  configure(configuration: Uint8Array, isLost: boolean): void {
+    this.#untold = { configuration, isLost };
     this.#tellMembers();
   }
 
   #tellMembers(): void {
     if (this.#untold === null) return;
-    const at = this.#ring.tryClaim(PeerRecordKind.members, this.#untold.length);
+    const { configuration, isLost } = this.#untold;
+    const at = this.#ring.tryClaim(PeerRecordKind.members, membersBytes(configuration));
     if (at === RING_FULL) return;
-    this.#ring.bytes.set(this.#untold, at);
+    writeMembers(this.#ring.bytes, this.#ring.view, at, configuration, isLost);
     this.#untold = null;
   }
 

@@ -6,10 +6,11 @@
  *   SEND_INLINE  │ to u32 │ frame kind u32 │ body bytes u32 │ 0 u32     │ body, padded to 8 │ slab
  *   FRAME        │ from u32 │ frame kind u32 │ incarnation f64 │ body
  *   UP, DOWN     │ peer u32 │ restarted u32  │ incarnation f64 │
- *   MEMBERS      │ configuration: see codec/configuration.ts
+ *   MEMBERS      │ lost u32 │ 0 u32 │ configuration: see codec/configuration.ts
  *
  * A body is a frame body of codec/frames; the records never say what is in it. MEMBERS says which
- * configuration is in force in the group, before anything is sent to a member that is new.
+ * configuration is in force in the group, before anything is sent to a member that is new, and with
+ * `lost` 1 that no leader is known there that it names.
  */
 
 export const PeerRecordKind = {
@@ -123,4 +124,33 @@ export function readPeerHeader(
     detail: view.getUint32(at + OFFSET_KIND, true),
     incarnation: view.getFloat64(at + OFFSET_INCARNATION, true),
   };
+}
+
+const MEMBERS_HEADER_BYTES = 8;
+
+export function membersBytes(configuration: Uint8Array): number {
+  return MEMBERS_HEADER_BYTES + configuration.length;
+}
+
+export function writeMembers(
+  buffer: Buffer,
+  view: DataView,
+  at: number,
+  configuration: Uint8Array,
+  isLost: boolean,
+): void {
+  view.setUint32(at, isLost ? 1 : 0, true);
+  view.setUint32(at + 4, 0, true);
+  buffer.set(configuration, at + MEMBERS_HEADER_BYTES);
+}
+
+/** Of a MEMBERS record of `bytes` bytes; the configuration is only lent. */
+export function readMembers(
+  buffer: Buffer,
+  view: DataView,
+  at: number,
+  bytes: number,
+): { readonly configuration: Uint8Array; readonly isLost: boolean } {
+  const configuration = buffer.subarray(at + MEMBERS_HEADER_BYTES, at + bytes);
+  return { configuration, isLost: view.getUint32(at, true) === 1 };
 }
