@@ -37,6 +37,34 @@ test('redis-cli sets on every node and gets on every node', { skip: missing }, a
   assert.match(await cli(follower, 'INFO'), /role:follower/);
 });
 
+test('redis-cli opens a session, repeats a write in it, and closes it', {
+  skip: missing,
+}, async () => {
+  const session = await cli(follower, 'SESSION', 'OPEN', 'TTL', '60000');
+  assert.match(session, /^\d+$/);
+  for (const node of nodes) {
+    assert.equal(await cli(node, 'SESSION', session, '1', 'INCR', 'cli.session'), '1');
+    assert.equal(await cli(node, '-3', 'SESSION', session, '2', 'INCRBY', 'cli.session', '5'), '6');
+  }
+  assert.equal(await cli(leader, 'SESSION', 'CLOSE', session), '1');
+});
+
+test('ioredis pipelines writes in a session, and repeats them', async () => {
+  const redis = new Redis({ host: '127.0.0.1', port: follower.clientPort });
+  const session = Number(await redis.call('SESSION', 'OPEN'));
+  for (let round = 0; round < 2; round += 1) {
+    const writes = Array.from({ length: 50 }, (_, at) =>
+      redis.call('SESSION', session, at + 1, 'INCR', 'ioredis.session'),
+    );
+    assert.deepEqual(
+      await Promise.all(writes),
+      Array.from({ length: 50 }, (_, at) => at + 1),
+    );
+  }
+  assert.equal(await redis.get('ioredis.session'), '50');
+  redis.disconnect();
+});
+
 test('redis-cli -3 speaks RESP3', { skip: missing }, async () => {
   assert.equal(await cli(follower, '-3', 'SET', 'three', '3'), 'OK');
   assert.equal(await cli(follower, '-3', 'GET', 'three'), '3');

@@ -112,6 +112,16 @@ test('the demo session: plain answers, STATUS in sections, QUIT', { skip: missin
   assert.equal((await terminal.exited)[0], 0);
 });
 
+test('a write in a session may be typed again', { skip: missing }, async (t) => {
+  const terminal = await start(t);
+  const session = await terminal.ask('SESSION OPEN');
+  assert.match(session, /^\d+$/);
+  for (const _ of [1, 2]) assert.equal(await terminal.ask(`SESSION ${session} 1 INCR n 7`), '7');
+  assert.equal(await terminal.ask(`SESSION CLOSE ${session}`), '1');
+  assert.match(await terminal.ask(`SESSION ${session} 2 INCR n`), /^\(error\) ERR session unknown/);
+  assert.match(await terminal.ask('SESSION OPEN TTL 1'), /^\(error\) ERR TTL is '1', must be/);
+});
+
 test('Total Ops counts what the demo counts, however often it is asked', {
   skip: missing,
 }, async (t) => {

@@ -34,6 +34,8 @@ export interface Operation {
 export class FakeChannel implements OperationChannel {
   readonly operations: Operation[] = [];
   answer = 0;
+  /** Marks of entries that are no plain commands. */
+  readonly marks: number[] = [];
   readonly #memory = Buffer.alloc(4 * 1024 * 1024);
   #at = 0;
 
@@ -41,11 +43,27 @@ export class FakeChannel implements OperationChannel {
     return this.#memory;
   }
 
+  get writeView(): DataView {
+    const { buffer, byteOffset, length } = this.#memory;
+    return new DataView(buffer, byteOffset, length);
+  }
+
   get readBuffer(): Buffer {
     return this.#memory;
   }
 
   claimWrite(bytes: number, options: BatchOptions, sink: CompletionSink, token: number): number {
+    return this.#claim('write', bytes, options, sink, token);
+  }
+
+  claimEntry(
+    mark: number,
+    bytes: number,
+    options: BatchOptions,
+    sink: CompletionSink,
+    token: number,
+  ): number {
+    this.marks.push(mark);
     return this.#claim('write', bytes, options, sink, token);
   }
 

@@ -2,13 +2,20 @@
  * Carries out the requests of one connection: plans each by the command table and sends it where it
  * belongs, to the log, to the state machine, or back.
  *
- * A request costs no promise, closure or object, but for those of asked.ts. One that cannot go now
- * (no room in the engine, too much expected, a write behind a read of its key) is kept by the
- * parser and tried again: it must never be overtaken, and never be sent twice.
+ * A request costs no promise, closure or object, but for SESSION and those of asked.ts. One that
+ * cannot go now (no room in the engine, too much expected, a write behind a read of its key) is
+ * kept by the parser and tried again: it must never be overtaken, and never be sent twice.
  */
 
+import { EntryMark } from '../../codec/entry.js';
 import type { RequestParser } from '../../codec/resp/request-parser.js';
-import { CHANNEL_BUSY, CHANNEL_TOO_LARGE, type Channel } from '../../engine/channel.js';
+import { writeSessionHead } from '../../codec/session-entry.js';
+import {
+  type BatchOptions,
+  CHANNEL_BUSY,
+  CHANNEL_TOO_LARGE,
+  type Channel,
+} from '../../engine/channel.js';
 import { ErrorNumber } from '../../engine/errors.js';
 import type { BatchTerms } from './batch-terms.js';
 import type { ClientLimits } from './client-limits.js';
@@ -34,7 +41,7 @@ const MATCH_ALL = Buffer.from('*');
 /** What of a group's channel is needed here. */
 export type OperationChannel = Pick<
   Channel,
-  'claimWrite' | 'writeBuffer' | 'claimRead' | 'readBuffer'
+  'claimWrite' | 'claimEntry' | 'writeBuffer' | 'writeView' | 'claimRead' | 'readBuffer'
 >;
 
 /** What all connections share to carry out requests. */
@@ -108,15 +115,29 @@ export class ClientRequests {
 
   #write(plan: Plan): Outcome {
     const { channel, terms } = this.#host;
-    if (this.#replies.hasReads && this.#replies.mustWait(this.#place())) return Outcome.mustWait;
+    if (this.#replies.hasReads && this.#replies.mustWait(this.#place(plan)))
+      return Outcome.mustWait;
     const forwards = this.#host.forwards(this.#parser.inline);
     const options = forwards ? terms.forwardedWrite : terms.ownWrite;
     const token = this.#replies.nextToken;
-    const at = channel.claimWrite(plan.payloadBytes, options, this.#replies, token);
+    const at = this.#claimWrite(plan, options, token);
     if (at < 0) return this.#notClaimed(at, plan);
     plan.encode(channel.writeBuffer, at);
-    this.#replies.bookWrite(plan.shape, !forwards);
+    this.#replies.bookWrite(plan.shape, !forwards, plan.mark === EntryMark.sessionCommand);
     return Outcome.done;
+  }
+
+  /** Room for what the plan encodes; its place in a session, if it has one, is written already. */
+  #claimWrite(plan: Plan, options: BatchOptions, token: number): number {
+    const { channel } = this.#host;
+    const { mark, payloadBytes, entryBytes, sessionId, sequence } = plan;
+    const replies = this.#replies;
+    if (mark === EntryMark.command) {
+      return channel.claimWrite(payloadBytes, options, replies, token);
+    }
+    const at = channel.claimEntry(mark, entryBytes, options, replies, token);
+    if (at < 0 || mark !== EntryMark.sessionCommand) return at;
+    return writeSessionHead(channel.writeView, at, sessionId, sequence);
   }
 
   #read(plan: Plan): Outcome {
@@ -129,7 +150,7 @@ export class ClientRequests {
     const at = channel.claimRead(plan.payloadBytes, options, this.#replies, token);
     if (at < 0) return this.#notClaimed(at, plan);
     plan.encode(channel.readBuffer, at);
-    this.#replies.bookRead(plan.shape, this.#place(), values);
+    this.#replies.bookRead(plan.shape, this.#place(plan), values);
     return Outcome.done;
   }
 
@@ -165,9 +186,9 @@ export class ClientRequests {
     return Outcome.done;
   }
 
-  #place(): number {
+  #place({ request }: Plan): number {
     const { lastCommand, id } = this.#session;
-    return this.#host.fence.placeOf(this.#parser, lastCommand, id);
+    return this.#host.fence.placeOf(request, lastCommand, id);
   }
 
   /**
@@ -203,7 +224,7 @@ export class ClientRequests {
     if (answer === CHANNEL_BUSY) return Outcome.noRoom;
     plan.refuse(
       answer === CHANNEL_TOO_LARGE
-        ? tooLargeToSend(plan.payloadBytes, this.#host.entryBytesMax)
+        ? tooLargeToSend(plan.entryBytes, this.#host.entryBytesMax)
         : writeRefusal(ErrorNumber.closed, 0, false),
     );
     this.#replies.answer(plan);

@@ -8,14 +8,17 @@
  * type slowly. It must never end the process; QUIT is only reported.
  */
 
+import { EntryMark } from '../../codec/entry.js';
 import { ReplyWriter } from '../../codec/resp/reply.js';
 import { decodeReply, ReplyError, type ReplyValue } from '../../codec/resp/reply-value.js';
 import { Parsed, RequestParser } from '../../codec/resp/request-parser.js';
+import { SessionAction } from '../../codec/session-entry.js';
 import { type ReadTermsGiven, termsGiven } from '../../engine/config-reads.js';
 import { RingraftError } from '../../engine/errors.js';
 import type { Group } from '../../engine/group.js';
 import { QUERY_HEADER_BYTES, QueryType } from '../../engine/machines/kv/queries.js';
 import { RESULT_HEADER_BYTES } from '../../engine/machines/kv/results.js';
+import type { SessionPlace } from '../../engine/session-calls.js';
 import { commandHelp } from './commands/introspection.js';
 import { Action, Plan } from './commands/plan.js';
 import { renderRejection, renderResult } from './commands/render-result.js';
@@ -103,21 +106,43 @@ export class LocalDialect {
       write(writer);
       return writer.take();
     }
-    const { shape, action } = plan;
+    if (plan.action === Action.write && plan.mark === EntryMark.session) {
+      await this.#sessionEntry(writer);
+      return writer.take();
+    }
+    const { shape, action, entryBytes, sessionId, sequence } = plan;
+    const place = sessionId > 0 ? { id: sessionId, sequence } : undefined;
     const payload = Buffer.alloc(plan.payloadBytes);
     plan.encode(payload, 0);
     try {
       const isWalk = this.#session.lastCommand === 'KEYS';
       const result = isWalk
         ? await this.#walkKeys(payload.subarray(QUERY_HEADER_BYTES))
-        : Buffer.from(await this.#ask(action, payload));
+        : Buffer.from(await this.#ask(action, payload, place));
       renderResult(writer, shape, result, 0, result.length);
     } catch (error) {
       if (!(error instanceof RingraftError)) throw error;
       if (error.data !== null) renderRejection(writer, Buffer.from(error.data).toString());
-      else writer.error(this.#refusal(action, error, payload.length));
+      else writer.error(this.#refusal(action, error, entryBytes, place !== undefined));
     }
     return writer.take();
+  }
+
+  async #sessionEntry(writer: ReplyWriter): Promise<void> {
+    const { sessionAction, sessionArgument, entryBytes } = this.#plan;
+    const { forward, timeoutMs } = this.#options;
+    const options = { forward, timeoutMs };
+    try {
+      if (sessionAction === SessionAction.open) {
+        const { id } = await this.#group.openSession({ ...options, ttlMs: sessionArgument });
+        writer.integer(id);
+      } else {
+        writer.integer((await this.#group.closeSession(sessionArgument, options)) ? 1 : 0);
+      }
+    } catch (error) {
+      if (!(error instanceof RingraftError)) throw error;
+      writer.error(this.#refusal(Action.write, error, entryBytes));
+    }
   }
 
   async #walkKeys(pattern: Buffer): Promise<Buffer> {
@@ -130,15 +155,17 @@ export class LocalDialect {
     }
   }
 
-  #refusal(action: Action, error: RingraftError, payloadBytes: number): string {
+  #refusal(action: Action, error: RingraftError, payloadBytes: number, inSession = false): string {
     if (action !== Action.write) return readRefusalOf(error);
     const { forward, entryBytesMax } = this.#options;
-    return writeRefusalOf(error, !forward, payloadBytes, entryBytesMax);
+    return writeRefusalOf(error, !forward, payloadBytes, entryBytesMax, inSession);
   }
 
-  #ask(action: Action, payload: Buffer): Promise<Uint8Array> {
+  #ask(action: Action, payload: Buffer, session?: SessionPlace): Promise<Uint8Array> {
     const { forward, reads, timeoutMs } = this.#options;
-    if (action === Action.write) return this.#group.propose(payload, { forward, timeoutMs });
+    if (action === Action.write) {
+      return this.#group.propose(payload, { forward, timeoutMs, ...(session && { session }) });
+    }
     const { readTerms } = this.#plan;
     const terms = readTerms === null ? reads : termsGiven(readTerms);
     return this.#group.read(payload, { ...terms, timeoutMs });

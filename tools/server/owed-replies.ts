@@ -103,8 +103,9 @@ export class OwedReplies implements CompletionSink {
     return this.#queue.nextToken;
   }
 
-  bookWrite(shape: number, redirects: boolean): void {
-    const flags = redirects ? SlotFlag.write | SlotFlag.redirects : SlotFlag.write;
+  bookWrite(shape: number, redirects: boolean, inSession = false): void {
+    let flags: number = redirects ? SlotFlag.write | SlotFlag.redirects : SlotFlag.write;
+    if (inSession) flags |= SlotFlag.inSession;
     this.#queue.push(shape, flags, FENCE_NONE);
     this.#writes += 1;
   }
@@ -187,7 +188,8 @@ export class OwedReplies implements CompletionSink {
     } else if ((flags & SlotFlag.write) === 0) {
       writer.error(readRefusal(code));
     } else {
-      writer.error(writeRefusal(code, leader, (flags & SlotFlag.redirects) !== 0));
+      const inSession = (flags & SlotFlag.inSession) !== 0;
+      writer.error(writeRefusal(code, leader, (flags & SlotFlag.redirects) !== 0, inSession));
     }
     this.#written(token, isHead);
   }

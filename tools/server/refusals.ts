@@ -18,14 +18,31 @@ const TEXTS: Partial<Record<ErrorNumber, string>> = {
     'this node stopped: its log or one of its threads failed. Its own output says why',
   [ErrorNumber.stateMachine]:
     'the state machine failed: its group does not run on this node, whose own output says why',
+  [ErrorNumber.sessionUnknown]:
+    'session unknown: it was closed or has expired, and this was not executed, though an earlier ' +
+    'try may have been. Read back, and open another with SESSION OPEN',
+  [ErrorNumber.sessionForgotten]:
+    'session forgotten: the command may have been executed before, and what it answered is not ' +
+    'kept any more. Read back; at most 1024 sequences may be without an answer',
   [ErrorNumber.closed]: 'closing: this node shuts down and did not execute the command',
 };
 
+/** It is not as bad as elsewhere. */
+const UNKNOWN_IN_SESSION =
+  'ERR outcome unknown: send it again with its session and sequence, to any node. It is executed ' +
+  'once at most';
+
 /** Error line, without its minus, for a write that was refused. */
-export function writeRefusal(code: ErrorNumber, leader: number, redirects: boolean): string {
+export function writeRefusal(
+  code: ErrorNumber,
+  leader: number,
+  redirects: boolean,
+  inSession = false,
+): string {
   if (code === ErrorNumber.notLeader && redirects) {
     return leader === 0 ? 'ERR no leader' : `REDIRECT ${leader}`;
   }
+  if (code === ErrorNumber.outcomeUnknown && inSession) return UNKNOWN_IN_SESSION;
   // The size was checked before it was sent: what is too large now is its result.
   if (code === ErrorNumber.tooLarge)
     return 'ERR outcome unknown: its reply is too large to be sent';
@@ -46,11 +63,12 @@ export function writeRefusalOf(
   redirects: boolean,
   payloadBytes: number,
   entryBytesMax: number,
+  inSession = false,
 ): string {
   // A promise is refused by size before anything is sent, but for a reply that is too large.
   const unsent = numberOf(error) === ErrorNumber.tooLarge && payloadBytes > entryBytesMax;
   if (unsent) return tooLargeToSend(payloadBytes, entryBytesMax);
-  return writeRefusal(numberOf(error), error.leaderHint, redirects);
+  return writeRefusal(numberOf(error), error.leaderHint, redirects, inSession);
 }
 
 export function readRefusalOf(error: RingraftError): string {

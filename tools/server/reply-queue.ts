@@ -15,6 +15,8 @@ export const SlotFlag = {
   redirects: 2,
   /** The reply is here and waits for its turn. */
   ready: 4,
+  /** The command has a place in a client session. */
+  inSession: 8,
 } as const;
 
 /** Tokens count modulo 2^30, so that they stay small integers everywhere. */

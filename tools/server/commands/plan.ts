@@ -8,9 +8,16 @@
  * it is. The plan never touches a socket, a ring or the engine.
  */
 
+import { EntryMark } from '../../../codec/entry.js';
 import type { Int64 } from '../../../codec/int64.js';
 import type { ReplyWriter } from '../../../codec/resp/reply.js';
 import type { Request } from '../../../codec/resp/request-parser.js';
+import {
+  SESSION_ENTRY_BYTES,
+  SESSION_HEAD_BYTES,
+  type SessionAction,
+  writeSessionAction,
+} from '../../../codec/session-entry.js';
 import type { ReadTerms } from '../../../engine/config-reads.js';
 import type { Asker } from './asked.js';
 import type { ReplyShape } from './render-result.js';
@@ -36,6 +43,12 @@ export type Action = (typeof Action)[keyof typeof Action];
 export type Encoder = (plan: Plan, target: Buffer, at: number) => number;
 export type Answerer = (plan: Plan, reply: ReplyWriter) => void;
 
+const encodeSessionAction: Encoder = ({ sessionAction, sessionArgument }, target, at) => {
+  const view = new DataView(target.buffer, target.byteOffset, target.length);
+  writeSessionAction(view, at, sessionAction, sessionArgument);
+  return at + SESSION_ENTRY_BYTES;
+};
+
 export class Plan {
   action: Action = Action.refused;
   /** Size of what `encode` writes. */
@@ -44,6 +57,14 @@ export class Plan {
   shape = 0;
   /** The connection ends once the reply has been sent. */
   closes = false;
+  /** Of a write: what kind of entry it becomes. */
+  mark: EntryMark = EntryMark.command;
+  /** The place of a write in a client session; 0: it has none. */
+  sessionId = 0;
+  sequence = 0;
+  /** What to do to a client session, and the ttl to open one with or the session to close. */
+  sessionAction: SessionAction = 1;
+  sessionArgument = 0;
 
   request: Request;
   session: Session;
@@ -83,11 +104,27 @@ export class Plan {
     this.session = session;
     this.closes = false;
     this.readTerms = null;
+    this.sessionId = 0;
   }
 
   /** A command for the log. */
   write(payloadBytes: number, shape: ReplyShape, encoder: Encoder): void {
+    this.mark = this.sessionId > 0 ? EntryMark.sessionCommand : EntryMark.command;
     this.#send(Action.write, payloadBytes, shape, encoder);
+  }
+
+  /** An entry of the log that opens or closes a client session. */
+  writeSession(action: SessionAction, argument: number, shape: ReplyShape): void {
+    this.mark = EntryMark.session;
+    this.sessionAction = action;
+    this.sessionArgument = argument;
+    this.#send(Action.write, SESSION_ENTRY_BYTES, shape, encodeSessionAction);
+  }
+
+  /** Size of the payload of its entry: the place in a session comes before what is encoded. */
+  get entryBytes(): number {
+    const isInSession = this.mark === EntryMark.sessionCommand;
+    return this.payloadBytes + (isInSession ? SESSION_HEAD_BYTES : 0);
   }
 
   /** A query for the state machine. */

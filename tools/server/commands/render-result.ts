@@ -32,6 +32,9 @@ export const ReplyShape = {
   simple: 3,
   /** An array as one bulk string of quoted lines, for a dialect without arrays: the inline KEYS. */
   lines: 4,
+  /** Not of the state machine: the id of a client session as u64, and whether one was open. */
+  sessionId: 5,
+  sessionClosed: 6,
 } as const;
 export type ReplyShape = (typeof ReplyShape)[keyof typeof ReplyShape];
 
@@ -48,7 +51,15 @@ export function renderResult(
 ): void {
   reply.resp3 = (shapeAndProtocol & RESP3_SHAPE) !== 0;
   const shape = shapeAndProtocol & ~RESP3_SHAPE;
+  if (shape === ReplyShape.sessionId) {
+    reply.integer(result.readBigUInt64LE(start));
+    return;
+  }
   const status = result[start];
+  if (shape === ReplyShape.sessionClosed) {
+    reply.integer(status ?? 0);
+    return;
+  }
   if (shape === ReplyShape.alwaysOk && status !== ResultStatus.error) {
     reply.ok();
     return;

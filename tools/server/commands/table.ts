@@ -16,6 +16,7 @@ import type { Plan } from './plan.js';
 import { REFUSED_COMMANDS } from './refused-commands.js';
 import { SERVER_COMMANDS } from './server-commands.js';
 import type { Session } from './session.js';
+import { SESSION_ARGUMENTS, sessionCommands } from './session-commands.js';
 import { STRING_COMMANDS } from './string-commands.js';
 import { satisfies } from './subcommands.js';
 
@@ -25,6 +26,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...CONNECTION_COMMANDS,
   ...SERVER_COMMANDS,
   ...CLUSTER_COMMANDS,
+  ...sessionCommands(planWrapped),
   ...introspectionCommands(() => COMMANDS),
   ...REFUSED_COMMANDS,
 ];
@@ -73,13 +75,26 @@ export function findCommand(request: Request): CommandSpec | null {
 export function planRequest(plan: Plan, request: Request, session: Session): void {
   plan.begin(request, session);
   const spec = findCommand(request);
-  if (spec === null) {
-    plan.refuse(unknownCommand(request));
-    return;
-  }
+  if (spec === null) plan.refuse(unknownCommand(request));
+  else planCommand(plan, spec);
+}
+
+function planCommand(plan: Plan, spec: CommandSpec): void {
+  const { request, session } = plan;
   session.lastCommand = spec.name;
   if (acceptsCount(spec, request)) spec.handler(plan);
   else plan.refuse(`ERR wrong number of arguments for '${spec.name.toLowerCase()}' command`);
+}
+
+/** The write that a place in a session was put before: a request of its own from there on. */
+function planWrapped(plan: Plan): void {
+  const { buffer, ranges, count, inline } = plan.request;
+  const inner = { buffer, ranges: ranges.subarray(2 * SESSION_ARGUMENTS), inline };
+  plan.request = { ...inner, count: count - SESSION_ARGUMENTS };
+  const spec = findCommand(plan.request);
+  if (spec === null) plan.refuse(unknownCommand(plan.request));
+  else if (spec.kind === 'write' && spec.name !== 'SESSION') planCommand(plan, spec);
+  else plan.refuse(`ERR ${spec.name} is no write: send it alone, without SESSION id sequence`);
 }
 
 function acceptsCount(spec: CommandSpec, request: Request): boolean {
