@@ -55,8 +55,8 @@ test('a snapshot of another cluster stops the start by name', async () => {
 
 test('a snapshot of a later version stops the start by name', async () => {
   await using cluster = await TestCluster.start({ nodes: 1, durable: true, options: OPTIONS });
-  const path = writeSnapshot(await closedNode(cluster), 1, 1);
-  await refuses(cluster, path, /required features 0*1, .*\. Start the version that wrote it/);
+  const path = writeSnapshot(await closedNode(cluster), 1, 0x100);
+  await refuses(cluster, path, /required features 0*100, .*\. Start the version that wrote it/);
 });
 
 test('a file in the place of the snapshots stops the start with what to do', async () => {
