@@ -343,8 +343,13 @@ export class Engine extends EventEmitter<EngineEvents> {
 
   /**
    * Ends the node: admits nothing more (`ERR_CLOSED`), lets what is in flight finish for up to a
-   * second, then ends it as outcome unknown; syncs the log and joins the threads, each within five
-   * seconds or by force. Resolves when the node is gone, also when a bound ended its patience.
+   * second, then ends it as outcome unknown; hands leadership to the best of the other voters, of
+   * all groups at once and within one election timeout; syncs the log and joins the threads, each
+   * within five seconds or by force. Resolves when the node is gone, also when a bound ended its
+   * patience.
+   *
+   * Nothing is handed over where nobody can take it, with `enableLeadershipTransfer: false`, and
+   * once a bound is over: the others then elect a leader when they miss this one.
    *
    * May be called again, and at any time: there is one close, and each call's bounds hold for it.
    */
@@ -363,6 +368,7 @@ export class Engine extends EventEmitter<EngineEvents> {
     for (const group of this.#groups) group.stopAdmitting();
     this.#flush();
     await this.#finishInFlight();
+    await this.#handOver();
     const forced = await this.#node.supervisor.stop(this.#hurry.signal);
     this.#drain();
     this.#closed = true;
@@ -383,6 +389,18 @@ export class Engine extends EventEmitter<EngineEvents> {
     while (waits() && this.#groups.some(isWaiting)) {
       await new Promise((resolve) => setTimeout(resolve, CLOSE_POLL_MS));
     }
+  }
+
+  /** The others need not miss this node before one of them leads. */
+  async #handOver(): Promise<void> {
+    const { enableLeadershipTransfer, electionTimeoutMax } = this.options;
+    const { signal } = this.#hurry;
+    if (this.#closed || signal.aborted || !enableLeadershipTransfer) return;
+    const patience = new Deadline();
+    patience.bound({ timeoutMs: electionTimeoutMax, signal });
+    const handed = this.#groups.map((group) => group.handOver(electionTimeoutMax, patience.signal));
+    await Promise.all(handed);
+    patience.clear();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -480,6 +480,16 @@ export class Group extends EventEmitter<GroupEvents> {
     this.channel.stopAdmitting();
   }
 
+  /**
+   * The engine closes: if this replica leads, the best of the others takes over. Resolves when it
+   * has, or will not; nothing is thrown.
+   */
+  async handOver(timeoutMs: number, signal: AbortSignal): Promise<void> {
+    if (this.#failure !== null || this.#page.read().role !== Role.leader) return;
+    const bounds = { timeoutMs, deadline: monotonicMs() + timeoutMs, signal };
+    await this.#admin.transfer(0, bounds).catch(() => undefined);
+  }
+
   get failure(): RingraftError | null {
     return this.#failure;
   }
