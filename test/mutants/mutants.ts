@@ -5,6 +5,7 @@
  * Nothing here is ever compiled into the project itself.
  */
 
+import { MEMBERSHIP_MUTANTS } from './membership-mutants.js';
 import type { Mutant } from './mutant.js';
 import { SESSION_MUTANTS } from './session-mutants.js';
 import { SNAPSHOT_MUTANTS } from './snapshot-mutants.js';
@@ -233,4 +234,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...CORE_MUTANTS,
   ...SNAPSHOT_MUTANTS,
   ...SESSION_MUTANTS,
+  ...MEMBERSHIP_MUTANTS,
 ];

@@ -76,6 +76,7 @@ export class GroupWitness {
     } else if (before !== undefined) this.#checkRecovered(node, before, recovered);
     if (this.#damaged.delete(node)) this.#missing.add(node);
     this.#live.set(node, state);
+    if (state.configuration.voters.length > 0) this.#deciders ??= state.configuration;
     this.#incarnations.set(node, state.options.incarnation);
     this.#states.begins(node);
     this.#checkMissing(node, state);
