@@ -1,12 +1,13 @@
 /**
  * Bugs that the simulator must find, of elections, replication, the log, reads and readmission;
- * those of snapshots are in snapshot-mutants.ts.
+ * those of leases and bounded reads are in read-mutants.ts, of snapshots in snapshot-mutants.ts.
  *
  * Nothing here is ever compiled into the project itself.
  */
 
 import { MEMBERSHIP_MUTANTS } from './membership-mutants.js';
 import type { Mutant } from './mutant.js';
+import { READ_MUTANTS } from './read-mutants.js';
 import { SESSION_MUTANTS } from './session-mutants.js';
 import { SNAPSHOT_MUTANTS } from './snapshot-mutants.js';
 
@@ -232,6 +233,7 @@ const CORE_MUTANTS: readonly Mutant[] = [
 
 export const MUTANTS: readonly Mutant[] = [
   ...CORE_MUTANTS,
+  ...READ_MUTANTS,
   ...SNAPSHOT_MUTANTS,
   ...SESSION_MUTANTS,
   ...MEMBERSHIP_MUTANTS,

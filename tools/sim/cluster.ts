@@ -9,6 +9,7 @@ import type { Prng } from '../../engine/raft/prng.js';
 import { Standing } from '../../engine/raft/state.js';
 import { type NodeId, Role } from '../../engine/raft/types.js';
 import type { Reply, Service } from './clients.js';
+import { withinRates } from './clock-plan.js';
 import type { SimGroup } from './group.js';
 import type { Aftermath, FaultSubjects } from './inject.js';
 import { drawChange } from './member-changes.js';
@@ -119,8 +120,24 @@ export class SimCluster implements Service, FaultSubjects {
     this.#member(node).disk.disarm();
   }
 
+  /** As fast or slow as the plan allows. */
   setClockRate(node: number, rate: number): void {
-    this.#member(node).life?.process.setClockRate(rate);
+    this.#member(node).life?.process.setClockRate(withinRates(this.#world.plan.clocks, rate));
+  }
+
+  suspend(node: number): void {
+    this.#world.event(node, 'its machine is suspended');
+    this.#member(node).life?.process.suspend();
+  }
+
+  setWallClock(node: number, byMs: number): void {
+    this.#world.event(node, `its wall clock is set by ${byMs} ms`);
+    this.#member(node).life?.process.setWallClock(byMs * 1000);
+  }
+
+  /** The thread of every group pauses in its next turn, after it has read the clock. */
+  stall(node: number, lastsUs: number): void {
+    for (const group of this.groupsOf(node)) group.stallNextTurn(lastsUs);
   }
 
   /** There is no space for anything new; `syncUs`: and the disk is slow for a while. */

@@ -18,6 +18,8 @@ export const FAULT_FAMILIES = [
   'membership',
   /** Clients with sessions, which send what they have sent again. */
   'session',
+  /** Clocks that are set, stand still or run apart, and reads that rest on them. */
+  'clock',
 ] as const;
 export type FaultFamily = (typeof FAULT_FAMILIES)[number];
 
@@ -27,7 +29,7 @@ export const FAMILY_OF: Readonly<Record<BreakingKind, FaultFamily>> = {
   powerLoss: 'process',
   tornWrite: 'process',
   pause: 'process',
-  clockSkew: 'process',
+  clockSkew: 'clock',
   partition: 'network',
   oneWay: 'network',
   cut: 'network',

@@ -7,7 +7,6 @@
  */
 
 import type { FrameKind } from '../../codec/frames/frame-format.js';
-import { Consistency } from '../../engine/config-reads.js';
 import { ERROR_KINDS } from '../../engine/errors.js';
 import { describeConfiguration, describeMessage } from '../../engine/raft/describe.js';
 import { snapshotOf } from '../../engine/raft/invariants.js';
@@ -33,12 +32,12 @@ import { takeFrame } from './frame-intake.js';
 import { encodeGet, encodeWrite } from './kv-wire.js';
 import type { LogDevice } from './log-device.js';
 import type { ProcessTimer, SimProcess } from './process.js';
+import { ReadWatch } from './read-watch.js';
+import { SimClocks } from './sim-clocks.js';
 import { SimFailure } from './sim-failure.js';
 import type { World } from './world.js';
 
 const US_PER_MS = 1_000;
-/** How late a read may be answered after its deadline, on the process's own clock. */
-const READ_GRACE_MS = 100;
 /** How long an operator waits for a transfer or a change to end. */
 const OPERATOR_PATIENCE_MS = 2000;
 
@@ -68,6 +67,7 @@ export interface GroupParts {
 export class SimGroup {
   readonly runtime: GroupRuntime;
   readonly group: number;
+  readonly clocks: SimClocks;
   readonly #parts: GroupParts;
   readonly #record: DurableRecord;
   readonly #stored: Arrival[] = [];
@@ -78,7 +78,9 @@ export class SimGroup {
   readonly #replies: (() => void)[] = [];
   readonly #writes = new Answers('write batch', (reply) => this.#replies.push(reply));
   readonly #reads = new Answers('read batch', (reply) => this.#replies.push(reply));
+  readonly #readWatch: ReadWatch;
   #isWoken = false;
+  #stallUs = 0;
   #timer: ProcessTimer | null = null;
   #stopwatch = 0;
   #firstInMemory = 0;
@@ -94,6 +96,11 @@ export class SimGroup {
     this.#parts = parts;
     this.#record = new DurableRecord(options.recovered);
     this.group = parts.group;
+    this.clocks = new SimClocks(parts.process, parts.wallOffsetMs);
+    this.#readWatch = new ReadWatch({
+      ...parts,
+      isWaiting: (batch) => this.#reads.isWaiting(batch),
+    });
     const { log } = parts;
     const ports = {
       storage: {
@@ -113,22 +120,24 @@ export class SimGroup {
       oldLog: parts.oldLog,
       snapshots: parts.snapshots,
       completions: this.#completions(),
-      wallClock: () => Math.floor(parts.process.localUs / US_PER_MS) + parts.wallOffsetMs,
-      clock: () => this.#nowMs,
+      wallClock: () => this.clocks.wall,
+      clock: () => this.clocks.now,
       // Grows by the look, not by time: a turn applies a few slices and goes on in the next one.
       stopwatch: () => {
         this.#stopwatch += 0.4;
         return this.#stopwatch;
       },
     };
-    this.runtime = new GroupRuntime(options, ports, this.#nowMs);
+    this.runtime = new GroupRuntime(options, ports, this.clocks.now);
     this.#firstInMemory = this.runtime.log.map.firstInMemory;
     this.#compacted = this.runtime.raft.compactedIndex;
     if (this.runtime.raft.missingState) parts.world.counts.missingStates += 1;
   }
 
-  get #nowMs(): number {
-    return this.#parts.process.localUs / US_PER_MS;
+  /** In the next turn the thread pauses behind the reading of its clock. */
+  stallNextTurn(lastsUs: number): void {
+    this.#stallUs = lastsUs;
+    this.wake();
   }
 
   start(): void {
@@ -159,8 +168,8 @@ export class SimGroup {
     return {
       results: (...result) => this.#writes.results(...result),
       refused: (...refusal) => this.#writes.refused(...refusal),
-      readResults: (batch, offset, count, bytes) => {
-        this.#countReads(count);
+      readResults: (batch, offset, count, bytes, index) => {
+        this.#readWatch.answered(batch, count, index, this.runtime.raft);
         this.#reads.results(batch, offset, count, bytes);
       },
       readRefused: (batch, count, code, leader) =>
@@ -170,14 +179,6 @@ export class SimGroup {
       },
       event: (event) => this.#onEvent(event),
     };
-  }
-
-  #countReads(count: number): void {
-    const { counts } = this.#parts.world;
-    const { role, leader } = this.runtime.raft;
-    if (role === Role.leader) counts.readsAtLeader += count;
-    else if (leader > 0) counts.readsAtFollower += count;
-    else counts.readsElsewhere += count;
   }
 
   #onEvent(event: RuntimeEvent): void {
@@ -327,12 +328,11 @@ export class SimGroup {
     const buffer = Buffer.concat(queries);
     const id = this.#reads.open(waiters);
     const range = { buffer, start: 0, end: buffer.length };
-    const consistency = Consistency.linearizable;
+    const terms = this.#readWatch.ask(id, waiters[0] as Waiter, deadlineMs);
     this.#put(this.#inbox, 0, (now) => {
-      const request = { id, count: waiters.length, ...range, consistency, behindWrites };
-      this.runtime.onReads({ ...request, maxStalenessMs: 0, deadline: deadlineMs }, now);
+      const request = { id, count: waiters.length, ...range, ...terms, behindWrites };
+      this.runtime.onReads({ ...request, deadline: deadlineMs }, now);
     });
-    this.#expectEnd(id, deadlineMs);
   }
 
   /** An operator asks for a transfer. */
@@ -363,18 +363,6 @@ export class SimGroup {
     world.event(node, `g${this.group} handed over to ${result.leader} in term ${result.term}`);
   }
 
-  /** A read ends by its deadline with a value or an error, whatever happens. */
-  #expectEnd(id: number, deadlineMs: number): void {
-    const { process, node } = this.#parts;
-    const check = (): void => {
-      if (!this.#reads.isWaiting(id)) return;
-      throw new SimFailure(`node ${node} group ${this.group}: read batch ${id} never ends`);
-    };
-    const dueUs = Math.ceil((deadlineMs + READ_GRACE_MS) * US_PER_MS);
-    // A process that was paused until now works through its backlog first.
-    process.at(dueUs, () => process.after(READ_GRACE_MS * US_PER_MS, check));
-  }
-
   #put(queue: Arrival[], bytes: number, act: (now: number) => void): void {
     queue.push({ bytes, act });
     this.wake();
@@ -388,8 +376,22 @@ export class SimGroup {
   }
 
   #turn(): void {
+    const { now } = this.clocks;
+    const { plan, scheduler } = this.#parts.world;
+    const stallUs = Math.max(0, Math.min(this.#stallUs, plan.faultsEndUs - scheduler.nowUs));
+    this.#stallUs = 0;
+    if (stallUs === 0) {
+      this.#work(now);
+      return;
+    }
+    this.#parts.world.counts.stalls += 1;
+    this.#readWatch.stallsUntil(this.#parts.process.localUs + stallUs);
+    this.#parts.process.after(stallUs, () => this.#work(now));
+  }
+
+  /** Drains and acts, by a clock that was read before. */
+  #work(now: number): void {
     this.#isWoken = false;
-    const now = this.#nowMs;
     const { runtime } = this;
     this.#turnBytes = 0;
     this.#drain(this.#stored, now);
@@ -398,6 +400,7 @@ export class SimGroup {
     this.#drain(this.#inbox, now);
     if (now >= runtime.deadline) this.#watched(() => runtime.tick(now));
     let more = false;
+    this.#readWatch.beforeTurn(runtime.raft, this.clocks);
     this.#watched(() => {
       more = runtime.turn(now);
     });
@@ -476,7 +479,7 @@ export class SimGroup {
     this.#timer = process.at(dueLocalUs, () => {
       this.#timer = null;
       // A deadline may lie behind its microsecond by what a sum of fractions is off.
-      if (this.#nowMs + 1 / US_PER_MS >= this.runtime.deadline) this.wake();
+      if (this.clocks.now + 1 / US_PER_MS >= this.runtime.deadline) this.wake();
       else this.#arm();
     });
   }

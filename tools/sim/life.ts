@@ -228,7 +228,7 @@ export class NodeLife implements NetworkPort {
         foundSnapshots: found,
       },
     );
-    world.witnessOf(group).begin(node, made.runtime.raft.state, recovered);
+    world.witnessOf(group).begin(node, made.runtime.raft.state, recovered, made.clocks);
     if (recovered.inDoubt) world.counts.inDoubt += 1;
     return made;
   }

@@ -7,7 +7,9 @@
 
 export type Operation =
   | { readonly op: 'set' | 'setnx' | 'append'; readonly key: string; readonly value: string }
-  | { readonly op: 'get' | 'del'; readonly key: string }
+  | { readonly op: 'del'; readonly key: string }
+  /** Without `terms` it is linearizable. */
+  | { readonly op: 'get'; readonly key: string; readonly terms?: ReadTermsOf }
   | { readonly op: 'incr'; readonly key: string; readonly by: number }
   | {
       readonly op: 'cas';
@@ -28,6 +30,13 @@ export type Request = Operation | SessionRequest;
 export interface Place {
   readonly id: number;
   readonly sequence: number;
+}
+
+/** What a read asks to see. */
+export interface ReadTermsOf {
+  readonly consistency: 'lease' | 'bounded';
+  /** 0 unless it is bounded. */
+  readonly maxStalenessMs: number;
 }
 
 /** The machine's refusal of a command that was executed: no effect, but an observation. */
@@ -62,9 +71,17 @@ export function describeOperation(operation: Operation): string {
       return [op, key, describeValue(operation.expected), '→', describeValue(operation.value)].join(
         ' ',
       );
+    case 'get':
+      return `${op} ${key}${describeTerms(operation.terms)}`;
     default:
       return `${op} ${key}`;
   }
+}
+
+/** ` by lease`, ` within 50 ms`. */
+function describeTerms(terms: ReadTermsOf | undefined): string {
+  if (terms === undefined) return '';
+  return terms.consistency === 'lease' ? ' by lease' : ` within ${terms.maxStalenessMs} ms`;
 }
 
 export function describeOutcome(outcome: Outcome): string {

@@ -10,6 +10,7 @@ import { Prng } from '../../engine/raft/prng.js';
 import type { RaftOptions } from '../../engine/raft/state.js';
 import type { SnapshotOptions } from '../../engine/runtime/snapshot-policy.js';
 import type { SyncMode } from '../../io/wal/group-commit.js';
+import { type ClockPlan, drawClocks, leaseOf } from './clock-plan.js';
 import {
   type Damage,
   drawDamages,
@@ -53,6 +54,9 @@ export const Stream = {
   sessionClients: 20,
   memberships: 21,
   memberChanges: 22,
+  clocks: 23,
+  clockFaults: 24,
+  readTerms: 25,
   /** Plus the node number. */
   disk: 100,
   life: 200,
@@ -139,6 +143,7 @@ export interface RunPlan {
   /** What happens to the disk of one node at a time. */
   readonly damages: readonly Damage[];
   readonly snapshotFaults: SnapshotFaultShares;
+  readonly clocks: ClockPlan;
 }
 
 /** Most runs take many small snapshots, some none by themselves. */
@@ -176,6 +181,16 @@ function drawLatency(prng: Prng): Latency {
     typicalUs: prng.pick([300, 500, 2_000, 8_000]),
     maxUs: prng.pick([5_000, 20_000, 60_000]),
   };
+}
+
+/** Timeouts, and the clocks that measure them. */
+function drawTiming(
+  prng: Prng,
+  seed: number,
+  families: readonly FaultFamily[],
+): Pick<RunPlan, 'raft' | 'clocks'> {
+  const clocks = drawClocks(new Prng(streamSeed(seed, Stream.clocks)), families);
+  return { raft: { ...drawRaft(prng), ...leaseOf(clocks) }, clocks };
 }
 
 /** Kinds that leave torn or lost bytes behind. */
@@ -299,7 +314,7 @@ export function drawPlan(
     seed,
     nodes,
     groups,
-    raft: drawRaft(prng),
+    ...drawTiming(prng, seed, families),
     sync,
     segmentBytes: (fullDisks > 0 ? 64 : prng.pick([64, 128, 256])) * KIB,
     arenaBytes: prng.pick([128, 128, 256]) * KIB,
@@ -330,7 +345,7 @@ export function drawPlan(
     transfers: prng.pick([0, 0, 1, 3]) * (has('process') ? 1 : 0) + transfersFor(seed, families),
     ...membershipsFor(seed, families),
     machineFailures: machineFailuresFor(seed, families),
-    isolations: prng.pick([0, 1, 3]) * (has('network') ? 1 : 0),
+    isolations: prng.pick([0, 1, 3]) * (has('network') || has('clock') ? 1 : 0),
     faults,
     faultsEndUs,
     // A part that is lost ends its connection, so whole frames meet more of the other faults.

@@ -32,6 +32,10 @@ export class SimProcess {
   #rate = 1;
   #anchorUs: number;
   #anchorLocalUs: number;
+  /** Since when the machine is suspended; null while it runs. */
+  #suspendedUs: number | null = null;
+  /** By how much the wall clock ran ahead of the monotonic one since the process began. */
+  #wallGainedUs = 0;
 
   /** `originUs` is what the own clock shows now: origins of monotonic clocks mean nothing. */
   constructor(scheduler: Scheduler, originUs = 0) {
@@ -50,8 +54,20 @@ export class SimProcess {
 
   /** The own monotonic clock: it may run fast or slow and goes on while the process is paused. */
   get localUs(): number {
+    if (this.#suspendedUs !== null) return this.#anchorLocalUs;
     const elapsedUs = this.#scheduler.nowUs - this.#anchorUs;
     return this.#anchorLocalUs + Math.floor(elapsedUs * this.#rate);
+  }
+
+  /** The wall clock, but for its origin: it goes on while the machine is suspended. */
+  get wallUs(): number {
+    const since = this.#suspendedUs ?? this.#scheduler.nowUs;
+    return this.localUs + this.#wallGainedUs + this.#scheduler.nowUs - since;
+  }
+
+  /** Somebody sets the wall clock. */
+  setWallClock(byUs: number): void {
+    this.#wallGainedUs += byUs;
   }
 
   /** Runs `action` now, or at `resume`, or never: whatever reaches a process comes through here. */
@@ -83,8 +99,26 @@ export class SimProcess {
     if (this.#state === 'running') this.#state = 'paused';
   }
 
+  /** The whole machine stops: its monotonic clock as well, but not its wall clock. */
+  suspend(): void {
+    if (this.#state !== 'running') return;
+    this.#anchorLocalUs = this.localUs;
+    this.#suspendedUs = this.#scheduler.nowUs;
+    this.#state = 'paused';
+    this.#disarm();
+  }
+
+  #wakeUp(): void {
+    if (this.#suspendedUs === null) return;
+    this.#wallGainedUs += this.#scheduler.nowUs - this.#suspendedUs;
+    this.#suspendedUs = null;
+    this.#anchorUs = this.#scheduler.nowUs;
+    for (const armed of this.#timers) this.#arm(armed);
+  }
+
   resume(): void {
     if (this.#state !== 'paused') return;
+    this.#wakeUp();
     this.#state = 'running';
     const held = this.#held;
     this.#held = [];
@@ -95,10 +129,12 @@ export class SimProcess {
   kill(): void {
     this.#state = 'dead';
     this.#held = [];
-    for (const armed of this.#timers) {
-      if (armed.timer !== null) this.#scheduler.cancel(armed.timer);
-    }
+    this.#disarm();
     this.#timers.clear();
+  }
+
+  #disarm(): void {
+    for (const { timer } of this.#timers) if (timer !== null) this.#scheduler.cancel(timer);
   }
 
   /** From now on the own clock moves `rate` times as fast as virtual time. */
@@ -107,10 +143,8 @@ export class SimProcess {
     this.#anchorLocalUs = this.localUs;
     this.#anchorUs = this.#scheduler.nowUs;
     this.#rate = rate;
-    for (const armed of this.#timers) {
-      if (armed.timer !== null) this.#scheduler.cancel(armed.timer);
-      this.#arm(armed);
-    }
+    this.#disarm();
+    for (const armed of this.#timers) this.#arm(armed);
   }
 
   #hold(action: () => void): void {
@@ -119,6 +153,7 @@ export class SimProcess {
   }
 
   #arm(armed: ArmedTimer): void {
+    if (this.#suspendedUs !== null) return;
     const waitUs = Math.ceil((armed.dueLocalUs - this.localUs) / this.#rate);
     armed.timer = this.#scheduler.after(Math.max(0, waitUs), () => this.#fire(armed));
   }

@@ -10,12 +10,17 @@ import { assert } from '../../engine/raft/types.js';
 import type { Waiter } from './answers.js';
 import type { SimGroup } from './group.js';
 import type { SimProcess } from './process.js';
+import { termsOf } from './read-watch.js';
 import type { World } from './world.js';
 
 const US_PER_MS = 1_000;
 /** How many batches may be forwarded; the others are refused on a follower. */
 const FORWARDING = 0.85;
 const QUERIES_MAX = 4;
+/** What a process gathers while it is stopped makes several batches: a channel's are bounded. */
+const BATCH_BYTES_MAX = 8 * 1024;
+/** Of a write, beside its padding, about. */
+const WRITE_BYTES = 100;
 
 interface Gathered {
   readonly writes: Waiter[];
@@ -29,6 +34,18 @@ export function groupOf(key: string, groups: number): number {
   let hash = 0;
   for (let at = 0; at < key.length; at += 1) hash = (hash * 31 + key.charCodeAt(at)) >>> 0;
   return hash % groups;
+}
+
+/** The first of these reads and those directly behind it that ask for the same. */
+function takeAlike(reads: Waiter[]): Waiter[] {
+  const first = termsOf(reads[0] as Waiter);
+  const isAlike = (waiter: Waiter): boolean => {
+    const terms = termsOf(waiter);
+    const isSame = terms?.consistency === first?.consistency;
+    return isSame && terms?.maxStalenessMs === first?.maxStalenessMs;
+  };
+  const other = reads.findIndex((waiter) => !isAlike(waiter));
+  return reads.splice(0, Math.min(QUERIES_MAX, other < 0 ? reads.length : other));
 }
 
 export class Router {
@@ -71,12 +88,14 @@ export class Router {
   #flush(): void {
     this.#isWoken = false;
     const deadlineMs = (this.#process.localUs + this.#world.plan.timeoutUs * 0.9) / US_PER_MS;
+    const { paddingBytes } = this.#world.plan;
+    const writesMax = Math.max(1, Math.floor(BATCH_BYTES_MAX / (paddingBytes + WRITE_BYTES)));
     this.#gathered.forEach(({ writes, reads, unanswered }, group) => {
       const to = this.#groups[group]!;
       const mayForward = this.#prng.chance(FORWARDING);
-      if (writes.length > 0) to.propose(writes.splice(0), deadlineMs, mayForward);
+      while (writes.length > 0) to.propose(writes.splice(0, writesMax), deadlineMs, mayForward);
       const isBehind = unanswered > 0;
-      while (reads.length > 0) to.read(reads.splice(0, QUERIES_MAX), deadlineMs, isBehind);
+      while (reads.length > 0) to.read(takeAlike(reads), deadlineMs, isBehind);
     });
   }
 

@@ -8,10 +8,12 @@
  */
 
 import { Prng } from '../../engine/raft/prng.js';
-import { checkHistory } from '../check/linearizability.js';
+import { checkInvocations } from '../check/linearizability.js';
 import { BrokenInstalls } from './broken-installs.js';
 import { BrokenReadmissions } from './broken-readmissions.js';
 import { SimClients } from './clients.js';
+import { ClockFaults } from './clock-faults.js';
+import { ReadTermsDrawn } from './clock-plan.js';
 import { SimCluster } from './cluster.js';
 import { addCounts, type Counts, noCounts } from './counts.js';
 import { Damages } from './damages.js';
@@ -23,6 +25,7 @@ import { Pipelines } from './pipelines.js';
 import { drawPlan, type RunPlan, Stream, streamSeed } from './plan.js';
 import { SessionClients } from './session-clients.js';
 import { SimFailure } from './sim-failure.js';
+import { withStaleness } from './stale-reads.js';
 import { OUTSIDE, Trace, type TraceOptions } from './trace.js';
 import { Workload } from './workload.js';
 import { World } from './world.js';
@@ -57,6 +60,8 @@ const LOOK_US = 10_000;
 const FIRST_VISITOR = 5_000;
 const FIRST_LAST_READER = 10_000;
 const VISITS_OF_DEPOSED = 30;
+/** They come in a turn or two, and a machine answers a few at a time. */
+const VISITS_OF_STOPPED = 10;
 /** When a replica that may not be wiped yet is thought of again. */
 const WIPE_AGAIN_US = 150_000;
 const LAST_READS_MAX_US = 10 * SECOND_US;
@@ -108,6 +113,7 @@ class Run {
   readonly #injector: FaultInjector;
   readonly #damages: Damages;
   readonly #keys: readonly string[];
+  readonly #terms: ReadTermsDrawn;
   #visitors = 0;
 
   constructor(world: World) {
@@ -120,6 +126,7 @@ class Run {
     const registers = 2 + plan.groups;
     const counters = 1 + Math.floor(plan.groups / 2);
     this.#keys = [...numbered('r', registers), ...numbered('c', counters)];
+    this.#terms = new ReadTermsDrawn(plan.clocks, streamSeed(seed, Stream.readTerms));
     const workload = new Workload({
       seed: clientsSeed,
       clients: plan.clients,
@@ -128,6 +135,7 @@ class Run {
       counters,
       thinkUsMax: thinkUs,
       listLengthMax: 30,
+      terms: (operation) => this.#terms.draw(operation),
     });
     const clients = { seed: clientsSeed, nodes, timeoutUs };
     this.#clients = new SimClients(scheduler, this.#cluster, workload, this.#history, clients);
@@ -207,6 +215,9 @@ class Run {
         this.#cluster.changeMembers(operator.below(groups), operator);
       });
     }
+    new ClockFaults(this.#world, this.#cluster, (node, lastsUs) =>
+      this.#visit(node, prng, lastsUs, VISITS_OF_STOPPED),
+    ).schedule();
     new BrokenReadmissions(this.#world, this.#cluster).watch();
     new BrokenInstalls(this.#world, this.#cluster).watch();
     scheduler.at(faultsEndUs, () => this.#cluster.freeDisks());
@@ -223,16 +234,21 @@ class Run {
 
   /** A leader that does not know yet that it is deposed gets visitors. */
   #isolate(prng: Prng, lastsUs: number): void {
+    this.#visit(this.#cluster.isolateLeader(lastsUs), prng, lastsUs, VISITS_OF_DEPOSED);
+  }
+
+  /** Clients turn to a node that may not know what happened meanwhile; 0: to none. */
+  #visit(node: number, prng: Prng, lastsUs: number, visits: number): void {
     const { scheduler } = this.#world;
-    const node = this.#cluster.isolateLeader(lastsUs);
-    for (let each = 0; each < VISITS_OF_DEPOSED && node > 0; each += 1) {
+    for (let each = 0; each < visits && node > 0; each += 1) {
       this.#visitors += 1;
       const client = FIRST_VISITOR + this.#visitors;
       const key = prng.pick(this.#keys);
       // Writes that can only be replaced: the longer its log, the more a new leader has to undo.
       const isWrite = key.startsWith('r') && prng.chance(0.3);
       const value = `v${this.#visitors}`;
-      const operation: Operation = isWrite ? { op: 'set', key, value } : { op: 'get', key };
+      const drawn: Operation = isWrite ? { op: 'set', key, value } : { op: 'get', key };
+      const operation = this.#terms.draw(drawn);
       scheduler.after(prng.between(Math.floor(lastsUs / 4), lastsUs), () => {
         this.#pipelines.invoke(client, node, operation);
       });
@@ -326,14 +342,17 @@ class Run {
   }
 
   #checkHistory(): void {
-    const { finding, text } = checkHistory(this.#history);
+    const { rateMin } = this.#plan.clocks;
+    const { finding, text } = checkInvocations(withStaleness(this.#history, rateMin));
     if (finding !== 'explained') throw new SimFailure(text);
   }
 
   get faultKinds(): number {
     const { counts } = this.#injector;
     const drawn = Object.values(counts).filter((count) => count > 0).length;
-    return drawn + this.#damages.kinds.size;
+    const { suspensions, stalls, wallJumps } = this.#world.counts;
+    const ofClocks = [suspensions, stalls, wallJumps].filter((count) => count > 0).length;
+    return drawn + this.#damages.kinds.size + ofClocks;
   }
 
   /** Everything that was counted anywhere. */

@@ -12,6 +12,7 @@ import {
   checkTransition,
   type Snapshot,
 } from '../../engine/raft/invariants.js';
+import type { Clocks } from '../../engine/raft/lease.js';
 import { RaftLog } from '../../engine/raft/log.js';
 import { isErased, recordedIncarnation } from '../../engine/raft/membership.js';
 import { majority } from '../../engine/raft/quorum.js';
@@ -38,8 +39,10 @@ interface Durable {
 
 export class GroupWitness {
   readonly group: number;
-  readonly invariants = new ClusterInvariants();
+  readonly invariants = new ClusterInvariants((state) => this.#clocks.get(state) ?? state);
   readonly #live = new Map<number, CoreState>();
+  /** The clocks of replicas, which they may not have looked at for long. */
+  readonly #clocks = new WeakMap<CoreState, Clocks>();
   readonly #durable = new Map<number, Durable>();
   /** Wiped replicas, and the last index that each may have vouched for before. */
   readonly #wiped = new Map<number, LogIndex>();
@@ -69,7 +72,8 @@ export class GroupWitness {
   }
 
   /** A replica begins a life with what recovery found. */
-  begin(node: number, state: CoreState, recovered: Recovered): void {
+  begin(node: number, state: CoreState, recovered: Recovered, clocks?: Clocks): void {
+    if (clocks !== undefined) this.#clocks.set(state, clocks);
     const before = this.#durable.get(node);
     if (before !== undefined && this.#damaged.has(node) && recovered.inDoubt) {
       this.#excuse(node, before, recovered);

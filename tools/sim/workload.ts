@@ -22,6 +22,8 @@ export interface WorkloadOptions {
   readonly thinkUsMax?: number;
   /** Appends to a list before it is left for a fresh one, so that values stay short. */
   readonly listLengthMax?: number;
+  /** Says what each operation asks to see. */
+  readonly terms?: (operation: Operation) => Operation;
 }
 
 export interface PlannedOperation {
@@ -58,6 +60,11 @@ export class Workload {
   }
 
   next(client: number): PlannedOperation {
+    const { thinkUs, operation } = this.#draw(client);
+    return { thinkUs, operation: this.#options.terms(operation) };
+  }
+
+  #draw(client: number): PlannedOperation {
     const state = this.#state(client);
     const { prng } = state;
     const { registers, counters, lists, thinkUsMin, thinkUsMax } = this.#options;
@@ -118,6 +125,7 @@ const DEFAULTS = {
   thinkUsMin: 0,
   thinkUsMax: 40_000,
   listLengthMax: 100,
+  terms: (operation: Operation): Operation => operation,
 } as const;
 
 function onCounter(prng: Prng, key: string): Operation {
