@@ -8,6 +8,7 @@
 import { type Command, command, commandGroup, optional, value } from '../tools/cli/command.js';
 import { bytes, integer, text, type ValueRule } from '../tools/cli/value-rules.js';
 import { ROW_IDS, type RowId } from './cluster/rows.js';
+import { ROW_IDS as READ_ROW_IDS, type RowId as ReadRowId } from './reads/read-rows.js';
 import { PARTS, type Part } from './snapshot/snapshot-rows.js';
 
 /** Fewer or shorter runs are for trying things out: floors are meant for these. */
@@ -84,6 +85,28 @@ export const snapshotBenchOptions = {
   profile: clusterBenchOptions.profile,
 } as const;
 
+const readRows: ValueRule<readonly ReadRowId[]> = {
+  placeholder: 'ROW,…',
+  expects: `rows, separated by commas, of: ${READ_ROW_IDS.join(', ')}`,
+  example: READ_ROW_IDS.slice(0, 2).join(','),
+  parse: (given) => {
+    const wanted = given.split(',').map((part) => part.trim());
+    const known = READ_ROW_IDS.filter((id) => wanted.includes(id));
+    return wanted.every((one) => READ_ROW_IDS.some((id) => id === one)) ? known : undefined;
+  },
+  print: (list) => list.join(','),
+};
+
+export const readBenchOptions = {
+  rows: value(readRows, READ_ROW_IDS, 'which rows to measure'),
+  runs: clusterBenchOptions.runs,
+  seconds: clusterBenchOptions.seconds,
+  warmup: clusterBenchOptions.warmup,
+  dir: clusterBenchOptions.dir,
+  json,
+  profile: clusterBenchOptions.profile,
+} as const;
+
 export const microBenchOptions = {
   only: optional(
     text('TEXT', 'a part of a task’s name', 'ring'),
@@ -115,6 +138,20 @@ export const BENCH_COMMANDS: Command = commandGroup(
         'npm run bench -- cluster --rows w16-8192 --runs 1',
       ],
       load: () => import('./cluster/cluster-command.js'),
+    }),
+    command({
+      name: 'reads',
+      summary: 'Reads of each consistency over the client port, on three nodes',
+      details: [
+        'Starts three nodes as processes for each row, fills them, and drives GETs at the ' +
+          'leader. Ends with 1 when linearizable reads miss their floor; the others have none.',
+      ],
+      options: readBenchOptions,
+      examples: [
+        'npm run bench -- reads --json reads.json',
+        'npm run bench -- reads --rows linearizable,lease --runs 1',
+      ],
+      load: () => import('./reads/reads-command.js'),
     }),
     command({
       name: 'snapshot',

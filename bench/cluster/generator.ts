@@ -24,6 +24,8 @@ export interface LoadPlan {
   readonly keys?: number;
   /** Commands per second; as many as go by default. */
   readonly rate?: number;
+  /** Only reads; only writes by default. */
+  readonly readsOnly?: boolean;
   /** Writes every key once before anything else. */
   readonly fill?: boolean;
   readonly signal: AbortSignal;
@@ -51,7 +53,8 @@ export class Generator {
   #waiting: Waiting | null = null;
 
   constructor(plan: LoadPlan) {
-    const { targets, shape, seconds, warmupSeconds, keys = KEYS, rate, fill, signal } = plan;
+    const { targets, shape, seconds, warmupSeconds, keys = KEYS, signal } = plan;
+    const { rate, fill, readsOnly } = plan;
     const parameters = [
       ...[RINGRAFT, 'load', '--json', '-'],
       ...['--targets', targets],
@@ -63,6 +66,7 @@ export class Generator {
       ...['--duration', `${seconds}s`],
       ...(rate === undefined ? [] : ['--rate', String(rate)]),
       ...(fill === true ? ['--fill'] : []),
+      ...(readsOnly === true ? ['--ratio', '1:0'] : []),
     ];
     const child = spawn(process.execPath, parameters, {
       stdio: ['ignore', 'pipe', 'pipe'],

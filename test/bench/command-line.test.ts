@@ -35,6 +35,7 @@ test('help lists both benches and the rows', async () => {
   const help = await bench();
   assert.equal(help.code, ExitCode.ok);
   assert.match(help.stdout, /cluster +Three nodes/);
+  assert.match(help.stdout, /reads +Reads of each/);
   assert.match(help.stdout, /micro +The parts/);
   assert.match((await bench('cluster', '--help')).stdout, /w256-1024/);
 });
@@ -46,6 +47,7 @@ test('wrong arguments are refused by name, with a remedy', async () => {
     [['cluster', '--runs', '0'], /--runs is "0": it must be a whole number from 1/],
     [['cluster', '--seconds', '1'], /--seconds is "1": it must be a whole number from 3/],
     [['cluster', '--row', 'rss'], /unknown option "--row" \(did you mean "--rows"\?\)/],
+    [['reads', '--rows', 'stale'], /--rows is "stale": it must be rows, .*linearizable, lease/],
     [['micro', '--only', 'nothing like it'], /which no task contains:\n +ring: claim/],
   ] as const) {
     const { code, stderr } = await bench(...words);
