@@ -47,6 +47,12 @@ test('defaults and figures arrive under the names of the core', () => {
   assert.notEqual(coreOptions({}).seed, coreOptions({}).seed);
 });
 
+test('leaseReads: true keeps a lease that is shorter by leaseDriftPercent, false none', () => {
+  assert.equal(coreOptions({ leaseDriftPercent: 20 }).leaseDrift, undefined);
+  assert.equal(coreOptions({ leaseReads: true }).leaseDrift, 0.1);
+  assert.equal(coreOptions({ leaseReads: true, leaseDriftPercent: 20 }).leaseDrift, 0.2);
+});
+
 test('enablePreVote: true asks first, false raises the term at once', () => {
   const asking = benchWith({ enablePreVote: true });
   asking.timeOut();
