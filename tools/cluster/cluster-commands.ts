@@ -6,8 +6,10 @@
 import { type Command, command, commandGroup } from '../cli/command.js';
 import { snapshotRemedies } from '../server/snapshot-flags.js';
 import {
+  addOptions,
   dataOptions,
   logsOptions,
+  removeOptions,
   startOptions,
   statusOptions,
   stopOptions,
@@ -104,6 +106,40 @@ export const clusterCommands: Command = commandGroup(
       positionals: NODES,
       examples: ['ringraft cluster restart 2', 'ringraft cluster restart all'],
       load: () => import('./restart-command.js'),
+    }),
+    command({
+      name: 'add',
+      summary: 'Start one more node and add it, or add one that runs already',
+      details: [
+        'Without ID: a new node of this machine, with the next id and ports. ID alone: a node of ' +
+          'the directory that was removed. With ADDRESS: one that waits there ("ringraft server ' +
+          '--join"), or a member that has moved.',
+        'Returns when the node votes. A change that was begun goes on when this ends.',
+      ],
+      options: addOptions,
+      positionals: { usage: '[ID [ADDRESS]]', min: 0, max: 2 },
+      examples: [
+        'ringraft cluster add',
+        'ringraft cluster add --learner',
+        'ringraft cluster add 4 10.0.0.4:5001 --dry-run',
+      ],
+      load: () => import('./add-command.js'),
+    }),
+    command({
+      name: 'remove',
+      summary: 'Make a node no member any more; its process and data stay',
+      options: removeOptions,
+      positionals: { usage: 'ID', min: 1, max: 1 },
+      examples: ['ringraft cluster remove 4', 'ringraft cluster remove 4 --dry-run'],
+      load: () => import('./remove-command.js'),
+    }),
+    command({
+      name: 'transfer',
+      summary: 'Hand the leadership to a node, or to the one with most of the log',
+      options: waitOptions,
+      positionals: { usage: 'ID', min: 0, max: 1 },
+      examples: ['ringraft cluster transfer', 'ringraft cluster transfer 2'],
+      load: () => import('./transfer-command.js'),
     }),
     command({
       name: 'logs',

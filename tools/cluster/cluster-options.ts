@@ -64,6 +64,17 @@ const timeout = value(
 
 export const waitOptions = { data, timeout } as const;
 
+const dryRun = flag('only say who would vote, how many must answer, and who does');
+
+export const removeOptions = { data, timeout, 'dry-run': dryRun } as const;
+
+export const addOptions = {
+  data,
+  timeout,
+  learner: flag('as a learner: it gets the log and serves reads, and does not vote'),
+  'dry-run': dryRun,
+} as const;
+
 export const startOptions = {
   data,
   'base-port': optional(
@@ -138,4 +149,14 @@ export function nodeCount(word: string | undefined): number | undefined {
 export function nodeId(word: string): number | undefined {
   const match = /^(?:node-?)?(\d+)$/i.exec(word);
   return match === null ? undefined : Number(match[1]);
+}
+
+/** The id in the word, of a node that need not be one of this directory. */
+export function memberId(word: string): number {
+  const id = nodeId(word);
+  if (id !== undefined && id >= 1 && Number.isSafeInteger(id)) return id;
+  throw new CommandError(
+    ExitCode.usage,
+    `"${word}" is no node: it must be the number of one, from 1, such as 4`,
+  );
 }

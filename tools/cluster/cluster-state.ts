@@ -30,7 +30,14 @@ export interface NodeRecord {
   readonly ended: 'stopped' | 'killed' | null;
   /** Where in the log file the output of that process begins. */
   readonly logStart: number;
+  /**
+   * Left out: a member since the cluster began. One that is none, not yet or not any more, is
+   * started to join by the addresses of those that are.
+   */
+  readonly membership?: Membership;
 }
+
+export type Membership = 'joining' | 'joined' | 'removed';
 
 export interface ClusterState {
   readonly format: typeof FORMAT;
@@ -45,15 +52,14 @@ export const logPath = (dataDir: string, id: number): string => join(dataDir, `$
 
 /** A cluster that was never started. */
 export function newState(count: number, basePort: number, flags: readonly string[]): ClusterState {
-  const nodes = Array.from({ length: count }, (_, at) => ({
-    id: at + 1,
-    ...portsOf(basePort, at + 1),
-    process: null,
-    startedAtMs: 0,
-    ended: null,
-    logStart: 0,
-  }));
+  const nodes = Array.from({ length: count }, (_, at) => newNode(at + 1, basePort));
   return { format: FORMAT, flags, nodes };
+}
+
+/** A node that was never started; `basePort` is the peer port of node 1. */
+export function newNode(id: number, basePort: number): NodeRecord {
+  const never = { process: null, startedAtMs: 0, ended: null, logStart: 0 };
+  return { id, ...portsOf(basePort, id), ...never };
 }
 
 export function portsOf(basePort: number, id: number): { peerPort: number; clientPort: number } {
@@ -82,6 +88,8 @@ export function parseState(text: string): ClusterState | string {
   return wrong < 0 ? (value as ClusterState) : `what it says about node ${wrong + 1} is damaged`;
 }
 
+const MEMBERSHIPS: readonly string[] = ['joining', 'joined', 'removed'];
+
 function isNodeRecord(value: unknown): value is NodeRecord {
   if (typeof value !== 'object' || value === null) return false;
   const node = value as Partial<Record<keyof NodeRecord, unknown>>;
@@ -89,7 +97,8 @@ function isNodeRecord(value: unknown): value is NodeRecord {
   return (
     numbers.every((number) => Number.isSafeInteger(number) && (number as number) >= 0) &&
     (node.process === null || isIdentity(node.process)) &&
-    (node.ended === null || node.ended === 'stopped' || node.ended === 'killed')
+    (node.ended === null || node.ended === 'stopped' || node.ended === 'killed') &&
+    (node.membership === undefined || MEMBERSHIPS.includes(String(node.membership)))
   );
 }
 

@@ -14,7 +14,10 @@ import { CommandError, ExitCode } from '../cli/exit-codes.js';
 import {
   type ClusterState,
   HOST,
+  type Membership,
+  NODES_MAX,
   type NodeRecord,
+  newNode,
   newState,
   portsOf,
   readState,
@@ -109,6 +112,39 @@ export class Cluster {
       const running = nodes.filter(isRunning);
       if (running.length > 0) throw alreadyRunning(this.dataDir, running);
       await this.#launch(this.state(), ids);
+    });
+  }
+
+  /** Which node `startNext` would start, and where peers would reach it. Throws when it is full. */
+  nextNode(): { readonly id: number; readonly address: string } {
+    const { nodes } = this.state();
+    const id = nodes.length + 1;
+    if (id > NODES_MAX) {
+      throw new CommandError(
+        ExitCode.failed,
+        `${this.dataDir} holds ${nodes.length} nodes, and may hold ${NODES_MAX}: ` +
+          'add a node that runs elsewhere by its id and address',
+      );
+    }
+    return { id, address: `${HOST}:${portsOf(nodes[0]?.peerPort ?? 0, id).peerPort}` };
+  }
+
+  /** Starts one more node, which waits until it is added. */
+  async startNext(): Promise<NodeRecord> {
+    const { id } = this.nextNode();
+    await this.#locked(async () => {
+      const state = this.state();
+      const node = newNode(id, state.nodes[0]?.peerPort ?? 0);
+      const nodes = [...state.nodes, { ...node, membership: 'joining' as const }];
+      await this.#launch({ ...state, nodes }, [id]);
+    });
+    return this.node(id);
+  }
+
+  /** Records what the cluster has made of a node, for its next start. */
+  async setMembership(id: number, membership: Membership): Promise<void> {
+    await this.#locked(async () => {
+      writeState(this.dataDir, withNode(this.state(), id, { membership }));
     });
   }
 

@@ -21,16 +21,37 @@ import { identify } from './process-state.js';
 
 /** The arguments of `ringraft` that start this node. */
 export function nodeArguments(state: ClusterState, node: NodeRecord, dataDir: string): string[] {
-  const members = state.nodes.map(({ peerPort }) => `${HOST}:${peerPort}`);
   return [
     'server',
     ...['--listen', `${HOST}:${node.peerPort}`],
     ...['--node', String(node.id)],
-    ...['--cluster', members.join(',')],
+    ...peerArguments(state, node),
     ...['--data', nodeDataPath(dataDir, node.id)],
     ...['--client', String(node.clientPort)],
     ...state.flags,
   ];
+}
+
+/** Members name each other, whoever is none names some by which to come in. */
+function peerArguments({ nodes }: ClusterState, { id, membership }: NodeRecord): string[] {
+  const addressOf = ({ peerPort }: NodeRecord): string => `${HOST}:${peerPort}`;
+  const members = nodes.filter((node) => isMember(node) || node.id === id);
+  if (membership !== undefined) {
+    return [
+      '--join',
+      members
+        .filter((node) => node.id !== id)
+        .map(addressOf)
+        .join(','),
+    ];
+  }
+  const byPlace = members.every((node, at) => node.id === at + 1);
+  const named = members.map((node) => `${byPlace ? '' : `${node.id}=`}${addressOf(node)}`);
+  return ['--cluster', named.join(',')];
+}
+
+function isMember({ membership }: NodeRecord): boolean {
+  return membership === undefined || membership === 'joined';
 }
 
 /**

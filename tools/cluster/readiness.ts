@@ -10,7 +10,7 @@ import { CommandError, ExitCode } from '../cli/exit-codes.js';
 import type { Cluster } from './cluster.js';
 import { logPath } from './cluster-state.js';
 import { lastLines } from './node-log.js';
-import { isUp, type NodeView } from './node-view.js';
+import { isUp, type NodeView, viewNode } from './node-view.js';
 
 const POLL_MS = 50;
 const LOG_LINES_SHOWN = 15;
@@ -49,6 +49,23 @@ export async function waitServing(
       return all;
     }
     if (performance.now() >= deadline) throw tooLate(awaited, patience.timeoutMs);
+    await sleep(POLL_MS);
+  }
+}
+
+/** Resolves once the node answers at its client port, whether it knows a leader or not. */
+export async function waitAnswering(
+  cluster: Cluster,
+  id: number,
+  { timeoutMs, signal }: Patience,
+): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    signal?.throwIfAborted();
+    const view = await viewNode(cluster.node(id));
+    if (view.pid === null) throw ended(cluster, view);
+    if (view.status !== null) return;
+    if (performance.now() >= deadline) throw tooLate([view], timeoutMs);
     await sleep(POLL_MS);
   }
 }
