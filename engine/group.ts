@@ -405,8 +405,8 @@ export class Group extends EventEmitter<GroupEvents> {
   }
 
   #wait(options: CallOptions, late: () => RingraftError): Wait {
-    const { signal } = options;
-    return { deadline: this.#deadline(options), signal, ended: () => this.#ended, late };
+    const deadline = this.#deadline(options);
+    return { deadline, signal: options.signal, ended: () => this.#ended, late };
   }
 
   /** An event of the consensus worker. Listeners must not run while a ring is drained. */

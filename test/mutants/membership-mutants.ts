@@ -41,13 +41,6 @@ const MUTANTS: readonly Mutant[] = [
     replace: 'Number.POSITIVE_INFINITY,',
   },
   {
-    name: 'new-voter-refuses',
-    what: 'a voter that does not know yet that it is one refuses its vote',
-    file: 'engine/raft/election.ts',
-    find: 'if (!recordsUs) return VoteGrant.refused;\n  return inDoubt',
-    replace: 'if (inDoubt !== undefined) return VoteGrant.refused;\n  return inDoubt',
-  },
-  {
     name: 'removed-leader-stays',
     what: 'a leader that was removed leads on',
     file: 'engine/raft/reconfigure.ts',

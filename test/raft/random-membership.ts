@@ -47,7 +47,8 @@ export class RandomMembership {
   get isSettled(): boolean {
     const state = this.#cluster.leader?.raft.state;
     if (state === undefined || state.membership.entry.index > state.log.committed) return false;
-    return !isJoint(state.configuration) && !hasPlans(state.configuration);
+    const { configuration, id } = state;
+    return !isJoint(configuration) && !hasPlans(configuration) && isVoter(configuration, id);
   }
 
   isMember(id: NodeId): boolean {

@@ -302,6 +302,7 @@ export class SimCluster implements Service, FaultSubjects {
     const { raft } = leader.life!.groups[group]!.runtime;
     if (raft.commitIndex < raft.state.termStart) return `leader ${leader.id} has not committed`;
     if (!isSettled(raft.state)) return 'its membership is changing';
+    if (!isVoter(raft.configuration, raft.id)) return `leader ${leader.id} is no voter`;
     for (const { id, life } of this.members) {
       if (!this.#isMember(group, id)) continue;
       const { runtime } = life!.groups[group]!;
