@@ -4,6 +4,7 @@
 
 import type { ConsistencyWord } from './config-reads.js';
 import type { RingraftError } from './errors.js';
+import type { MemberEvent } from './member-news.js';
 import type { SessionPlace } from './session-calls.js';
 
 export interface CallOptions {
@@ -74,6 +75,8 @@ export interface GroupEvents {
   /** Role, term or leader changed here; `previous` is the role before. */
   role: [{ role: string; previous: string; term: number; leader: number }];
   leader: [{ leader: number; previous: number; term: number }];
+  /** The members changed, as far as this node knows: see `MemberEvent`. */
+  member: [MemberEvent];
   /** The commit index as of now and then, not each of its steps; `term` is that entry's. */
   commit: [{ index: number; term: number }];
   /**

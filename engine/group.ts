@@ -6,7 +6,6 @@
  */
 
 import { EventEmitter } from 'node:events';
-import { decodeConfiguration } from '../codec/configuration.js';
 import { monotonicMs } from '../io/clock.js';
 import { adminAsk, InboxKind, snapshotAsk } from '../workers/records/inbox.js';
 import type { StatusPage } from '../workers/status-page.js';
@@ -41,6 +40,7 @@ import type {
   ReadOptions,
   ReadResult,
 } from './group-calls.js';
+import { MemberNews } from './member-news.js';
 import { lateApplied, lateLeader, pollUntil, type Wait } from './polling.js';
 import { promiseSink, REFUSALS } from './promise-sink.js';
 import { Standing } from './raft/state.js';
@@ -60,13 +60,7 @@ import {
   sessionDetail,
 } from './session-calls.js';
 import { type SnapshotAnswer, SnapshotCalls, type SnapshotTaken } from './snapshot-calls.js';
-import {
-  type GroupStatus,
-  type MemberStatus,
-  membersOf,
-  standbyInWords,
-  standingInWords,
-} from './status.js';
+import { type GroupStatus, standbyInWords, standingInWords } from './status.js';
 
 /** A large state takes seconds, whether it is stored or fetched by a new member. */
 const SLOW_TIMEOUT_MS = 60_000;
@@ -108,7 +102,7 @@ export class Group extends EventEmitter<GroupEvents> {
   #role: string = Role.follower;
   #leader = 0;
   #committed = 0;
-  #configuration: { readonly index: number; readonly members: readonly MemberStatus[] };
+  readonly #members = new MemberNews();
   /** Why nothing is taken any more: the group failed here, or the engine closes. */
   #ended: RingraftError | null = null;
   #failure: RingraftError | null = null;
@@ -124,7 +118,6 @@ export class Group extends EventEmitter<GroupEvents> {
     this.#timeoutMs = parts.timeoutMs;
     this.#reads = parts.reads;
     this.#busyHint = parts.busyHint;
-    this.#configuration = { index: 0, members: [] };
     const { channel } = parts;
     this.#snapshots = new SnapshotCalls((id) => channel.ask(InboxKind.snapshot, snapshotAsk(id)));
     this.#admin = new AdminCalls((request) => channel.ask(InboxKind.admin, adminAsk(request)));
@@ -133,7 +126,7 @@ export class Group extends EventEmitter<GroupEvents> {
   /** Role, term, leader and indexes of this replica, as of its last turn. */
   status(): GroupStatus {
     const numbers = this.#page.read();
-    const { index, members } = this.#configuration;
+    const { index, members } = this.#members;
     const { id, incarnation } = this.#node;
     const own = members.find((member) => member.id === id);
     const standingText =
@@ -431,8 +424,8 @@ export class Group extends EventEmitter<GroupEvents> {
     else if (event.kind === 'failed') {
       this.fail(failureOf(event.code, event.text));
     } else {
-      const configuration = decodeConfiguration(Buffer.from(event.bytes, 'base64'));
-      this.#configuration = { index: event.index, members: membersOf(configuration) };
+      const news = this.#members.take(event.index, event.bytes);
+      for (const each of news) queueMicrotask(() => this.emit('member', each));
     }
   }
 

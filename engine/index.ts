@@ -45,6 +45,7 @@ export type {
   ReadResult,
 } from './group-calls.js';
 export { type HostedEntry, type HostedMachine, Reject } from './hosted-machine.js';
+export type { MemberEvent } from './member-news.js';
 export type {
   CloseSessionOptions,
   OpenSessionOptions,

@@ -55,6 +55,8 @@ test('a node is added, leads, restarts, is removed and added again', async (t) =
     added.output,
     /node 4 started: pid \d+, peers 127.*\n[\s\S]*node 4 at .* is a voter/,
   );
+  const told = (await command('logs 1 -n 100')).output;
+  assert.match(told, /node 4 was added [\s\S]*joint configuration began [\s\S]*node 4 votes /);
   const handed = await command('transfer 4');
   assert.match(handed.output, /node 4 leads in term \d+ after \d+ ms, it was node [123]\n/);
   assert.equal(await leaderIn(cluster), 4);

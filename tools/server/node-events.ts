@@ -6,6 +6,7 @@
 
 import type { Engine } from '../../engine/engine.js';
 import type { Group } from '../../engine/group.js';
+import { memberEventInWords } from '../../engine/member-news.js';
 import { Standing } from '../../engine/raft/state.js';
 import type { NodeLog } from './node-log.js';
 
@@ -43,6 +44,7 @@ export function logEvents(engine: Engine, group: Group, log: NodeLog): () => voi
   };
   group.on('error', logFailure);
   if (group.failure !== null) logFailure(group.failure);
+  group.on('member', (news) => log.always(`[RAFT] ${memberEventInWords(news)}`));
   group.on('warning', ({ text }) => log.sometimes('warning', `[NODE] WARNING: ${text}`));
   group.on('unreadable', ({ text }) => log.always(`[RAFT] ERROR: ${text}`));
   engine.on('peer', ({ remote, peer, reason, detail }) => {
@@ -62,6 +64,7 @@ export function logEvents(engine: Engine, group: Group, log: NodeLog): () => voi
     clearInterval(watch);
     engine.removeAllListeners('peer');
     group.removeAllListeners('role');
+    group.removeAllListeners('member');
     group.removeAllListeners('unreadable');
     group.removeAllListeners('warning');
   };
