@@ -108,6 +108,21 @@ export const clusterCommands: Command = commandGroup(
       load: () => import('./restart-command.js'),
     }),
     command({
+      name: 'rolling-restart',
+      summary: 'Restart all nodes, one after the other, while clients go on',
+      details: [
+        'The leader comes last and hands over first. It does not begin while a node is down.',
+        'A client of its own writes meanwhile, in a session, and tells how long nothing was ' +
+          'acknowledged; exits with 1 when one of its writes failed.',
+      ],
+      options: waitOptions,
+      examples: [
+        'ringraft cluster rolling-restart',
+        'ringraft cluster rolling-restart --timeout 5m',
+      ],
+      load: () => import('./rolling-restart-command.js'),
+    }),
+    command({
       name: 'add',
       summary: 'Start one more node and add it, or add one that runs already',
       details: [
