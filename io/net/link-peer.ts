@@ -37,10 +37,16 @@ export function linkPeer(id: NodeId, address: string, isMember: boolean): LinkPe
   return { id, address, isMember, wasMember: isMember, leavesAtMs: never, ...streams, ...known };
 }
 
-/** What a node is told that was a member. */
-export function removedRefusal(id: NodeId): Refusal {
+function removedRefusal(id: NodeId): Refusal {
   const text = `node ${id} was removed from the cluster, and waits until it is added again`;
   return { code: RefuseCode.removed, text };
+}
+
+/** What a node is told that is no member that `self` knows; `wasMember`: it was one. */
+export function refusalOf(id: NodeId, self: NodeId, wasMember: boolean): Refusal {
+  if (wasMember) return removedRefusal(id);
+  const text = `node ${id} is not a member that node ${self} knows`;
+  return { code: RefuseCode.unknownNode, text };
 }
 
 /** Whether what this node dialled itself has got as far as a greeting, or is open. */

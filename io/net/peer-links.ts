@@ -27,7 +27,7 @@ import type { BulkHandlers } from './bulk-handlers.js';
 import { BulkLinks } from './bulk-links.js';
 import type { CloseReason, PeerEvent } from './close-reason.js';
 import { duplicateRefusal } from './duplicate-node.js';
-import { FormerPeers, isGreeted, type LinkPeer, linkPeer, removedRefusal } from './link-peer.js';
+import { FormerPeers, isGreeted, type LinkPeer, linkPeer, refusalOf } from './link-peer.js';
 import { NetCounters } from './net-counters.js';
 import { type ChannelOwner, PeerChannel } from './peer-channel.js';
 import { type PeerAddress, type PeerHandlers, SendResult } from './peer-handlers.js';
@@ -207,7 +207,8 @@ export class PeerLinks {
     if (channel !== null) {
       const wasOpen = channel.isOpen;
       peer.channel = null;
-      if (wasOpen) channel.session.refuse(removedRefusal(id));
+      const wasMember = peer.wasMember || this.#former.has(id);
+      if (wasOpen) channel.session.refuse(refusalOf(id, this.#identity.nodeId, wasMember));
       else channel.session.end('removed', '');
       if (wasOpen) this.#handlers.down(id, 'removed');
     }
@@ -359,9 +360,7 @@ export class PeerLinks {
   #admitStranger(hello: Hello): Refusal | null {
     const { from } = hello;
     if (this.#isWaiting && !isBulkHello(hello) && this.#guests < GUESTS_MAX) return null;
-    if (this.#former.has(from)) return removedRefusal(from);
-    const text = `node ${from} is not a member that node ${this.#identity.nodeId} knows`;
-    return { code: RefuseCode.unknownNode, text };
+    return refusalOf(from, this.#identity.nodeId, this.#former.has(from));
   }
 
   get #guests(): number {

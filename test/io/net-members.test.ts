@@ -198,11 +198,16 @@ test('once a node waits no more, guests that are no members go', () => {
   const cluster = new Cluster([1], COLD, membersOnly(1));
   const one = cluster.node(1);
   one.links.setPeers([], true);
-  cluster.start(2, membersOnly(1, 2));
+  const two = cluster.start(2, membersOnly(1, 2));
   cluster.start(3, membersOnly(1, 3));
   cluster.run(100);
   one.links.setPeers([peer(1), peer(3)], false);
   cluster.run(LINGER + 100);
+  const told = two.seen.events.map(({ detail }) => detail);
+  assert.ok(
+    told.some((text) => /^unknownNode: node 2 is not a member/.test(text)),
+    `${told}`,
+  );
   assert.ok(!isUp(one, 2) && isUp(one, 3));
 });
 
