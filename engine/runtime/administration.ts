@@ -74,7 +74,7 @@ export class Administration {
   ask(request: AdminRequest, now: number): void {
     if (request.kind === 'transfer') this.#transfer(request, now);
     else this.#change({ request, isBegun: false }, now);
-    this.#sweepAt = this.#isWaiting ? now + SWEEP_MS : Number.POSITIVE_INFINITY;
+    if (this.#isWaiting) this.#sweepAt = Math.min(this.#sweepAt, now + SWEEP_MS);
   }
 
   get #isWaiting(): boolean {
