@@ -60,7 +60,12 @@ import {
   sessionDetail,
 } from './session-calls.js';
 import { type SnapshotAnswer, SnapshotCalls, type SnapshotTaken } from './snapshot-calls.js';
-import { type GroupStatus, standbyInWords, standingInWords } from './status.js';
+import {
+  type GroupStatus,
+  type LearnerProgress,
+  standbyInWords,
+  standingInWords,
+} from './status.js';
 
 /** A large state takes seconds, whether it is stored or fetched by a new member. */
 const SLOW_TIMEOUT_MS = 60_000;
@@ -407,6 +412,7 @@ export class Group extends EventEmitter<GroupEvents> {
     const event = JSON.parse(json) as
       | { kind: 'role'; role: string; term: number; leader: number }
       | { kind: 'configuration'; index: number; bytes: string }
+      | { kind: 'catchUp'; learners: readonly LearnerProgress[] }
       | { kind: 'unreadable'; index: number; from: number; text: string }
       | { kind: 'snapshotWarning'; text: string }
       | SnapshotAnswer
@@ -420,6 +426,7 @@ export class Group extends EventEmitter<GroupEvents> {
       const { text } = event;
       queueMicrotask(() => this.emit('warning', { text }));
     } else if (event.kind === 'role') this.#onRole(event);
+    else if (event.kind === 'catchUp') this.#members.takeProgress(event.learners);
     else if (event.kind === 'unreadable') this.#onUnreadable(event);
     else if (event.kind === 'failed') {
       this.fail(failureOf(event.code, event.text));

@@ -9,6 +9,7 @@
 import { decodeConfiguration } from '../codec/configuration.js';
 import { isJoint } from './raft/membership-change.js';
 import type { Configuration } from './raft/types.js';
+import type { LearnerProgress } from './status.js';
 import { type MemberStatus, membersOf } from './status.js';
 
 /**
@@ -52,6 +53,16 @@ export class MemberNews {
 
   get members(): readonly MemberStatus[] {
     return this.#members;
+  }
+
+  /** How far the learners are, by the word of this node as their leader. */
+  takeProgress(learners: readonly LearnerProgress[]): void {
+    this.#members = this.#members.map(({ catchUp: _, ...member }) => {
+      const learner = learners.find(({ id }) => id === member.id);
+      if (learner === undefined) return member;
+      const { id: __, ...catchUp } = learner;
+      return { ...member, catchUp };
+    });
   }
 
   /** A configuration is in force; the first one that is heard of is no news. */

@@ -4,6 +4,7 @@
  * Nothing may be decided by a status but what to show: its numbers may stem from several turns.
  */
 
+import type { ProgressState } from './raft/progress.js';
 import { Standing } from './raft/state.js';
 import type { Configuration, Role } from './raft/types.js';
 
@@ -50,12 +51,27 @@ export interface SnapshotStatus {
   readonly fetchedBytes: number | null;
 }
 
+/** A learner as its leader sees it. */
+export interface LearnerProgress {
+  readonly id: number;
+  /** Entries up to here are known to be durable on it. */
+  readonly match: number;
+  /** Entries of the leader's log behind that. */
+  readonly lag: number;
+  /** `probe`: nothing is known of its log yet; `snapshot`: it is sent one before entries go on. */
+  readonly state: ProgressState;
+  /** By the speed of the last second; null when it does not come nearer. */
+  readonly leftMs: number | null;
+}
+
 export interface MemberStatus {
   readonly id: number;
   readonly address: string;
   /** The life of this member's data that counts; 0 until it is recorded. */
   readonly incarnation: number;
   readonly voter: boolean;
+  /** Of a learner, where this node leads: how far it is, as of the last second. */
+  readonly catchUp?: Omit<LearnerProgress, 'id'>;
 }
 
 export interface GroupStatus extends StatusNumbers {

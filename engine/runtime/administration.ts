@@ -23,6 +23,7 @@ import {
   tooManyMembers,
   transferFailed,
 } from './administration-words.js';
+import { CatchUpWatch } from './catch-up-watch.js';
 import type { CompletionPort } from './ports.js';
 
 const SWEEP_MS = 25;
@@ -59,16 +60,23 @@ export class Administration {
   #transfers: WaitingTransfer[] = [];
   #changes: WaitingChange[] = [];
   #sweepAt = Number.POSITIVE_INFINITY;
+  readonly #watch: CatchUpWatch;
 
   /** `placeCreated` puts entries of the core's own into the log, after each of its steps. */
   constructor(raft: Raft, completions: CompletionPort, placeCreated: () => void) {
     this.#raft = raft;
     this.#completions = completions;
     this.#placeCreated = placeCreated;
+    this.#watch = new CatchUpWatch(raft, completions);
   }
 
   get deadline(): number {
-    return this.#sweepAt;
+    return Math.min(this.#sweepAt, this.#watch.deadline);
+  }
+
+  /** The role or the configuration is another one. */
+  changed(now: number): void {
+    this.#watch.changed(now);
   }
 
   ask(request: AdminRequest, now: number): void {
@@ -125,6 +133,7 @@ export class Administration {
   }
 
   tick(now: number): void {
+    this.#watch.tick(now);
     if (now < this.#sweepAt) return;
     const changes = this.#changes;
     this.#changes = [];
@@ -182,6 +191,7 @@ export class Administration {
     this.#transfers = [];
     this.#changes = [];
     this.#sweepAt = Number.POSITIVE_INFINITY;
+    this.#watch.end();
   }
 
   refuse(request: AdminRequest, code: ErrorNumber): void {

@@ -445,6 +445,7 @@ export class GroupRuntime {
       this.#ports.completions.event({ kind: 'configuration', index, bytes });
     }
     this.#membershipNews.tell(this.raft, ready);
+    if (ready.soft !== null || ready.configuration !== null) this.#administration.changed(now);
     if (ready.persist !== null) this.#submitter.submit(ready.persist);
     this.#proposals.submitted();
     for (const message of ready.messages) this.#sender.send(message);

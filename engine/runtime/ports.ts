@@ -9,6 +9,7 @@
 import type { ErrorNumber } from '../errors.js';
 import type { AppendRequest, Message } from '../raft/message.js';
 import type { NodeId, Role, Term } from '../raft/types.js';
+import type { LearnerProgress } from '../status.js';
 import type { AdminResult } from './administration.js';
 import type { LogPiece } from './log-index.js';
 import type { SnapshotPort } from './snapshot-port.js';
@@ -117,6 +118,7 @@ export type RuntimeEvent =
       readonly text: string;
     }
   | { readonly kind: 'snapshotWarning'; readonly text: string }
+  | { readonly kind: 'catchUp'; readonly learners: readonly LearnerProgress[] }
   | { readonly kind: 'adminDone'; readonly id: number; readonly result: AdminResult }
   | {
       readonly kind: 'adminRefused';

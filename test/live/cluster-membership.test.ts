@@ -71,6 +71,8 @@ test('a node is added, leads, restarts, is removed and added again', async (t) =
   assert.equal((await command('remove 4')).code, 0, 'it may be said again');
   const again = await command('add 4 --learner');
   assert.match(again.output, /node 4 at 127\.0\.0\.1:\d+ is a learner/);
+  const status = await command('status');
+  assert.match(status.output, /\nlearner 4: at entry \d+, \d+ behind/);
   assert.equal((await command('stop')).code, 0);
 });
 

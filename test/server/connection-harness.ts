@@ -171,6 +171,7 @@ const VIEW: ServerView = {
     kvKeys: 0,
     kvMemoryBytes: 0,
     standing: 'full',
+    learners: [],
     log: LOG,
     snapshots: { index: 0, taken: 0, failed: 0, restored: 0, installed: 0, fetchedBytes: null },
     compactedIndex: 0,

@@ -289,7 +289,7 @@ function view(id: number, state: NodeState, role?: 'leader' | 'follower', term =
       : {
           ...{ address: { host: '127.0.0.1', port: 6100 + id }, nodeId: id, role, term },
           ...{ leaderId: 1, commitIndex: 12, lastApplied: 11, snapshotsInstalled: 0 },
-          ...{ syncMode: 'always', standing: 'full' },
+          ...{ syncMode: 'always', standing: 'full', learners: [] },
         };
   const up = ['serving', 'no leader', 'starting', 'silent', 'paused'].includes(state);
   const addresses = { client: `127.0.0.1:${6100 + id}`, peer: `127.0.0.1:${6000 + id}` };

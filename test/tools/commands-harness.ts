@@ -52,6 +52,7 @@ export function serverView(
       kvKeys: machine.stats().keys,
       kvMemoryBytes: machine.stats().memoryBytes,
       standing: 'full',
+      learners: [],
       log: {
         blocks: 11,
         requests: 12,

@@ -184,7 +184,7 @@ test('error replies fall into the kind that says whether the command ran', () =>
 
 function node(port: number, role: string, term: number, leaderId = 0): NodeStatus {
   const indexes = { commitIndex: 0, lastApplied: 0, snapshotsInstalled: 0 };
-  const words = { syncMode: '', standing: 'full' };
+  const words = { syncMode: '', standing: 'full', learners: [] };
   return { address: { host: 'h', port }, nodeId: port, role, term, leaderId, ...indexes, ...words };
 }
 
@@ -200,8 +200,10 @@ test('INFO of a node and of a plain Redis are both understood', () => {
   const info = 'node_id:3\r\ncluster_id:1\r\nrole:follower\r\nterm:7\r\nleader_id:2\r\n';
   const indexes =
     'commit_index:41\r\nlast_applied:40\r\ndurability:batch: within 10 ms\r\n' +
-    'snapshots_installed:2\r\n';
+    'snapshots_installed:2\r\nlearner_4:match=3,lag=38,state=probe\r\n';
+  const learners = [{ id: 4, match: 3, lag: 38, state: 'probe', leftMs: null }];
   const expected = {
+    learners,
     ...{ address, nodeId: 3, role: 'follower', term: 7, leaderId: 2 },
     ...{ commitIndex: 41, lastApplied: 40, syncMode: 'batch', standing: '', snapshotsInstalled: 2 },
   };

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Invocation, Output } from '../cli/command.js';
 import { CommandError, ExitCode } from '../cli/exit-codes.js';
 import { parseAddress, printAddress } from '../cli/value-rules.js';
+import { learnerInWords } from '../load/learner-words.js';
 import { type AskBounds, askLeader } from './ask-leader.js';
 import { Cluster } from './cluster.js';
 import { type addOptions, memberId } from './cluster-options.js';
@@ -107,10 +108,8 @@ async function tellProgress(
   }
 }
 
-/** How far a node is that catches up; null when it cannot be asked. */
+/** How far a node that catches up is, by the word of the leader; null when it does not say. */
 export function progressLine(views: readonly NodeView[], id: number): string | null {
-  const applied = views.find((view) => view.id === id)?.status?.lastApplied;
-  const committed = leaderOf(views)?.status?.commitIndex;
-  if (applied === undefined || committed === undefined) return null;
-  return `node ${id} has applied ${applied} of ${committed} entries`;
+  const learner = leaderOf(views)?.status?.learners.find((each) => each.id === id);
+  return learner === undefined ? null : `node ${id} is ${learnerInWords(learner)}`;
 }

@@ -8,7 +8,7 @@ import { ExitCode } from '../cli/exit-codes.js';
 import { Cluster } from './cluster.js';
 import type { statusOptions } from './cluster-options.js';
 import { leaderOf } from './node-view.js';
-import { statusReport, statusTable } from './status-table.js';
+import { learnerLines, statusReport, statusTable } from './status-table.js';
 
 export async function run(invocation: Invocation<typeof statusOptions>): Promise<ExitCode> {
   const { options, stdout } = invocation;
@@ -17,7 +17,7 @@ export async function run(invocation: Invocation<typeof statusOptions>): Promise
   stdout.write(
     options.json
       ? `${JSON.stringify(statusReport(cluster.dataDir, views), null, 2)}\n`
-      : statusTable(views),
+      : `${statusTable(views)}${learnerLines(views)}`,
   );
   return leaderOf(views) === undefined ? ExitCode.noLeader : ExitCode.ok;
 }

@@ -4,6 +4,7 @@
  * It must never ask a node; the views say all there is.
  */
 
+import { type Learner, learnerInWords } from '../load/learner-words.js';
 import { leaderOf, type NodeView } from './node-view.js';
 
 const HEADER = [
@@ -44,10 +45,18 @@ export function statusTable(views: readonly NodeView[]): string {
   return `${lines.join('\n')}\n`;
 }
 
+/** A line for each learner, by the word of the leader. */
+export function learnerLines(views: readonly NodeView[]): string {
+  const learners = leaderOf(views)?.status?.learners ?? [];
+  return learners.map((each) => `learner ${each.id}: ${learnerInWords(each)}\n`).join('');
+}
+
 /** The shape of `status --json`; null stands for what is not known. */
 export interface StatusReport {
   readonly data: string;
   readonly leader: number | null;
+  /** By the word of the leader. */
+  readonly learners: readonly Learner[];
   readonly nodes: readonly {
     readonly id: number;
     readonly pid: number | null;
@@ -68,6 +77,7 @@ export function statusReport(data: string, views: readonly NodeView[]): StatusRe
   return {
     data,
     leader: leaderOf(views)?.id ?? null,
+    learners: leaderOf(views)?.status?.learners ?? [],
     nodes: views.map(({ id, pid, state, status, client, peer, startedAtMs }) => ({
       id,
       pid,

@@ -8,6 +8,7 @@
 
 import { connect } from 'node:net';
 import type { Address } from '../cli/value-rules.js';
+import { type Learner, learnersIn } from './learner-words.js';
 
 export interface NodeStatus {
   readonly address: Address;
@@ -25,6 +26,8 @@ export interface NodeStatus {
   readonly snapshotsInstalled: number;
   /** Whether the replica counts: `full`, `recovering`, …; empty: it does not say. */
   readonly standing: string;
+  /** Of the leader: how far each learner is. */
+  readonly learners: readonly Learner[];
 }
 
 const INFO = '*1\r\n$4\r\nINFO\r\n';
@@ -49,6 +52,7 @@ export function parseStatus(address: Address, text: string): NodeStatus {
     lastApplied: number('last_applied'),
     snapshotsInstalled: number('snapshots_installed'),
     standing: fields.get('standing') ?? '',
+    learners: learnersIn(text),
     syncMode: (fields.get('durability') ?? '').split(':')[0] as string,
   };
 }

@@ -114,6 +114,9 @@ export class NodeView implements ServerView {
       kvKeys: this.#figures.keys,
       kvMemoryBytes: this.#figures.memoryBytes,
       standing: status.standing,
+      learners: status.members.flatMap(({ id, catchUp }) => {
+        return catchUp === undefined ? [] : [{ id, ...catchUp }];
+      }),
       log: { ...this.#engine.status().log, bytesMax: this.#engine.options.maxLogBytes },
       snapshots,
       compactedIndex,

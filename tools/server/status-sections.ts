@@ -4,6 +4,7 @@
  */
 
 import type { SnapshotStatus } from '../../engine/status.js';
+import { learnerInWords } from '../load/learner-words.js';
 import type { NodeView } from './node-view.js';
 
 type Row = readonly [name: string, value: string | number];
@@ -32,7 +33,7 @@ function snapshotRows(snapshots: SnapshotStatus): readonly Row[] {
 
 export function statusSections(view: NodeView): string {
   const { role, term, leaderId, commitIndex, lastApplied, log, ...rest } = view.status();
-  const { standing, snapshots, compactedIndex } = rest;
+  const { standing, snapshots, compactedIndex, learners } = rest;
   const { keys, memoryBytes, operations } = view.figures;
   return [
     section('Cluster Status', [
@@ -43,6 +44,7 @@ export function statusSections(view: NodeView): string {
       ['Commit Index', commitIndex],
       ['Last Applied', lastApplied],
       ['Standing', standing],
+      ...learners.map((learner) => [`Learner ${learner.id}`, learnerInWords(learner)] as const),
     ]),
     section('Key-Value Store', [
       ['Total Keys', keys],

@@ -192,7 +192,9 @@ export class SimGroup {
       if (event.index > 0) world.counts.configurations += 1;
       this.#noteMembers();
       this.#noteErasure();
-    } else if (!this.#parts.process.isAlive || event.kind === 'snapshot') {
+    } else if (event.kind === 'snapshot' || event.kind === 'catchUp') {
+      return;
+    } else if (!this.#parts.process.isAlive) {
       return;
     } else if (event.kind === 'adminDone') {
       this.#onAdminDone(event.result);

@@ -8,6 +8,7 @@
  */
 
 import { Glob } from '../../../engine/machines/kv/glob.js';
+import type { LearnerProgress } from '../../../engine/status.js';
 import { shownTextOf } from './arguments.js';
 import { type Asker, refusalOf } from './asked.js';
 import { type CommandSpec, many, NO_KEYS, optional, string } from './command-spec.js';
@@ -38,7 +39,14 @@ export function statusFields(server: ServerView): readonly (readonly [string, st
     ['snapshot_index', status.snapshots.index],
     ['compacted_index', status.compactedIndex],
     ['standing', status.standing],
+    ...status.learners.map((learner) => [`learner_${learner.id}`, learnerFields(learner)] as const),
   ];
+}
+
+/** Without `left_ms` it does not come nearer, or nobody knows yet. */
+function learnerFields({ match, lag, state, leftMs }: LearnerProgress): string {
+  const left = leftMs === null ? '' : `,left_ms=${leftMs}`;
+  return `match=${match},lag=${lag},state=${state}${left}`;
 }
 
 function statusText(server: ServerView): string {

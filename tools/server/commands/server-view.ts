@@ -3,7 +3,7 @@
  * one. Reading it must be cheap and must not wait for anything.
  */
 
-import type { SnapshotStatus } from '../../../engine/status.js';
+import type { LearnerProgress, SnapshotStatus } from '../../../engine/status.js';
 import type { Session } from './session.js';
 
 /** What this node's write-ahead log has done since the start. */
@@ -35,6 +35,8 @@ export interface StatusView {
   readonly kvMemoryBytes: number;
   /** `full`: it votes and counts. Else why not: `fresh`, `aside`, `recovering`, … */
   readonly standing: string;
+  /** On the leader: each learner, and how far it is. */
+  readonly learners: readonly LearnerProgress[];
   readonly log: LogView;
   readonly snapshots: SnapshotStatus;
   /** Entries up to here are no longer in the log. */
