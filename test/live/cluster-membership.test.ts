@@ -69,6 +69,8 @@ test('a node is added, leads, restarts, is removed and added again', async (t) =
   const removed = await command('remove 4');
   assert.match(removed.output, /node 4 is no member any more\nIts process waits until it is added/);
   assert.equal((await command('remove 4')).code, 0, 'it may be said again');
+  const waiting = await command('restart 4');
+  assert.match(waiting.output, /node 4 answers, without a leader, after/);
   const again = await command('add 4 --learner');
   assert.match(again.output, /node 4 at 127\.0\.0\.1:\d+ is a learner/);
   const status = await command('status');

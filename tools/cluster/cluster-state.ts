@@ -46,6 +46,11 @@ export interface ClusterState {
   readonly nodes: readonly NodeRecord[];
 }
 
+/** A node that is none waits until it is added, and knows no leader. */
+export function isMember({ membership }: NodeRecord): boolean {
+  return membership === undefined || membership === 'joined';
+}
+
 export const statePath = (dataDir: string): string => join(dataDir, 'cluster.json');
 export const nodeDataPath = (dataDir: string, id: number): string => join(dataDir, String(id));
 export const logPath = (dataDir: string, id: number): string => join(dataDir, `${id}.log`);

@@ -12,6 +12,7 @@ import { CommandError, ExitCode } from '../cli/exit-codes.js';
 import {
   type ClusterState,
   HOST,
+  isMember,
   logPath,
   type NodeRecord,
   nodeDataPath,
@@ -48,10 +49,6 @@ function peerArguments({ nodes }: ClusterState, { id, membership }: NodeRecord):
   const byPlace = members.every((node, at) => node.id === at + 1);
   const named = members.map((node) => `${byPlace ? '' : `${node.id}=`}${addressOf(node)}`);
   return ['--cluster', named.join(',')];
-}
-
-function isMember({ membership }: NodeRecord): boolean {
-  return membership === undefined || membership === 'joined';
 }
 
 /**

@@ -8,7 +8,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CommandError, ExitCode } from '../cli/exit-codes.js';
 import type { Cluster } from './cluster.js';
-import { logPath } from './cluster-state.js';
+import { isMember, logPath } from './cluster-state.js';
 import { lastLines } from './node-log.js';
 import { isUp, type NodeView, viewNode } from './node-view.js';
 
@@ -23,8 +23,9 @@ export interface Patience {
 }
 
 /**
- * Resolves to the views of all nodes once those in `ids` serve. Without a running majority no
- * leader can be known: then an answer is enough. Rejects with a CommandError.
+ * Resolves to the views of all nodes once those in `ids` serve. Where no leader can be known, for
+ * want of a running majority or by a node that is no member, an answer is enough. Rejects with a
+ * CommandError.
  */
 export async function waitServing(
   cluster: Cluster,
@@ -44,10 +45,15 @@ export async function waitServing(
       answered.add(view.id);
       patience.onAnswer?.(view);
     }
-    const canElect = all.filter(isUp).length > all.length / 2;
-    if (awaited.every((view) => view.state === 'serving' || (!canElect && view.status !== null))) {
-      return all;
-    }
+    const waiting = cluster.state().nodes.filter((node) => !isMember(node));
+    const isWaiting = ({ id }: NodeView): boolean => waiting.some((node) => node.id === id);
+    const members = all.filter((view) => !isWaiting(view));
+    const canElect = members.filter(isUp).length > members.length / 2;
+    const isReady = (view: NodeView): boolean => {
+      const mayBeLeaderless = !canElect || isWaiting(view);
+      return view.state === 'serving' || (mayBeLeaderless && view.status !== null);
+    };
+    if (awaited.every(isReady)) return all;
     if (performance.now() >= deadline) throw tooLate(awaited, patience.timeoutMs);
     await sleep(POLL_MS);
   }

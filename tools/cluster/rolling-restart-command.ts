@@ -13,6 +13,7 @@ import { CommandError, ExitCode } from '../cli/exit-codes.js';
 import { type AskBounds, askLeader } from './ask-leader.js';
 import { Cluster, STOP_PATIENCE_MS } from './cluster.js';
 import type { waitOptions } from './cluster-options.js';
+import { isMember } from './cluster-state.js';
 import { leaderOf, type NodeView } from './node-view.js';
 import { waitServing } from './readiness.js';
 import { stopNodes } from './stop-nodes.js';
@@ -29,7 +30,7 @@ export async function run(invocation: Rolling): Promise<ExitCode> {
   const { options, stdout, signal } = invocation;
   const cluster = new Cluster(options.data);
   const { nodes } = cluster.state();
-  const members = nodes.filter(({ membership }) => !isOutside(membership));
+  const members = nodes.filter(isMember);
   const ids = members.map(({ id }) => id);
   requireSound(
     cluster,
@@ -61,10 +62,6 @@ export async function run(invocation: Rolling): Promise<ExitCode> {
       `${Math.round(longestMs)} ms at most\n`,
   );
   return ExitCode.ok;
-}
-
-function isOutside(membership: string | undefined): boolean {
-  return membership === 'joining' || membership === 'removed';
 }
 
 function requireSound(cluster: Cluster, views: readonly NodeView[]): void {
