@@ -21,15 +21,15 @@ import { becomeLeader, quorumHeardAt } from './leader.js';
 import { recordedIncarnation } from './membership.js';
 import { MessageKind, VoteGrant, type VoteReply, type VoteRequest } from './message.js';
 import { VoteResult } from './quorum.js';
-import { type CoreState, Standing } from './state.js';
+import type { CoreState } from './state.js';
 import { type Incarnation, NOBODY, type NodeId, Role, type Term } from './types.js';
 
 /** The election timer ran out: seek votes, if this replica may. */
 export function campaign(state: CoreState): void {
   state.resetElectionTimer();
   if (!mayCampaign(state)) {
-    // No leader sends to a replica that is no member: the one it knew is not asked any more.
-    if (state.standing === Standing.standby) becomeFollower(state, state.term, NOBODY);
+    // The leader that it knew is not asked any more; who leads now may be none that it knows.
+    if (state.leader !== NOBODY) becomeFollower(state, state.term, NOBODY);
     return;
   }
   // An election lasts as long as its vote takes to the disk: a slow sync starts no second one.

@@ -52,7 +52,7 @@ import {
   rememberSnapshot,
   withdrawIdleOffers,
 } from './snapshot.js';
-import { CoreState, type RaftOptions, type Recovered, Standing } from './state.js';
+import { CoreState, type RaftOptions, type Recovered, type Standing } from './state.js';
 import { advanceTransfer, beginTransfer, type TransferAnswer } from './transfer.js';
 import {
   assert,
@@ -166,8 +166,7 @@ export class Raft {
 
   get #timesElection(): boolean {
     const { state } = this;
-    const forgetsLeader = state.standing === Standing.standby && state.leader !== NOBODY;
-    return forgetsLeader || mayCampaign(state);
+    return state.leader !== NOBODY || mayCampaign(state);
   }
 
   get #asksAgainAt(): number {

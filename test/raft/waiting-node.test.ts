@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { mayCampaign } from '../../engine/raft/election.js';
-import { bootstrapConfiguration } from '../../engine/raft/membership.js';
+import { bootstrapConfiguration, withRecord } from '../../engine/raft/membership.js';
 import { MessageKind, VoteGrant } from '../../engine/raft/message.js';
 import { quorumValue, voteResult } from '../../engine/raft/quorum.js';
 import { incarnation, logIndex, NO_INCARNATION, nodeId, term } from '../../engine/raft/types.js';
@@ -72,4 +72,26 @@ test('what a leader has committed is applied by a replica that waits', () => {
   const bench = new Bench({ voters: [] });
   bench.hearAppend([0, 0], 2, { term: term(2), entriesTerm: term(2), commit: logIndex(2) });
   assert.deepEqual(bench.applied, [1, 2]);
+});
+
+test('a replica that may not campaign forgets a leader that has fallen silent', () => {
+  const members = recordedConfiguration([1, 2, 3]);
+  const learner = { ...members, voters: [nodeId(2), nodeId(3)], learners: [nodeId(1)] };
+  const aside = withRecord(members, nodeId(1), incarnation(77));
+  for (const configuration of [learner, aside]) {
+    const bench = new Bench({ voters: [] });
+    const entry = { index: logIndex(1), configuration };
+    bench.hearAppend([0, 0], 1, { term: term(2), configurations: [entry] });
+    assert.ok(!mayCampaign(bench.raft.state));
+    assert.equal(bench.raft.leader, 2);
+    bench.pass(100);
+    bench.hearHeartbeat();
+    bench.pass(149);
+    assert.equal(bench.raft.leader, 2, 'it was heard of late');
+    bench.timeOut();
+    assert.deepEqual([bench.raft.leader, bench.raft.role, bench.raft.term], [0, 'follower', 2]);
+    assert.equal(bench.raft.deadline, Number.POSITIVE_INFINITY);
+    bench.hearHeartbeat();
+    assert.equal(bench.raft.leader, 2);
+  }
 });
