@@ -52,10 +52,13 @@ export class ClockFaults {
     return leader > 0 ? leader : this.#prng.between(1, this.#world.plan.nodes);
   }
 
+  get #timeoutUs(): number {
+    return this.#world.plan.raft.electionTimeoutMin * 1000;
+  }
+
   /** Long enough, most often, for the others to elect another leader. */
   #lastsUs(): number {
-    const { electionTimeoutMin } = this.#world.plan.raft;
-    return this.#prng.between(Math.floor(electionTimeoutMin / 4), electionTimeoutMin * 5) * 1000;
+    return this.#prng.between(Math.floor(this.#timeoutUs / 4), this.#timeoutUs * 5);
   }
 
   #suspend(node: number): void {
@@ -72,9 +75,12 @@ export class ClockFaults {
   }
 
   #stall(node: number): void {
-    const lastsUs = this.#beforeEnd(this.#lastsUs());
+    const isCutOff = this.#prng.chance(CUT_OFF_SHARE);
+    // While nobody hears it, and it hears nobody, the others elect and commit.
+    const drawnUs = isCutOff ? this.#prng.between(3, 7) * this.#timeoutUs : this.#lastsUs();
+    const lastsUs = this.#beforeEnd(drawnUs);
     this.#cluster.stall(node, lastsUs);
-    if (this.#prng.chance(CUT_OFF_SHARE)) this.#cutOff(node, lastsUs * 2);
+    if (isCutOff) this.#cutOff(node, lastsUs * 2);
     this.#visit(node, lastsUs);
   }
 
@@ -90,8 +96,9 @@ export class ClockFaults {
   }
 
   /**
-   * One peer does not hear the leader and asks for votes, which those that do hear it refuse, also
-   * one that pauses or starts meanwhile. Then nobody hears it any more.
+   * One peer does not hear the leader and asks for votes, which those that do hear it refuse. Then
+   * nobody hears it any more, and these have just paused, or start anew: they must go on refusing
+   * for as long as its lease lasts.
    */
   #besiege(): void {
     const leader = this.#cluster.leader();
@@ -103,32 +110,38 @@ export class ClockFaults {
     for (const other of others) this.#cluster.setClockRate(other, plan.clocks.rateMax);
     const shut = this.#prng.pick(others);
     network.partition([leader], [shut]);
-    const timeoutUs = plan.raft.electionTimeoutMin * 1000;
-    const lastsUs = this.#prng.between(2 * timeoutUs, 5 * timeoutUs);
-    for (const other of others) {
-      if (other === shut) continue;
-      const afterUs = this.#prng.between(timeoutUs, lastsUs);
-      scheduler.after(afterUs, () => this.#disturb(other, timeoutUs));
-    }
-    scheduler.after(lastsUs, () => this.#cutOff(leader, 3 * timeoutUs));
-    this.#visit(leader, lastsUs + 3 * timeoutUs);
+    const lastsUs = this.#prng.between(2, 4) * this.#timeoutUs;
+    const voters = others.filter((other) => other !== shut);
+    const end = this.#prng.chance(0.5) ? this.#endByPause : this.#endByStart;
+    scheduler.after(lastsUs, () => end(leader, voters));
+    this.#visit(leader, lastsUs + 3 * this.#timeoutUs);
   }
+
+  /** The leader is cut off as soon as it has heard from voters whose threads had paused. */
+  readonly #endByPause = (leader: number, voters: readonly number[]): void => {
+    const { plan, scheduler } = this.#world;
+    const { turnUs, transportUs, latency } = plan;
+    const pauseUs = this.#beforeEnd(this.#prng.between(this.#timeoutUs, 2 * this.#timeoutUs));
+    for (const voter of voters) this.#cluster.stall(voter, pauseUs);
+    const answerUs = 2 * (turnUs + transportUs + latency.typicalUs);
+    scheduler.after(pauseUs + answerUs, () => this.#cutOff(leader, 3 * this.#timeoutUs));
+  };
+
+  /** The leader is cut off, and those that it last heard from start anew. */
+  readonly #endByStart = (leader: number, voters: readonly number[]): void => {
+    if (this.#beforeEnd(this.#timeoutUs) === 0) return;
+    this.#cutOff(leader, 3 * this.#timeoutUs);
+    for (const voter of voters) {
+      if (!this.#cluster.isUp(voter)) continue;
+      this.#cluster.crash(voter, 'kept');
+      this.#cluster.restart(voter);
+    }
+  };
 
   /** Once the faults have ended nothing pauses, dies or is cut off any more. */
   #beforeEnd(lastsUs: number): number {
     const { plan, scheduler } = this.#world;
     return Math.max(0, Math.min(lastsUs, plan.faultsEndUs - scheduler.nowUs));
-  }
-
-  #disturb(node: number, timeoutUs: number): void {
-    if (this.#beforeEnd(timeoutUs) === 0) return;
-    if (this.#prng.chance(0.6)) {
-      const lastsUs = this.#prng.between(timeoutUs, 2 * timeoutUs);
-      this.#cluster.stall(node, this.#beforeEnd(lastsUs));
-    } else if (this.#cluster.isUp(node)) {
-      this.#cluster.crash(node, 'kept');
-      this.#cluster.restart(node);
-    }
   }
 
   /** The successor need not wait for anybody, and the leader does not hear of it. */
@@ -140,7 +153,7 @@ export class ClockFaults {
     for (let group = 0; group < plan.groups; group += 1) {
       if (this.#cluster.leaderOf(group)?.id === leader) this.#cluster.transfer(group, to);
     }
-    const lastsUs = plan.raft.electionTimeoutMin * 3000;
+    const lastsUs = 3 * this.#timeoutUs;
     const soonUs = plan.transportUs + this.#prng.between(1, 2 * plan.latency.typicalUs);
     scheduler.after(soonUs, () => this.#cutOff(leader, lastsUs));
     this.#visit(leader, lastsUs);
