@@ -18,6 +18,13 @@ export const READ_MUTANTS: readonly Mutant[] = [
     inTests: true,
   },
   {
+    name: 'lease-by-an-old-clock',
+    what: 'a lease is judged by a clock that was read before the reads came',
+    file: 'engine/runtime/clock-readings.ts',
+    find: 'raft.serveByLease(clocksToJudge(ports));',
+    replace: 'raft.serveByLease(raft.state);',
+  },
+  {
     name: 'lease-before-first-commit',
     what: 'a lease holds before the leader has committed in its term',
     file: 'engine/raft/lease.ts',
@@ -26,12 +33,26 @@ export const READ_MUTANTS: readonly Mutant[] = [
     inTests: true,
   },
   {
+    name: 'lease-through-a-transfer',
+    what: 'a leader that hands over keeps its lease',
+    file: 'engine/raft/lease.ts',
+    find: ' || lease.isDropped) return 0;',
+    replace: ') return 0;',
+  },
+  {
     name: 'lease-while-suspended',
     what: 'what only the wall clock shows to have passed does not count',
     file: 'engine/raft/lease.ts',
     find: 'const gained = wallAhead - from.wallAhead;',
     replace: 'const gained = Math.min(0, wallAhead - from.wallAhead);',
     inTests: true,
+  },
+  {
+    name: 'lease-without-drift',
+    what: 'a lease lasts as long as the voters wait, by its own clock',
+    file: 'engine/raft/lease.ts',
+    find: 'electionTimeoutMin * (1 - leaseDrift) - ran',
+    replace: 'electionTimeoutMin - ran',
   },
   {
     name: 'vote-in-spite-of-a-leader',
