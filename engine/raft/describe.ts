@@ -421,7 +421,8 @@ export function describeState(state: CoreState): string {
       ? `heartbeat@${state.heartbeatDue}`
       : `election@${state.electionDeadline}`;
   const now = [due, ...describeVotes(state), ...describeReads(state)].join(' ');
-  const parts = [role, hard, last, pointers, ...describeForgotten(state), state.standing, now];
+  const standing = state.isWitness ? `${state.standing} witness` : state.standing;
+  const parts = [role, hard, last, pointers, ...describeForgotten(state), standing, now];
   return parts.join(' ');
 }
 

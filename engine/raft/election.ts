@@ -25,10 +25,11 @@ import {
 /**
  * Whether this replica may start an election at all. One in doubt may: where every log but its own
  * is shorter, nobody else can be elected. It must win without its own vote, or by all of them.
- * One that misses state may not: it could neither apply what it commits nor answer a read.
+ * One that misses state may not: it could neither apply what it commits nor answer a read. Nor may
+ * a witness.
  */
 export function mayCampaign(state: CoreState): boolean {
-  if (state.missingState) return false;
+  if (state.missingState || state.isWitness) return false;
   const { standing } = state;
   if (standing === Standing.nonVoter || standing === Standing.standby) return mayStillLead(state);
   if (standing === Standing.full || standing === Standing.inDoubt) return true;
@@ -105,6 +106,7 @@ function grantOfUnaware({ inDoubt }: CoreState, recordsUs: boolean): VoteGrant {
 
 /** The answer to a (pre-)vote request of a term that is at least our own. */
 export function decideVote(state: CoreState, request: VoteRequest, isPreVote: boolean): VoteGrant {
+  if (state.isWitness) return VoteGrant.refused;
   const { standing, log } = state;
   const isUpToDate = log.isUpToDate(request.lastIndex, request.lastTerm);
   // Who never had a vote, by either log, is only asked whether it has one: see `electorate`.

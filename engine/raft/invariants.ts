@@ -86,6 +86,11 @@ const STATE_RULES: readonly Rule<CoreState>[] = [
   ['Whoever asks another replica to campaign has dropped its lease.', handsOverWithoutLease],
   ['The configuration in force is in the log.', (s) => s.membership.entry.index <= s.log.last],
   ['Every voter and learner is a member, and no learner votes.', membersAddUp],
+  ['A witness seeks no votes.', (s) => !s.isWitness || !isSeekingVotes(s)],
+  [
+    'A witness leads only while it hands over.',
+    (s) => !s.isWitness || s.role !== Role.leader || s.transfer !== null,
+  ],
   ['Only a leader hands leadership over.', (s) => s.transfer === null || s.role === Role.leader],
 ];
 
@@ -273,6 +278,7 @@ export interface Snapshot {
   readonly readRound: number;
   /** To whom leadership is handed over; NOBODY when it is not. */
   readonly successor: NodeId;
+  readonly isWitness: boolean;
 }
 
 export function snapshotOf(state: CoreState): Snapshot {
@@ -299,6 +305,7 @@ export function snapshotOf(state: CoreState): Snapshot {
     storedSeq: state.storedSeq,
     readRound: state.leaderReads.awaited,
     successor: state.transfer?.target ?? NOBODY,
+    isWitness: state.isWitness,
   };
 }
 
@@ -317,6 +324,7 @@ const TRANSITION_RULES: readonly Rule<Transition>[] = [
   ['Time never runs backwards.', ({ before, after }) => after.now >= before.now],
   ['The term never shrinks.', ({ before, after }) => after.term >= before.term],
   ['Within a term the vote is set at most once.', keepsVote],
+  ['A witness votes for nobody.', votesAsWitness],
   ['Within a term the leader does not change.', keepsLeader],
   ['A leader was a candidate of its term before.', wasCandidate],
   ['A candidate’s term is new.', campaignsInNewTerm],
@@ -358,6 +366,11 @@ const TRANSITION_RULES: readonly Rule<Transition>[] = [
 function keepsVote({ before, after }: Transition): boolean {
   if (before.term !== after.term) return true;
   return before.vote === NOBODY || before.vote === after.vote;
+}
+
+function votesAsWitness({ before, after }: Transition): boolean {
+  if (!before.isWitness || !after.isWitness) return true;
+  return after.vote === (before.term === after.term ? before.vote : NOBODY);
 }
 
 function keepsLeader({ before, after }: Transition): boolean {

@@ -67,6 +67,7 @@ import {
   type SnapshotPoint,
   type Term,
 } from './types.js';
+import { setWitness } from './witness.js';
 
 /** What only the leader of a term says. */
 const LEADER_KINDS: ReadonlySet<MessageKind> = new Set([
@@ -292,6 +293,12 @@ export class Raft {
   transferLeadership(target: NodeId, now: number): TransferAnswer {
     this.#advance(now);
     return beginTransfer(this.state, target);
+  }
+
+  /** Enters or leaves witness mode (witness.ts); durable already. */
+  setWitness(isWitness: boolean, now: number): void {
+    this.#advance(now);
+    setWitness(this.state, isWitness);
   }
 
   /** Who is to lead next; NOBODY while leadership is not handed over. */

@@ -57,6 +57,8 @@ export interface RaftOptions {
    * absent: there is no lease.
    */
   readonly leaseDrift?: number;
+  /** It starts in witness mode (witness.ts). */
+  readonly witness?: boolean;
 }
 
 export interface RecoveredSnapshot {
@@ -114,6 +116,8 @@ export class CoreState {
   vote: NodeId;
   leader: NodeId = NOBODY;
   inDoubt: boolean;
+  /** Neither campaigns nor votes, by its operator's wish: see witness.ts. */
+  isWitness: boolean;
   /** The term in which doubt arose: an entry of a later one settles it. */
   readonly doubtTerm: Term;
 
@@ -124,6 +128,7 @@ export class CoreState {
   heartbeatDue = 0;
   /** Last time the leader of this term was heard; the start counts as a hearing (lease safety). */
   leaderHeardAt: number;
+  readonly startedAt: number;
   /** It was heard since a clock was read, so that time may be too early: see `dateHearing`. */
   heardUndated = false;
   /** By how much the wall clock showed more than the monotonic one, when last read. */
@@ -188,11 +193,13 @@ export class CoreState {
     this.term = recovered.hardState.term;
     this.vote = recovered.hardState.vote;
     this.inDoubt = recovered.inDoubt;
+    this.isWitness = options.witness ?? false;
     this.reads = reads;
     this.leaseReads = reads.leaseLane();
     this.leaderReads = new LeaderReads();
     this.now = now;
     this.leaderHeardAt = now;
+    this.startedAt = now;
     if (recovered.snapshot !== null) this.#beginFrom(recovered.snapshot);
     // What was forgotten had been committed, also where no snapshot here holds it any more.
     this.log.committed = Math.max(this.log.committed, this.log.compacted) as LogIndex;

@@ -3,7 +3,7 @@
  * and asks it to campaign at once, past everybody's patience with the present leader.
  *
  * It has one election timeout: then the leader goes on as before, or, where it is to leave the
- * cluster, steps down all the same. Who was asked may campaign later than that: no more than any
+ * cluster or has become a witness, steps down all the same. Who was asked may campaign later than that: no more than any
  * other election is that a danger. Nothing here holds proposals; whoever makes them does.
  */
 
@@ -80,7 +80,7 @@ export function bestTarget(state: CoreState): NodeId {
   return peers[0]?.id ?? NOBODY;
 }
 
-/** Leader that is no voter any more: it leaves as soon as another one can lead. */
+/** Leader that is no voter any more, or a witness: it leaves as soon as another one can lead. */
 export function handOver(state: CoreState): void {
   const target = state.options.transfer ? bestTarget(state) : NOBODY;
   if (target === NOBODY) becomeFollower(state, state.term, NOBODY);
@@ -93,7 +93,8 @@ export function advanceTransfer(state: CoreState): void {
   if (transfer === null) return;
   if (state.now >= transfer.deadline) {
     state.transfer = null;
-    if (!isVoter(state.configuration, state.id)) becomeFollower(state, state.term, NOBODY);
+    const mustLeave = state.isWitness || !isVoter(state.configuration, state.id);
+    if (mustLeave) becomeFollower(state, state.term, NOBODY);
     return;
   }
   // A target that restarted meanwhile shows first what it holds.

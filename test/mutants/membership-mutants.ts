@@ -59,8 +59,8 @@ const MUTANTS: readonly Mutant[] = [
     name: 'transfer-never-ends',
     what: 'a transfer whose target does not take over never ends',
     file: 'engine/raft/transfer.ts',
-    find: 'state.transfer = null;\n    if',
-    replace: 'if',
+    find: 'state.transfer = null;\n    const',
+    replace: 'const',
   },
 ];
 

@@ -45,6 +45,7 @@ export class DurableRecords {
   generation = 0;
   /** Something that may have been acknowledged was lost: told to the core at the next start. */
   inDoubt = false;
+  isWitness = false;
   /** The configuration in force at the base. */
   #baseConfiguration: ConfigurationEntry | null = null;
 

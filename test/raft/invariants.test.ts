@@ -165,6 +165,13 @@ const STATES: Record<string, Tamper> = {
   'Every voter and learner is a member, and no learner votes.': (_, follower) => {
     reconfigure(follower, { learners: [nodeId(3)] });
   },
+  'A witness seeks no votes.': (_, follower) => {
+    follower.isWitness = true;
+    follower.role = Role.preCandidate;
+  },
+  'A witness leads only while it hands over.': (leader) => {
+    leader.isWitness = true;
+  },
   'Only a leader hands leadership over.': (_, follower) => {
     follower.transfer = { target: nodeId(1), deadline: 1000, isAsked: false };
   },
@@ -236,6 +243,11 @@ const TRANSITIONS: Record<string, Before> = {
   },
   'Within a term the vote is set at most once.': (before) => {
     before.vote = nodeId(2);
+  },
+  'A witness votes for nobody.': (before, after) => {
+    before.isWitness = true;
+    after.isWitness = true;
+    before.vote = nodeId(0);
   },
   'Within a term the leader does not change.': (before) => {
     before.leader = nodeId(2);

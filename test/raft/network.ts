@@ -117,8 +117,9 @@ export class Cluster {
   start(id: number): void {
     const replica = this.replica(id);
     const seed = this.#seed * 1000 + replica.id * 37 + replica.boot;
-    const identity = { id: replica.id, incarnation: replica.incarnation, seed };
-    replica.start({ ...DEFAULT_OPTIONS, ...this.#options, ...identity }, this.now);
+    const witness = replica.records.isWitness;
+    const own = { id: replica.id, incarnation: replica.incarnation, seed, witness };
+    replica.start({ ...DEFAULT_OPTIONS, ...this.#options, ...own }, this.now);
     this.#check(replica, null);
     for (const peer of this.running) {
       if (peer.id === replica.id) continue;
@@ -299,6 +300,12 @@ export class Cluster {
   /** Leadership goes to `target`, 0 for the best one. */
   transfer(id: number, target: number): TransferAnswer {
     return this.step(id, (raft) => raft.transferLeadership(target as NodeId, this.now));
+  }
+
+  /** Durable before the core knows it. */
+  setWitness(id: number, isWitness: boolean): void {
+    this.replica(id).records.isWitness = isWitness;
+    this.step(id, (raft) => raft.setWitness(isWitness, this.now));
   }
 
   #newEntry(raft: Raft): Entry {

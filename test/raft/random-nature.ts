@@ -38,6 +38,7 @@ export interface Nature {
     readonly compact: number;
     readonly loseSnapshots: number;
     readonly change: number;
+    readonly witness: number;
   };
 }
 
@@ -67,6 +68,7 @@ export function drawNature(prng: Prng): Nature {
       compact: prng.pick([0.02, 0.1, 0.3]),
       loseSnapshots: often(0.004),
       change: often(0.008),
+      witness: often(0.004),
     },
   };
 }

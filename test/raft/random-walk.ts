@@ -42,6 +42,7 @@ export interface WalkReport {
   readonly removedLeaders: number;
   readonly refusedChanges: number;
   readonly transfers: number;
+  readonly witnesses: number;
 }
 
 /** Within this virtual time after the last fault everything must be at rest. */
@@ -67,6 +68,7 @@ export class RandomWalk {
     outages: 0,
     losses: 0,
     transfers: 0,
+    witnesses: 0,
   };
   readonly #snapshots: RandomSnapshots;
   readonly #membership: RandomMembership;
@@ -215,7 +217,7 @@ export class RandomWalk {
   }
 
   #maybeFault(): void {
-    const { crash, wipe, tear, partition, restart, reconnect, transfer, outage, change } =
+    const { crash, wipe, tear, partition, restart, reconnect, transfer, outage, change, witness } =
       this.#nature.chances;
     this.#maybeSnapshot();
     if (this.#prng.chance(change)) this.#membership.ask(this.#damaged);
@@ -226,6 +228,7 @@ export class RandomWalk {
     if (this.#prng.chance(restart)) this.#restart();
     if (this.#prng.chance(reconnect)) this.#reconnect();
     if (this.#prng.chance(transfer)) this.#transfer();
+    if (this.#prng.chance(witness)) this.#toggleWitness();
     if (this.#prng.chance(outage)) this.#outage();
   }
 
@@ -336,6 +339,14 @@ export class RandomWalk {
     if ('to' in answer && answer.to !== leader.id) this.#count.transfers += 1;
   }
 
+  #toggleWitness(): void {
+    const victim = this.#victim();
+    if (victim === undefined) return;
+    const isWitness = !victim.raft.state.isWitness;
+    this.cluster.setWitness(victim.id, isWitness);
+    if (isWitness) this.#count.witnesses += 1;
+  }
+
   get #damaged(): number {
     const doubtful = [...this.cluster.replicas.values()].filter(({ records }) => records.inDoubt);
     this.#forgetReadmitted();
@@ -395,6 +406,7 @@ export class RandomWalk {
     this.#storedAt.clear();
     for (const replica of cluster.replicas.values()) {
       if (replica.life === null) cluster.start(replica.id);
+      cluster.setWitness(replica.id, false);
       cluster.turn(replica.id);
     }
     const end = cluster.now + REST_MAX_MS;

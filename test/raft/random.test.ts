@@ -50,6 +50,7 @@ test('no random walk breaks an invariant, and every one comes to rest when its f
     removedLeaders: 0,
     refusedChanges: 0,
     transfers: 0,
+    witnesses: 0,
   };
   for (let seed = 1; seed <= WALKS; seed += 1) {
     const report = walk(seed);

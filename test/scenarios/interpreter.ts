@@ -331,6 +331,12 @@ export class Interpreter {
     this.#lines.splice(before, 0, describeTransferAnswer(answer));
   }
 
+  /** A replica enters or leaves witness mode, durably: `witness 2 on`. */
+  witness([id = '', mode = '']: Arguments): void {
+    assert.ok(mode === 'on' || mode === 'off', `witness is on or off, not ${mode}`);
+    this.#group.setWitness(Number(id), mode === 'on');
+  }
+
   /** `change 1 voter=4 learner=5 remove=2 voter=3@elsewhere`; `dry` only asks. */
   change([id = '', ...words]: Arguments): void {
     const change = changeOf(words.filter((word) => word !== 'dry'));
@@ -461,6 +467,7 @@ const COMMANDS: Record<string, (interpreter: Interpreter, words: Arguments) => v
   'read-by-lease': (it, words) => it.read(words, true),
   wall: (it, words) => it.wall(words),
   transfer: (it, words) => it.transfer(words),
+  witness: (it, words) => it.witness(words),
   change: (it, words) => it.change(words),
   // The network.
   deliver: (it, words) => it.deliver(words),
