@@ -50,7 +50,7 @@ export interface LeadershipTransferred {
 
 export type AdminAnswer = Extract<RuntimeEvent, { kind: 'adminDone' | 'adminRefused' }>;
 
-interface Bounds {
+export interface AdminBounds {
   readonly timeoutMs: number;
   /** On the monotonic clock. */
   readonly deadline: number;
@@ -69,7 +69,7 @@ export class AdminCalls {
     this.#ask = ask;
   }
 
-  async transfer(target: number, bounds: Bounds): Promise<LeadershipTransferred> {
+  async transfer(target: number, bounds: AdminBounds): Promise<LeadershipTransferred> {
     if (target !== 0) checkId('target', target);
     const result = await this.#call(bounds, 'leadership may still go over', (id) => {
       return { id, deadline: bounds.deadline, kind: 'transfer', target: nodeId(target) };
@@ -79,20 +79,27 @@ export class AdminCalls {
     return { leader, term };
   }
 
-  async change(asked: MemberChange, bounds: Bounds): Promise<MembersChanged> {
+  async change(asked: MemberChange, bounds: AdminBounds): Promise<MembersChanged> {
     const result = await this.#change(asked, false, bounds);
     if (result.kind !== 'changed') throw new Error(`a change was answered ${result.kind}`);
     return { index: result.index };
   }
 
+  /** What is recorded already is told to the group. */
+  async setWitness(isWitness: boolean, bounds: AdminBounds): Promise<void> {
+    await this.#call(bounds, 'the mode is recorded all the same', (id) => {
+      return { id, deadline: bounds.deadline, kind: 'witness', isWitness };
+    });
+  }
+
   /** Null: nothing would be changed. */
-  async plan(asked: MemberChange, bounds: Bounds): Promise<MembersPlanned | null> {
+  async plan(asked: MemberChange, bounds: AdminBounds): Promise<MembersPlanned | null> {
     const result = await this.#change(asked, true, bounds);
     if (result.kind !== 'wouldChange') throw new Error(`a plan was answered ${result.kind}`);
     return result.quorum;
   }
 
-  #change(asked: MemberChange, dryRun: boolean, bounds: Bounds): Promise<AdminResult> {
+  #change(asked: MemberChange, dryRun: boolean, bounds: AdminBounds): Promise<AdminResult> {
     const change = checkedChange(asked);
     return this.#call(bounds, 'the change may still happen', (id) => {
       return { id, deadline: bounds.deadline, kind: 'change', change, dryRun };
@@ -100,7 +107,7 @@ export class AdminCalls {
   }
 
   #call(
-    { timeoutMs, signal }: Bounds,
+    { timeoutMs, signal }: AdminBounds,
     goesOn: string,
     request: (id: number) => AdminRequest,
   ): Promise<AdminResult> {

@@ -212,12 +212,13 @@ export class Engine extends EventEmitter<EngineEvents> {
     const { reads: byDefault } = options.groups[id] as ResolvedOptions['groups'][number];
     const reads = { byDefault, switches: { readIndex, leaseReads } };
     const node = { id: nodeId, incarnation: this.#node.incarnation };
-    const { spares } = this.#node;
+    const { spares, witnesses } = this.#node;
     const room = new RoomWords(spares);
     const fullHint = (): BusyHint => (diskIsFull(spares) ? DISK_FULL_HINT : LOG_FULL_HINT);
     const busyHint = (): BusyHint => (room.isShort ? fullHint() : BUSY_HINT);
     const hosted = isHostedMachine(machine);
-    return new Group({ name, id, node, channel, page, hosted, timeoutMs, reads, busyHint });
+    const own = { name, id, node, channel, page, hosted, timeoutMs, reads };
+    return new Group({ ...own, witnesses, busyHint });
   }
 
   #makeRunner(id: number, partDone: PartDone, partRefused: PartRefused): HostedRunner | null {

@@ -29,6 +29,7 @@ export const ErrorNumber = {
   transfer: 18,
   sessionUnknown: 19,
   sessionForgotten: 20,
+  witness: 21,
 } as const;
 export type ErrorNumber = (typeof ErrorNumber)[keyof typeof ErrorNumber];
 
@@ -141,6 +142,13 @@ export const ERROR_KINDS: { readonly [N in ErrorNumber]: ErrorKind } = {
     code: 'ERR_SESSION_FORGOTTEN',
     retryable: false,
     text: 'the command may have been executed before, and what it answered is forgotten. Read back',
+  },
+  [ErrorNumber.witness]: {
+    code: 'ERR_WITNESS',
+    retryable: true,
+    text:
+      'witness mode: this node answers local reads only, and this was not executed. Ask another ' +
+      'node, or leave witness mode here',
   },
 };
 

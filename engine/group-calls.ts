@@ -2,10 +2,14 @@
  * What the calls of a group take and give, and what it tells its listeners. Types only.
  */
 
+import type { AdminAnswer } from './admin-calls.js';
 import type { ConsistencyWord } from './config-reads.js';
-import type { RingraftError } from './errors.js';
+import type { ErrorNumber, RingraftError } from './errors.js';
 import type { MemberEvent } from './member-news.js';
 import type { SessionPlace } from './session-calls.js';
+import type { SnapshotAnswer } from './snapshot-calls.js';
+import type { LearnerProgress } from './status.js';
+import type { StaleAnswer } from './witness-mode.js';
 
 export interface CallOptions {
   /**
@@ -63,7 +67,25 @@ export interface ReadResult {
   readonly index: number;
   /** The node whose state machine answered: this one. */
   readonly servedBy: number;
+  /** Of a witness: the answer is as old as it is, and this says what is known of it. Else null. */
+  readonly stale: StaleAnswer | null;
 }
+
+/** What the group's thread tells, as it comes. */
+export type GroupNews =
+  | { readonly kind: 'role'; readonly role: string; readonly term: number; readonly leader: number }
+  | { readonly kind: 'configuration'; readonly index: number; readonly bytes: string }
+  | {
+      readonly kind: 'unreadable';
+      readonly index: number;
+      readonly from: number;
+      readonly text: string;
+    }
+  | { readonly kind: 'catchUp'; readonly learners: readonly LearnerProgress[] }
+  | { readonly kind: 'snapshotWarning'; readonly text: string }
+  | SnapshotAnswer
+  | AdminAnswer
+  | { readonly kind: 'failed'; readonly code: ErrorNumber; readonly text: string };
 
 /** What became of one command of `proposeMany`. */
 export type ProposeResult =

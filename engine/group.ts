@@ -11,7 +11,6 @@ import { adminAsk, InboxKind, snapshotAsk } from '../workers/records/inbox.js';
 import type { StatusPage } from '../workers/status-page.js';
 import { aborted } from './aborted.js';
 import {
-  type AdminAnswer,
   AdminCalls,
   type LeadershipTransferred,
   type MemberChange,
@@ -35,6 +34,7 @@ import { failureOf } from './failure.js';
 import type {
   CallOptions,
   GroupEvents,
+  GroupNews,
   ProposeOptions,
   ProposeResult,
   ReadOptions,
@@ -42,8 +42,7 @@ import type {
 } from './group-calls.js';
 import { MemberNews } from './member-news.js';
 import { lateApplied, lateLeader, pollUntil, type Wait } from './polling.js';
-import { promiseSink, REFUSALS } from './promise-sink.js';
-import { Standing } from './raft/state.js';
+import { noting, promiseSink, REFUSALS } from './promise-sink.js';
 import { nodeId, Role } from './raft/types.js';
 import { type ReadSwitches, readTerms } from './read-terms.js';
 import {
@@ -59,13 +58,10 @@ import {
   type SessionPlace,
   sessionDetail,
 } from './session-calls.js';
-import { type SnapshotAnswer, SnapshotCalls, type SnapshotTaken } from './snapshot-calls.js';
-import {
-  type GroupStatus,
-  type LearnerProgress,
-  standbyInWords,
-  standingInWords,
-} from './status.js';
+import { SnapshotCalls, type SnapshotTaken } from './snapshot-calls.js';
+import { type GroupStatus, standingOf } from './status.js';
+import { WitnessMode } from './witness-mode.js';
+import type { WitnessRecord } from './witness-record.js';
 
 /** A large state takes seconds, whether it is stored or fetched by a new member. */
 const SLOW_TIMEOUT_MS = 60_000;
@@ -82,6 +78,7 @@ interface GroupParts {
   readonly hosted: boolean;
   readonly timeoutMs: number;
   readonly reads: GroupReads;
+  readonly witnesses: WitnessRecord;
   readonly busyHint: () => BusyHint;
 }
 
@@ -104,6 +101,7 @@ export class Group extends EventEmitter<GroupEvents> {
   readonly #busyHint: () => BusyHint;
   readonly #snapshots: SnapshotCalls;
   readonly #admin: AdminCalls;
+  readonly #witness: WitnessMode;
   #role: string = Role.follower;
   #leader = 0;
   #committed = 0;
@@ -126,23 +124,18 @@ export class Group extends EventEmitter<GroupEvents> {
     const { channel } = parts;
     this.#snapshots = new SnapshotCalls((id) => channel.ask(InboxKind.snapshot, snapshotAsk(id)));
     this.#admin = new AdminCalls((request) => channel.ask(InboxKind.admin, adminAsk(request)));
+    this.#witness = new WitnessMode(parts.witnesses, parts.id, this.#admin, parts.page);
   }
 
   /** Role, term, leader and indexes of this replica, as of its last turn. */
   status(): GroupStatus {
     const numbers = this.#page.read();
     const { index, members } = this.#members;
-    const { id, incarnation } = this.#node;
-    const own = members.find((member) => member.id === id);
-    const standingText =
-      numbers.standing === Standing.standby
-        ? standbyInWords(id, members)
-        : standingInWords(numbers.standing, own?.incarnation ?? 0, incarnation);
     return {
       name: this.name,
       inflight: this.channel.inflight,
       ...numbers,
-      standingText,
+      standingText: standingOf(this.#node, numbers, members),
       configurationIndex: index,
       members,
       machine: this.#hosted ? 'main' : 'worker',
@@ -225,14 +218,12 @@ export class Group extends EventEmitter<GroupEvents> {
   /** The same, with the index that the answer reflects and the node that gave it. */
   async readResult(query: Uint8Array, options: ReadOptions = {}): Promise<ReadResult> {
     let readAt = 0;
-    const value = await this.#read(query, options, (sink) => ({
-      result(token, buffer, start, end, rejected, index) {
-        readAt = index;
-        sink.result(token, buffer, start, end, rejected, index);
-      },
-      refused: (token, code, leader, detail) => sink.refused(token, code, leader, detail),
-    }));
-    return { value, index: readAt, servedBy: this.#node.id };
+    const note = (index: number): void => {
+      readAt = index;
+    };
+    const stale = this.#witness.label();
+    const value = await this.#read(query, options, (sink) => noting(note, sink));
+    return { value, index: readAt, servedBy: this.#node.id, stale };
   }
 
   async #read(
@@ -308,6 +299,25 @@ export class Group extends EventEmitter<GroupEvents> {
     options: CallOptions = {},
   ): Promise<LeadershipTransferred> {
     return this.#admin.transfer(target ?? 0, this.#adminBounds(options, this.#timeoutMs));
+  }
+
+  /**
+   * This node's replica holds back: it neither campaigns nor votes, but appends and acknowledges as
+   * ever. It answers local reads, labelled (`readResult`), and all else with `ERR_WITNESS`. If it
+   * leads it hands over first, or `ERR_TRANSFER` says why not. A restart finds it as it was.
+   */
+  async enterWitnessMode(options: CallOptions = {}): Promise<void> {
+    return this.#witness.enter(this.#adminBounds(options, this.#timeoutMs));
+  }
+
+  /** Full participation resumes. */
+  async leaveWitnessMode(options: CallOptions = {}): Promise<void> {
+    return this.#witness.leave(this.#adminBounds(options, this.#timeoutMs));
+  }
+
+  /** Whether what is asked now is asked of a witness. */
+  get isWitness(): boolean {
+    return this.#witness.isOn;
   }
 
   #adminBounds(options: CallOptions, standard: number) {
@@ -409,15 +419,7 @@ export class Group extends EventEmitter<GroupEvents> {
 
   /** An event of the consensus worker. Listeners must not run while a ring is drained. */
   onEvent(json: string): void {
-    const event = JSON.parse(json) as
-      | { kind: 'role'; role: string; term: number; leader: number }
-      | { kind: 'configuration'; index: number; bytes: string }
-      | { kind: 'catchUp'; learners: readonly LearnerProgress[] }
-      | { kind: 'unreadable'; index: number; from: number; text: string }
-      | { kind: 'snapshotWarning'; text: string }
-      | SnapshotAnswer
-      | AdminAnswer
-      | { kind: 'failed'; code: ErrorNumber; text: string };
+    const event = JSON.parse(json) as GroupNews;
     if (event.kind === 'snapshot' || event.kind === 'snapshotRefused') {
       this.#snapshots.onAnswer(event);
     } else if (event.kind === 'adminDone' || event.kind === 'adminRefused') {
@@ -427,9 +429,10 @@ export class Group extends EventEmitter<GroupEvents> {
       queueMicrotask(() => this.emit('warning', { text }));
     } else if (event.kind === 'role') this.#onRole(event);
     else if (event.kind === 'catchUp') this.#members.takeProgress(event.learners);
-    else if (event.kind === 'unreadable') this.#onUnreadable(event);
-    else if (event.kind === 'failed') {
-      this.fail(failureOf(event.code, event.text));
+    else if (event.kind === 'failed') this.fail(failureOf(event.code, event.text));
+    else if (event.kind === 'unreadable') {
+      const { index, from, text } = event;
+      queueMicrotask(() => this.emit('unreadable', { index, from, text }));
     } else {
       const news = this.#members.take(event.index, event.bytes);
       for (const each of news) queueMicrotask(() => this.emit('member', each));
@@ -445,10 +448,6 @@ export class Group extends EventEmitter<GroupEvents> {
       this.emit('role', { role, previous: previousRole, term, leader });
       if (previous !== leader) this.emit('leader', { leader, previous, term });
     });
-  }
-
-  #onUnreadable({ index, from, text }: { index: number; from: number; text: string }): void {
-    queueMicrotask(() => this.emit('unreadable', { index, from, text }));
   }
 
   /** Commit notifications, when anybody listens; called now and then. */

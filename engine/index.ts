@@ -62,3 +62,4 @@ export type {
   StateMachineFactory,
 } from './state-machine.js';
 export type { GroupStatus, MemberStatus, SnapshotStatus } from './status.js';
+export type { StaleAnswer } from './witness-mode.js';

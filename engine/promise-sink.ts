@@ -34,3 +34,14 @@ export function promiseSink(
     },
   };
 }
+
+/** The same sink, whose results' indexes are noted. */
+export function noting(note: (index: number) => void, sink: CompletionSink): CompletionSink {
+  return {
+    result(token, buffer, start, end, rejected, index) {
+      note(index);
+      sink.result(token, buffer, start, end, rejected, index);
+    },
+    refused: (token, code, leader, detail) => sink.refused(token, code, leader, detail),
+  };
+}

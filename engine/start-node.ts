@@ -55,6 +55,7 @@ import {
   membershipAtStart,
   type StartMembership,
 } from './start-membership.js';
+import { WitnessRecord } from './witness-record.js';
 
 /** Memory mode keeps the log in segments of this size. */
 const MEMORY_SEGMENT_BYTES = LIMITS.segmentBytesMin;
@@ -75,6 +76,7 @@ export interface RunningNode {
   readonly spares: SharedArrayBuffer;
   readonly lock: DataLock | null;
   readonly incarnation: number;
+  readonly witnesses: WitnessRecord;
   readonly bootId: number;
   /** Where peers reach this node, as bound. */
   readonly peerAddress: string;
@@ -397,10 +399,10 @@ async function startConsensus(
 }
 
 /** What recovery found is sound: from now on the directory belongs to this node. */
-function confirm(directory: DataDirectory, membership: StartMembership): void {
+function confirm(directory: DataDirectory, membership: StartMembership): DataDirectory {
   const disk = new NodeDisk();
   const confirmed = confirmDataDirectory(disk, directory);
-  recordFirstMembers(disk, confirmed, membership.firstMembers);
+  return recordFirstMembers(disk, confirmed, membership.firstMembers);
 }
 
 function deskOf({ clusterId, groups, snapshot }: ResolvedOptions): IoThreadData['snapshots'] {
@@ -433,11 +435,16 @@ async function startThreads(
   const recovered = await startIo(supervisor, plan);
   const firstMembers = directory?.meta.firstMembers ?? [];
   const membership = membershipAtStart(options, { ...recovered, firstMembers });
-  if (directory !== null) confirm(directory, membership);
+  const confirmed = directory === null ? null : confirm(directory, membership);
+  const witnesses = new WitnessRecord(confirmed);
   const found = await startBulk(supervisor, plan, recovered);
   const statusPages = options.groups.map(() => createStatusPage());
   const groups = groupData(options, life, membership, recovered, statusPages, found);
-  await startConsensus(supervisor, plan, groups);
+  const witnessing = groups.map((each) => ({
+    ...each,
+    raft: { ...each.raft, witness: witnesses.has(each.group) },
+  }));
+  await startConsensus(supervisor, plan, witnessing);
   const bootId = randomU48();
   const netFigures = createNetFigures();
   const listening = await supervisor.start(
@@ -452,6 +459,7 @@ async function startThreads(
     spares: plan.spares,
     lock: identity.lock,
     incarnation: life,
+    witnesses,
     bootId,
     peerAddress: listening.kind === 'listening' ? listening.address : options.listen,
     recovery: recovered.report,

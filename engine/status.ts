@@ -19,6 +19,10 @@ export interface StatusNumbers {
   readonly lastIndex: number;
   readonly durableIndex: number;
   readonly standing: Standing;
+  /** In witness mode: it neither campaigns nor votes, and answers local reads only. */
+  readonly witness: boolean;
+  /** Since a leader was last heard here; 0 where this replica leads, Infinity if never. */
+  readonly leaderSilenceMs: number;
   readonly failed: boolean;
   /**
    * It failed, and entries that it holds keep the log on disk from becoming shorter: that grows
@@ -152,6 +156,21 @@ export function standingInWords(standing: Standing, recorded: number, own: numbe
     case Standing.standby:
       return 'no member: it waits until it is added';
   }
+}
+
+const WITNESS_IN_WORDS =
+  'a witness: it acknowledges and counts, and neither campaigns nor votes until witness mode ends';
+
+/** What a replica's standing means, by the members that its configuration names. */
+export function standingOf(
+  { id, incarnation }: { readonly id: number; readonly incarnation: number },
+  { standing, witness }: Pick<StatusNumbers, 'standing' | 'witness'>,
+  members: readonly MemberStatus[],
+): string {
+  if (witness && standing === Standing.full) return WITNESS_IN_WORDS;
+  if (standing === Standing.standby) return standbyInWords(id, members);
+  const own = members.find((member) => member.id === id);
+  return standingInWords(standing, own?.incarnation ?? 0, incarnation);
 }
 
 /** Of a replica whose configuration does not name it. `members`: whom it names. */

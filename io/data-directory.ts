@@ -143,6 +143,23 @@ export function recordFirstMembers(
   });
 }
 
+/** Records that a group is in witness mode here, or not any more: durable on return. */
+export function recordWitness(
+  disk: Disk,
+  { paths, meta, fresh }: DataDirectory,
+  group: number,
+  isWitness: boolean,
+): DataDirectory {
+  const { witnesses = [], ...rest } = meta;
+  const others = witnesses.filter((each) => each !== group);
+  const all = isWitness ? [...others, group] : others;
+  const changed = all.length === 0 ? rest : { ...rest, witnesses: all };
+  return refusing(paths, () => {
+    replaceFile(disk, paths.meta, metaBytes(paths, changed));
+    return { paths, meta: changed, fresh };
+  });
+}
+
 function idsByGroup(rows: readonly FirstMembers[]): Map<number, readonly number[]> {
   return new Map(
     rows.flatMap(({ groups, members }) => {

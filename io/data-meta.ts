@@ -12,8 +12,12 @@ import { crc32c } from '../codec/checksum.js';
 
 const MAGIC = 'ringraft-meta';
 export const META_VERSION = 1;
-/** Bits that a reader must know to read the directory; this build knows none. */
-const KNOWN_FEATURES = 0;
+/**
+ * Bits that a reader must know to read the directory. `witnesses`: some groups are in witness mode,
+ * which a build that does not know it would not keep to.
+ */
+const FEATURE_WITNESSES = 1;
+const KNOWN_FEATURES = FEATURE_WITNESSES;
 /**
  * What is read and what is written. 1024 group names of 255 bytes, each escaped to six times that,
  * take 1.5 MiB; the rest is for the first members, one row for each distinct list of them.
@@ -48,6 +52,8 @@ export interface DataMeta {
   readonly complete: boolean;
   /** Absent until a start has recorded it, as in every directory of the first builds. */
   readonly firstMembers?: readonly FirstMembers[];
+  /** Numbers of the groups in witness mode; absent while there is none. */
+  readonly witnesses?: readonly number[];
 }
 
 export type DecodedMeta =
@@ -58,8 +64,9 @@ export type DecodedMeta =
 
 export function encodeMeta(meta: DataMeta): Uint8Array {
   const json = JSON.stringify(meta);
-  const check = checkOf(META_VERSION, KNOWN_FEATURES, json);
-  const head = `${MAGIC} ${META_VERSION} features=${KNOWN_FEATURES.toString(16)} crc32c=${check}`;
+  const features = meta.witnesses === undefined ? 0 : FEATURE_WITNESSES;
+  const check = checkOf(META_VERSION, features, json);
+  const head = `${MAGIC} ${META_VERSION} features=${features.toString(16)} crc32c=${check}`;
   return new TextEncoder().encode(`${head}\n${json}\n`);
 }
 
@@ -103,7 +110,8 @@ function isMeta(value: unknown): value is DataMeta {
     Array.isArray(fields.groups) &&
     fields.groups.every((name) => typeof name === 'string') &&
     typeof fields.complete === 'boolean' &&
-    (fields.firstMembers === undefined || isListOf(fields.firstMembers, isFirstMembers))
+    (fields.firstMembers === undefined || isListOf(fields.firstMembers, isFirstMembers)) &&
+    (fields.witnesses === undefined || isGroupList(fields.witnesses))
   );
 }
 
@@ -118,8 +126,11 @@ function isFirstMembers(value: object): boolean {
     const { id, address } = each as Partial<Record<keyof MemberAddress, unknown>>;
     return isWhole(id, 1) && typeof address === 'string';
   };
-  if (!Array.isArray(groups) || !groups.every((group) => isWhole(group, 0))) return false;
-  return isListOf(members, isMember);
+  return isGroupList(groups) && isListOf(members, isMember);
+}
+
+function isGroupList(value: unknown): boolean {
+  return Array.isArray(value) && value.every((group) => isWhole(group, 0));
 }
 
 function isWhole(value: unknown, least: number): boolean {

@@ -6,7 +6,8 @@
  *             slow calls │ slowest call │ unreadable appends │ term of the entry at committed │
  *             changes │ compacted │ snapshot index │ snapshots taken │ failed │ restored │
  *             bytes of a snapshot that is being fetched, -1 for none │ keeps the log │
- *             snapshots installed │ client sessions
+ *             snapshots installed │ client sessions │ witness │
+ *             when a leader was last heard, on the monotonic clock, -Infinity for never
  *
  * Numbers of one page may stem from neighbouring turns; nothing may be decided by them but what to
  * show. Only what `readCommit` says belongs together: changes (an i32) is odd while it is written.
@@ -16,6 +17,7 @@ import { Standing } from '../engine/raft/state.js';
 import { Role } from '../engine/raft/types.js';
 import type { GroupRuntime } from '../engine/runtime/group-runtime.js';
 import type { StatusNumbers } from '../engine/status.js';
+import { monotonicMs } from '../io/clock.js';
 
 const ROLES = [Role.follower, Role.preCandidate, Role.candidate, Role.leader] as const;
 /** A page that nobody has written yet claims the least. */
@@ -53,8 +55,10 @@ const SLOT = {
   keepsLog: 20,
   snapshotsInstalled: 21,
   sessions: 22,
+  witness: 23,
+  leaderHeard: 24,
 } as const;
-const STATUS_PAGE_BYTES = 24 * Float64Array.BYTES_PER_ELEMENT;
+const STATUS_PAGE_BYTES = 26 * Float64Array.BYTES_PER_ELEMENT;
 
 const NOT_FETCHING = -1;
 
@@ -82,6 +86,9 @@ export class StatusPage {
     slots[SLOT.last] = raft.lastIndex;
     slots[SLOT.durable] = raft.durableIndex;
     slots[SLOT.standing] = STANDINGS.indexOf(raft.standing);
+    const { isWitness, leaderHeardAt, startedAt } = raft.state;
+    slots[SLOT.witness] = isWitness ? 1 : 0;
+    slots[SLOT.leaderHeard] = leaderHeardAt > startedAt ? leaderHeardAt : Number.NEGATIVE_INFINITY;
     slots[SLOT.failed] = runtime.failed ? 1 : 0;
     slots[SLOT.keepsLog] = runtime.keepsLog ? 1 : 0;
     slots[SLOT.slowCalls] = runtime.slowCalls;
@@ -122,8 +129,10 @@ export class StatusPage {
   read(): StatusNumbers {
     const slot = (which: number): number => this.#slots[which] as number;
     const fetching = slot(SLOT.fetching);
+    const role = ROLES[slot(SLOT.role)] ?? Role.follower;
+    const isLeading = role === Role.leader;
     return {
-      role: ROLES[slot(SLOT.role)] ?? Role.follower,
+      role,
       term: slot(SLOT.term),
       leader: slot(SLOT.leader),
       commitIndex: slot(SLOT.committed),
@@ -131,6 +140,8 @@ export class StatusPage {
       lastIndex: slot(SLOT.last),
       durableIndex: slot(SLOT.durable),
       standing: STANDINGS[slot(SLOT.standing)] ?? Standing.fresh,
+      witness: slot(SLOT.witness) === 1,
+      leaderSilenceMs: isLeading ? 0 : Math.max(0, monotonicMs() - slot(SLOT.leaderHeard)),
       failed: slot(SLOT.failed) === 1,
       keepsLog: slot(SLOT.keepsLog) === 1,
       slowCalls: slot(SLOT.slowCalls),

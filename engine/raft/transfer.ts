@@ -3,8 +3,9 @@
  * and asks it to campaign at once, past everybody's patience with the present leader.
  *
  * It has one election timeout: then the leader goes on as before, or, where it is to leave the
- * cluster or has become a witness, steps down all the same. Who was asked may campaign later than that: no more than any
- * other election is that a danger. Nothing here holds proposals; whoever makes them does.
+ * cluster or has become a witness, steps down all the same. Who was asked may campaign later than
+ * that: no more than any other election is that a danger. Nothing here holds proposals; whoever
+ * makes them does.
  */
 
 import { becomeFollower } from './follower.js';

@@ -1,5 +1,5 @@
 /**
- * Witness mode: a voter that holds back. It never seeks votes and grants none, but goes on appending
+ * Witness mode: a voter that holds back. It seeks no votes and grants none, but goes on appending
  * and acknowledging, so that every quorum counts as before.
  *
  * Not voting is always safe; what it costs is liveness: only voters that are no witnesses elect a

@@ -1,6 +1,6 @@
 /**
  * What is asked of a group besides proposals and reads: to hand leadership over, to change its
- * membership. Who waits for which end, and what is said of each.
+ * membership, to be a witness here. Who waits for which end, and what is said of each.
  *
  * The core decides and carries on by itself; here it is only watched. A change goes on under other
  * leaders, so that it is looked for in the configuration in force, wherever it was asked. Nothing
@@ -32,6 +32,8 @@ const SWEEP_MS = 25;
 export type AdminRequest = { readonly id: number; readonly deadline: number } & (
   | { readonly kind: 'transfer'; readonly target: NodeId }
   | { readonly kind: 'change'; readonly change: MembershipChange; readonly dryRun: boolean }
+  /** Durable already, as the core wants it. */
+  | { readonly kind: 'witness'; readonly isWitness: boolean }
 );
 
 /** What came of a request. */
@@ -39,7 +41,9 @@ export type AdminResult =
   | { readonly kind: 'transferred'; readonly leader: number; readonly term: number }
   /** The configuration at `index` is what was asked for, and committed. */
   | { readonly kind: 'changed'; readonly index: number }
-  | { readonly kind: 'wouldChange'; readonly quorum: QuorumToBe | null };
+  | { readonly kind: 'wouldChange'; readonly quorum: QuorumToBe | null }
+  /** It is a witness and leads no more, or it is none. */
+  | { readonly kind: 'witnessSet' };
 
 interface WaitingTransfer {
   readonly request: AdminRequest & { readonly kind: 'transfer' };
@@ -59,6 +63,8 @@ export class Administration {
   readonly #placeCreated: () => void;
   #transfers: WaitingTransfer[] = [];
   #changes: WaitingChange[] = [];
+  /** Ids of requests to become a witness, while this replica still leads. */
+  #leaving: number[] = [];
   #sweepAt = Number.POSITIVE_INFINITY;
   readonly #watch: CatchUpWatch;
 
@@ -80,13 +86,28 @@ export class Administration {
   }
 
   ask(request: AdminRequest, now: number): void {
-    if (request.kind === 'transfer') this.#transfer(request, now);
+    if (request.kind === 'witness') this.#setWitness(request.id, request.isWitness, now);
+    else if (this.#raft.state.isWitness) this.#refuse(request.id, ErrorNumber.witness, '');
+    else if (request.kind === 'transfer') this.#transfer(request, now);
     else this.#change({ request, isBegun: false }, now);
     if (this.#isWaiting) this.#sweepAt = Math.min(this.#sweepAt, now + SWEEP_MS);
   }
 
   get #isWaiting(): boolean {
-    return this.#transfers.length > 0 || this.#changes.length > 0;
+    return this.#transfers.length > 0 || this.#changes.length > 0 || this.#leaving.length > 0;
+  }
+
+  #setWitness(id: number, isWitness: boolean, now: number): void {
+    this.#raft.setWitness(isWitness, now);
+    this.#leaving.push(id);
+    this.#endLeaving();
+  }
+
+  /** Nobody leads as a witness for longer than an election timeout. */
+  #endLeaving(): void {
+    const { role, state } = this.#raft;
+    if (state.isWitness && role === Role.leader) return;
+    for (const id of this.#leaving.splice(0)) this.#done(id, { kind: 'witnessSet' });
   }
 
   #transfer(request: WaitingTransfer['request'], now: number): void {
@@ -138,6 +159,7 @@ export class Administration {
     const changes = this.#changes;
     this.#changes = [];
     for (const waiting of changes) this.#lookAt(waiting, now);
+    this.#endLeaving();
     this.#transfers = this.#transfers.filter((waiting) => !this.#isOver(waiting, now));
     this.#sweepAt = this.#isWaiting ? now + SWEEP_MS : Number.POSITIVE_INFINITY;
   }
@@ -185,6 +207,7 @@ export class Administration {
   /** The group ends here: a change that was begun goes on elsewhere. */
   end(code: ErrorNumber): void {
     for (const { request } of this.#transfers) this.#refuse(request.id, code, '');
+    for (const id of this.#leaving.splice(0)) this.#refuse(id, code, '');
     for (const { request, isBegun } of this.#changes) {
       this.#refuse(request.id, isBegun ? ErrorNumber.outcomeUnknown : code, '');
     }

@@ -9,6 +9,7 @@
 
 import { encodeConfiguration } from '../../codec/configuration.js';
 import { EntryKind } from '../../codec/entry.js';
+import { Consistency } from '../config-reads.js';
 import { ErrorNumber } from '../errors.js';
 import type { AppendRequest, Message } from '../raft/message.js';
 import { Raft } from '../raft/raft.js';
@@ -289,12 +290,19 @@ export class GroupRuntime {
   }
 
   onProposals(batch: ProposalBatch, now: number): void {
-    if (this.#endedBy !== null) this.#proposals.refuse(batch.id, batch.count, this.#endedBy);
+    const refusal = this.#refusal;
+    if (refusal !== null) this.#proposals.refuse(batch.id, batch.count, refusal);
     else this.#proposals.propose(batch, now);
   }
 
+  /** With what commands and reads that need a leader are refused; null when they are not. */
+  get #refusal(): ErrorNumber | null {
+    return this.#endedBy ?? (this.raft.state.isWitness ? ErrorNumber.witness : null);
+  }
+
   onReads(request: ReadRequest, now: number): void {
-    if (this.#endedBy !== null) this.#reads.refuse(request, this.#endedBy);
+    const refusal = request.consistency === Consistency.local ? this.#endedBy : this.#refusal;
+    if (refusal !== null) this.#reads.refuse(request, refusal);
     else this.#reads.ask(request, now);
   }
 
@@ -302,10 +310,8 @@ export class GroupRuntime {
     if (this.#failed) return;
     const { seq, generation, term, lastIndex, segment, offset } = ack;
     this.#submitter.stored(seq, segment, offset);
-    this.raft.stored(
-      { seq, generation, term: term as Term, lastIndex: lastIndex as LogIndex },
-      now,
-    );
+    const durable = { seq, generation, term: term as Term, lastIndex: lastIndex as LogIndex };
+    this.raft.stored(durable, now);
     this.#placeCreated();
   }
 

@@ -20,6 +20,7 @@ import {
   type DataDirectoryOptions,
   openDataDirectory,
   recordFirstMembers,
+  recordWitness,
 } from '../../io/data-directory.js';
 import { DataDirectoryError, type DataDirectoryReason } from '../../io/data-directory-error.js';
 import { encodeMeta, META_BYTES_MAX } from '../../io/data-meta.js';
@@ -174,7 +175,7 @@ test('a feature that must be known and is not is refused by its bits, the file l
     replaceFile(disk, '/data/meta', new TextEncoder().encode(text));
     return text;
   };
-  for (const bits of [1, 0x24, 0x8000_0000]) {
+  for (const bits of [2, 0x24, 0x8000_0000]) {
     const text = write(bits);
     const words = ['/data/meta', `(bits 0x${bits.toString(16)})`, 'Start the version of ringraft'];
     refuses('unknownFeatures', words, () => open(disk));
@@ -366,4 +367,16 @@ test('a real directory works, and a file in its place is refused', () => {
   writeFileSync(join(taken, 'wal'), 'x');
   refuses('unusable', ['wal', /ENOTDIR|EEXIST/], () => open(disk, { path: taken }));
   rmSync(root, { recursive: true });
+});
+
+test('which groups are in witness mode is kept, and a build that does not know it refuses', () => {
+  const disk = new MemoryDisk();
+  const recorded = recordWitness(disk, recordWitness(disk, ranBefore(disk), 1, true), 0, true);
+  assert.deepEqual(recorded.meta.witnesses, [1, 0]);
+  assert.deepEqual(open(disk).meta.witnesses, [1, 0]);
+  const head = (): string => new TextDecoder().decode(readWholeFile(disk, '/data/meta', 10_000));
+  assert.match(head(), /^ringraft-meta 1 features=1 /);
+  const without = recordWitness(disk, recordWitness(disk, open(disk), 1, false), 0, false);
+  assert.equal('witnesses' in without.meta, false);
+  assert.match(head(), /^ringraft-meta 1 features=0 /);
 });

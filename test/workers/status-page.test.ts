@@ -17,6 +17,7 @@ const runtime = {
     lastIndex: 44,
     durableIndex: 43,
     standing: 'full',
+    state: { isWitness: true, leaderHeardAt: 7, startedAt: 7 },
     termAt: (index: number) => (index === 41 ? 7 : undefined),
   },
   appliedIndex: 40,
@@ -38,6 +39,13 @@ test('the commit index is read together with the term of its entry, not with the
     { term, commitIndex, appliedIndex, role, slowestCallMs },
     { term: 9, commitIndex: 41, appliedIndex: 40, role: 'preCandidate', slowestCallMs: 12.5 },
   );
+});
+
+test('a witness is shown as one, and a leader that was never heard as silent for ever', () => {
+  const page = new StatusPage(createStatusPage());
+  page.write(runtime);
+  const { witness, leaderSilenceMs } = page.read();
+  assert.deepEqual({ witness, leaderSilenceMs }, { witness: true, leaderSilenceMs: Infinity });
 });
 
 test('each count of snapshots is read where it was written', () => {

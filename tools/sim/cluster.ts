@@ -254,6 +254,30 @@ export class SimCluster implements Service, FaultSubjects {
     leader.life!.groups[group]!.transfer(to);
   }
 
+  /** An operator has a replica enter witness mode, or leave it: recorded first, then told. */
+  toggleWitnessMode(group: number, node: number): void {
+    const { life, heldBack } = this.#member(node);
+    if (life === null) return;
+    const isWitness = !heldBack.has(group);
+    this.#world.event(node, `g${group} is to ${isWitness ? 'enter' : 'leave'} witness mode`);
+    if (isWitness) {
+      this.#world.counts.witnessModes += 1;
+      if (this.leaderOf(group)?.id === node) this.#world.counts.leadingWitnesses += 1;
+      heldBack.add(group);
+    } else heldBack.delete(group);
+    life.groups[group]!.ask((own) => ({ ...own, kind: 'witness', isWitness }));
+  }
+
+  /** Only voters that take part elect the leader that must emerge. */
+  endWitnessModes(): void {
+    for (const { life, heldBack } of this.members) {
+      for (const group of heldBack) {
+        life?.groups[group]?.ask((own) => ({ ...own, kind: 'witness', isWitness: false }));
+      }
+      heldBack.clear();
+    }
+  }
+
   /** Why the cluster is not at rest: the first thing that is still to happen; null when it is. */
   unrest(): string | null {
     for (const member of this.members) if (!member.isUp) return `node ${member.id} is down`;

@@ -99,6 +99,8 @@ export const COUNT_SPECS = {
   leadersRemoved: must('leaders that led until they were no voters any more'),
   transfers: must('requests to hand leadership over'),
   handOvers: must('of these, such that another replica led'),
+  witnessModes: must('replicas that entered witness mode'),
+  leadingWitnesses: must('of these, such that led'),
   suspensions: must('machines suspended, so that their monotonic clocks stood still'),
   stalls: must('turns that paused after their clock was read'),
   wallJumps: must('wall clocks set'),

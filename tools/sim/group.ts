@@ -14,7 +14,7 @@ import { isErased, isVoter } from '../../engine/raft/membership.js';
 import type { MembershipChange } from '../../engine/raft/membership-change.js';
 import type { Message } from '../../engine/raft/message.js';
 import { type Incarnation, nodeId, Role } from '../../engine/raft/types.js';
-import type { AdminResult } from '../../engine/runtime/administration.js';
+import type { AdminRequest, AdminResult } from '../../engine/runtime/administration.js';
 import { GroupRuntime, type GroupRuntimeOptions } from '../../engine/runtime/group-runtime.js';
 import type {
   CompletionPort,
@@ -339,21 +339,20 @@ export class SimGroup {
 
   /** An operator asks for a transfer. */
   transfer(to: number): void {
-    this.#requests += 1;
-    const id = this.#requests;
-    this.#put(this.#inbox, 0, (now) => {
-      const deadline = now + OPERATOR_PATIENCE_MS;
-      this.runtime.onAdmin({ id, deadline, kind: 'transfer', target: nodeId(to) }, now);
-    });
+    this.ask((own) => ({ ...own, kind: 'transfer', target: nodeId(to) }));
   }
 
   /** An operator asks for another membership. */
   changeMembers(change: MembershipChange): void {
+    this.ask((own) => ({ ...own, kind: 'change', change, dryRun: false }));
+  }
+
+  /** An operator asks for something that is answered by an event. */
+  ask(request: (own: Pick<AdminRequest, 'id' | 'deadline'>) => AdminRequest): void {
     this.#requests += 1;
     const id = this.#requests;
     this.#put(this.#inbox, 0, (now) => {
-      const deadline = now + OPERATOR_PATIENCE_MS;
-      this.runtime.onAdmin({ id, deadline, kind: 'change', change, dryRun: false }, now);
+      this.runtime.onAdmin(request({ id, deadline: now + OPERATOR_PATIENCE_MS }), now);
     });
   }
 

@@ -49,6 +49,8 @@ export interface LifeParts {
   /** The how manyth life of this node, from 1. */
   readonly number: number;
   readonly identity: PeerIdentity;
+  /** Whether the group starts in witness mode. */
+  isHeldBack(group: number): boolean;
   readonly process: SimProcess;
   readonly disk: FusedDisk;
   readonly opened: OpenedWal;
@@ -216,6 +218,7 @@ export class NodeLife implements NetworkPort {
           id: nodeId(node),
           incarnation: incarnation(identity.incarnation),
           seed,
+          witness: this.#parts.isHeldBack(group),
         },
         recovered,
         locations: opened.groups.find((found) => found.group === group)?.locations ?? [],

@@ -70,6 +70,8 @@ export class SimNode {
   readonly id: number;
   life: NodeLife | null = null;
   disk: SimulatedDisk;
+  /** Groups in witness mode, as this node has recorded it. */
+  readonly heldBack = new Set<number>();
   readonly #world: World;
   readonly #prng: Prng;
   readonly #peers: NodePeers;
@@ -105,6 +107,7 @@ export class SimNode {
   }
 
   #newDisk(): SimulatedDisk {
+    this.heldBack.clear();
     return new SimulatedDisk(new Prng(this.#prng.u32()));
   }
 
@@ -320,6 +323,7 @@ export class SimNode {
       node: this.id,
       number: this.#lives,
       identity: this.#identity,
+      isHeldBack: (group) => this.heldBack.has(group),
       process,
       disk: fuse,
       opened,

@@ -57,6 +57,7 @@ export const Stream = {
   clocks: 23,
   clockFaults: 24,
   readTerms: 25,
+  witnessModes: 26,
   /** Plus the node number. */
   disk: 100,
   life: 200,
@@ -125,6 +126,8 @@ export interface RunPlan {
   /** How many disks fill up, each until the faults end. */
   readonly fullDisks: number;
   readonly transfers: number;
+  /** How often a replica enters witness mode, or leaves it. */
+  readonly witnessModes: number;
   /** Nodes beyond the first members, which wait to be added; and how often members change. */
   readonly standbys: number;
   readonly memberChanges: number;
@@ -255,6 +258,11 @@ function transfersFor(seed: number, families: readonly FaultFamily[]): number {
   return families.includes('transfer') ? prng.pick([0, 0, 2, 6]) : 0;
 }
 
+function witnessModesFor(seed: number, families: readonly FaultFamily[]): number {
+  const prng = new Prng(streamSeed(seed, Stream.witnessModes));
+  return families.includes('transfer') ? prng.pick([0, 0, 3, 8]) : 0;
+}
+
 function membershipsFor(
   seed: number,
   families: readonly FaultFamily[],
@@ -343,6 +351,7 @@ export function drawPlan(
     brokenInstalls: brokenInstallsFor(seed, families),
     fullDisks,
     transfers: prng.pick([0, 0, 1, 3]) * (has('process') ? 1 : 0) + transfersFor(seed, families),
+    witnessModes: witnessModesFor(seed, families),
     ...membershipsFor(seed, families),
     machineFailures: machineFailuresFor(seed, families),
     isolations: prng.pick([0, 1, 3]) * (has('network') || has('clock') ? 1 : 0),

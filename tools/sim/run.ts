@@ -209,6 +209,7 @@ class Run {
         this.#cluster.failMachine(failing.below(groups), Math.max(1, node));
       });
     }
+    this.#scheduleWitnessModes();
     const operator = new Prng(streamSeed(this.#plan.seed, Stream.memberChanges));
     for (let each = 0; each < memberChanges; each += 1) {
       scheduler.at(operator.between(faultsEndUs / 8, faultsEndUs - 1), () => {
@@ -221,6 +222,19 @@ class Run {
     new BrokenReadmissions(this.#world, this.#cluster).watch();
     new BrokenInstalls(this.#world, this.#cluster).watch();
     scheduler.at(faultsEndUs, () => this.#cluster.freeDisks());
+  }
+
+  #scheduleWitnessModes(): void {
+    const { seed, witnessModes, nodes, groups, faultsEndUs } = this.#plan;
+    const { scheduler } = this.#world;
+    const prng = new Prng(streamSeed(seed, Stream.witnessModes));
+    for (let each = 0; each < witnessModes; each += 1) {
+      scheduler.at(prng.between(faultsEndUs / 8, faultsEndUs - 1), () => {
+        const node = prng.chance(0.4) ? this.#cluster.leader() : prng.between(1, nodes);
+        if (node > 0) this.#cluster.toggleWitnessMode(prng.below(groups), node);
+      });
+    }
+    scheduler.at(faultsEndUs, () => this.#cluster.endWitnessModes());
   }
 
   /** With much in flight on a slow disk, some of it meets the end of the room. */
