@@ -172,6 +172,8 @@ const VIEW: ServerView = {
     kvMemoryBytes: 0,
     standing: 'full',
     learners: [],
+    witness: false,
+    leaderSilenceMs: 0,
     log: LOG,
     snapshots: { index: 0, taken: 0, failed: 0, restored: 0, installed: 0, fetchedBytes: null },
     compactedIndex: 0,

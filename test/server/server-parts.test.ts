@@ -378,3 +378,13 @@ test('an error of a promise is worded as on the client port', () => {
   assert.match(writeRefusalOf(unknown, true, 10, 100), /^ERR outcome unknown: /);
   assert.match(readRefusalOf(new RingraftError(timeout)), /^ERR timeout: /);
 });
+
+test('reads of a witness are local unless they say what they must see', () => {
+  let isWitness = true;
+  const terms = new BatchTerms(5000, LINEARIZABLE, () => isWitness);
+  terms.tick(100);
+  assert.equal(terms.read(false).consistency, Consistency.local);
+  assert.equal(terms.read(false, LINEARIZABLE).consistency, Consistency.linearizable);
+  isWitness = false;
+  assert.equal(terms.read(false).consistency, Consistency.linearizable);
+});

@@ -53,6 +53,8 @@ export function serverView(
       kvMemoryBytes: machine.stats().memoryBytes,
       standing: 'full',
       learners: [],
+      witness: false,
+      leaderSilenceMs: 0,
       log: {
         blocks: 11,
         requests: 12,

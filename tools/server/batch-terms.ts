@@ -47,6 +47,7 @@ class ReadLane {
 export class BatchTerms {
   readonly #timeoutMs: number;
   readonly #reads: ReadTerms;
+  readonly #isWitness: () => boolean;
   #grain = -1;
   #deadline = 0;
 
@@ -57,8 +58,10 @@ export class BatchTerms {
   /** Kinds that single reads asked for since the last tick, by what distinguishes them. */
   readonly #others = new Map<number, ReadLane>();
 
-  constructor(timeoutMs: number, reads: ReadTerms) {
+  /** `isWitness`: this node answers local reads only, so that they are the default. */
+  constructor(timeoutMs: number, reads: ReadTerms, isWitness: () => boolean = () => false) {
     this.#timeoutMs = timeoutMs;
+    this.#isWitness = isWitness;
     this.#reads = reads;
     this.forwardedWrite = batch(0, true, WRITE, false);
     this.ownWrite = batch(0, false, WRITE, false);
@@ -82,7 +85,8 @@ export class BatchTerms {
 
   /** `terms`: what this read asks for; null: what reads see by default. */
   read(behindWrites: boolean, terms: ReadTerms | null = null): BatchOptions {
-    const lane = terms === null ? this.#byDefault : this.#laneOf(terms);
+    if (terms !== null) return this.#laneOf(terms).read(behindWrites);
+    const lane = this.#isWitness() ? this.#local : this.#byDefault;
     return lane.read(behindWrites);
   }
 

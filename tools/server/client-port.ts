@@ -148,7 +148,8 @@ class Host implements ConnectionHost {
     this.channel = group.channel;
     this.limits = options.limits;
     this.budget = new ByteBudget(options.limits.budgetBytes);
-    this.terms = new BatchTerms(options.limits.timeoutMs, resolveReads(options.reads));
+    const reads = resolveReads(options.reads);
+    this.terms = new BatchTerms(options.limits.timeoutMs, reads, () => this.group.isWitness);
     this.entryBytesMax = engine.options.groups[group.id]?.entryBytesMax as number;
     this.statusReplies = new StatusReplies(view);
     this.plan = new Plan(view, idleRequest(), openSession(0, '', 0));

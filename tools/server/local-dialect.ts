@@ -167,7 +167,8 @@ export class LocalDialect {
       return this.#group.propose(payload, { forward, timeoutMs, ...(session && { session }) });
     }
     const { readTerms } = this.#plan;
-    const terms = readTerms === null ? reads : termsGiven(readTerms);
+    const byDefault: ReadTermsGiven = this.#group.isWitness ? { consistency: 'local' } : reads;
+    const terms = readTerms === null ? byDefault : termsGiven(readTerms);
     return this.#group.read(payload, { ...terms, timeoutMs });
   }
 

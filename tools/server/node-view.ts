@@ -117,6 +117,8 @@ export class NodeView implements ServerView {
       learners: status.members.flatMap(({ id, catchUp }) => {
         return catchUp === undefined ? [] : [{ id, ...catchUp }];
       }),
+      witness: status.witness,
+      leaderSilenceMs: status.leaderSilenceMs,
       log: { ...this.#engine.status().log, bytesMax: this.#engine.options.maxLogBytes },
       snapshots,
       compactedIndex,

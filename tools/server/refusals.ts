@@ -8,6 +8,10 @@
 
 import { ERROR_KINDS, ErrorNumber, type RingraftError } from '../../engine/errors.js';
 
+/** How the reply to whatever a witness does not do begins, behind its code. */
+export const WITNESS_MODE =
+  'witness mode: this node answers stale reads only. Ask another node, or end it with WITNESS off';
+
 const TEXTS: Partial<Record<ErrorNumber, string>> = {
   [ErrorNumber.notLeader]:
     'not leader: the leadership moved and the command was not executed. Send it again',
@@ -24,6 +28,7 @@ const TEXTS: Partial<Record<ErrorNumber, string>> = {
   [ErrorNumber.sessionForgotten]:
     'session forgotten: the command may have been executed before, and what it answered is not ' +
     'kept any more. Read back; at most 1024 sequences may be without an answer',
+  [ErrorNumber.witness]: `${WITNESS_MODE}; this was not executed`,
   [ErrorNumber.closed]: 'closing: this node shuts down and did not execute the command',
 };
 

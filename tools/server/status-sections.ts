@@ -5,6 +5,7 @@
 
 import type { SnapshotStatus } from '../../engine/status.js';
 import { learnerInWords } from '../load/learner-words.js';
+import type { StatusView } from './commands/server-view.js';
 import type { NodeView } from './node-view.js';
 
 type Row = readonly [name: string, value: string | number];
@@ -31,6 +32,16 @@ function snapshotRows(snapshots: SnapshotStatus): readonly Row[] {
   ];
 }
 
+function witnessRows({
+  witness,
+  leaderSilenceMs,
+}: Pick<StatusView, 'witness' | 'leaderSilenceMs'>): readonly Row[] {
+  if (!witness) return [];
+  const isHeard = Number.isFinite(leaderSilenceMs);
+  const heard = isHeard ? `last heard ${Math.round(leaderSilenceMs)} ms ago` : 'never heard';
+  return [['Witness', `reads are stale, everything else is refused; a leader was ${heard}`]];
+}
+
 export function statusSections(view: NodeView): string {
   const { role, term, leaderId, commitIndex, lastApplied, log, ...rest } = view.status();
   const { standing, snapshots, compactedIndex, learners } = rest;
@@ -44,6 +55,7 @@ export function statusSections(view: NodeView): string {
       ['Commit Index', commitIndex],
       ['Last Applied', lastApplied],
       ['Standing', standing],
+      ...witnessRows(rest),
       ...learners.map((learner) => [`Learner ${learner.id}`, learnerInWords(learner)] as const),
     ]),
     section('Key-Value Store', [

@@ -12,7 +12,13 @@ import type { Group } from '../../../engine/group.js';
 /** What of a group these commands need. */
 export type AskedGroup = Pick<
   Group,
-  'snapshot' | 'transferLeadership' | 'changeMembers' | 'planMembers' | 'status'
+  | 'snapshot'
+  | 'transferLeadership'
+  | 'changeMembers'
+  | 'planMembers'
+  | 'status'
+  | 'enterWitnessMode'
+  | 'leaveWitnessMode'
 >;
 
 export type AskedReply = (reply: ReplyWriter) => void;
@@ -32,6 +38,7 @@ export function refusalOf(what: string, cause: unknown): AskedReply {
   if (code === 'ERR_NOT_LEADER' || code === 'ERR_NO_LEADER') {
     return (reply) => reply.error('ERR no leader');
   }
+  if (code === 'ERR_WITNESS') return (reply) => reply.error(`ERR ${message}`);
   const isUnknown = code === 'ERR_OUTCOME_UNKNOWN';
   return (reply) => reply.error(`ERR ${isUnknown ? '' : `${what}: `}${message}`);
 }

@@ -16,6 +16,7 @@ import { REDIS_VERSION } from './connection-commands.js';
 import type { Plan } from './plan.js';
 import type { LogView, ServerView } from './server-view.js';
 import { type Subcommand, subcommandHandler } from './subcommands.js';
+import { witnessFields } from './witness-commands.js';
 
 /** The seed's STATUS: field and value, in the seed's order; what is ours comes behind. */
 export function statusFields(server: ServerView): readonly (readonly [string, string | number])[] {
@@ -40,6 +41,7 @@ export function statusFields(server: ServerView): readonly (readonly [string, st
     ['compacted_index', status.compactedIndex],
     ['standing', status.standing],
     ...status.learners.map((learner) => [`learner_${learner.id}`, learnerFields(learner)] as const),
+    ...witnessFields(status),
   ];
 }
 

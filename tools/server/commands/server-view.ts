@@ -37,6 +37,9 @@ export interface StatusView {
   readonly standing: string;
   /** On the leader: each learner, and how far it is. */
   readonly learners: readonly LearnerProgress[];
+  /** In witness mode: what it answers is stale, and how long no leader was heard. */
+  readonly witness: boolean;
+  readonly leaderSilenceMs: number;
   readonly log: LogView;
   readonly snapshots: SnapshotStatus;
   /** Entries up to here are no longer in the log. */

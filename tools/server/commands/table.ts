@@ -19,6 +19,7 @@ import type { Session } from './session.js';
 import { SESSION_ARGUMENTS, sessionCommands } from './session-commands.js';
 import { STRING_COMMANDS } from './string-commands.js';
 import { satisfies } from './subcommands.js';
+import { WITNESS_COMMANDS } from './witness-commands.js';
 
 export const COMMANDS: readonly CommandSpec[] = [
   ...STRING_COMMANDS,
@@ -26,6 +27,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...CONNECTION_COMMANDS,
   ...SERVER_COMMANDS,
   ...CLUSTER_COMMANDS,
+  ...WITNESS_COMMANDS,
   ...sessionCommands(planWrapped),
   ...introspectionCommands(() => COMMANDS),
   ...REFUSED_COMMANDS,
