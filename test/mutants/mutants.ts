@@ -10,6 +10,7 @@ import type { Mutant } from './mutant.js';
 import { READ_MUTANTS } from './read-mutants.js';
 import { SESSION_MUTANTS } from './session-mutants.js';
 import { SNAPSHOT_MUTANTS } from './snapshot-mutants.js';
+import { WITNESS_MUTANTS } from './witness-mutants.js';
 
 const CORE_MUTANTS: readonly Mutant[] = [
   {
@@ -237,4 +238,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...SNAPSHOT_MUTANTS,
   ...SESSION_MUTANTS,
   ...MEMBERSHIP_MUTANTS,
+  ...WITNESS_MUTANTS,
 ];
