@@ -62,6 +62,11 @@ export function checkBounds(bounds: {
   checkSignal(signal);
 }
 
+export function checkReplication(value: unknown): void {
+  if (value === 'quorum' || value === 'all') return;
+  refuseArgument(`replication is ${shown(value)}, must be "quorum" or "all"`);
+}
+
 export function checkSignal(signal: unknown): asserts signal is AbortSignal | undefined {
   if (signal === undefined || signal instanceof AbortSignal) return;
   const remedy = 'give controller.signal or AbortSignal.timeout(ms)';

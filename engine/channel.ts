@@ -10,9 +10,8 @@
 import { EntryMark, entryBytes, writeEntryHeader } from '../codec/entry.js';
 import { ResultReader } from '../codec/results.js';
 import {
-  COMPLETION_HEADER_BYTES,
   CompletionKind,
-  READ_HEADER_BYTES,
+  RESULT_HEADER_BYTES,
   readCompletionHeader,
   readDetail,
   readIndex,
@@ -292,11 +291,9 @@ export class Channel {
   #onCompletion(kind: number, at: number, bytes: number): void {
     const { bytes: buffer, view } = this.#parts.completions;
     const { batch: id, offset, count, code } = readCompletionHeader(view, at);
-    if (kind === CompletionKind.results) {
-      this.deliver(id, offset, buffer, at + COMPLETION_HEADER_BYTES, at + bytes, 0);
-    } else if (kind === CompletionKind.readResults) {
+    if (kind === CompletionKind.results || kind === CompletionKind.readResults) {
       const index = readIndex(view, at);
-      this.deliver(id, offset, buffer, at + READ_HEADER_BYTES, at + bytes, index);
+      this.deliver(id, offset, buffer, at + RESULT_HEADER_BYTES, at + bytes, index);
     } else {
       const detail = readDetail(buffer, at, bytes);
       this.#refuse(id, offset, count, code as ErrorNumber, readLeader(view, at), detail);
@@ -311,13 +308,16 @@ export class Channel {
     if (from === 0) this.#arriving = this.#batches.has(id) ? Buffer.allocUnsafeSlow(total) : null;
     const answer = this.#arriving;
     if (answer === null) return;
-    buffer.copy(answer, from, at + READ_HEADER_BYTES, at + bytes);
-    if (from + bytes - READ_HEADER_BYTES < total) return;
+    buffer.copy(answer, from, at + RESULT_HEADER_BYTES, at + bytes);
+    if (from + bytes - RESULT_HEADER_BYTES < total) return;
     this.#arriving = null;
     this.deliver(id, offset, answer, 0, total, readIndex(view, at));
   }
 
-  /** Results (codec/results.ts) at `buffer[start, end)` for entry or query `offset` and on. */
+  /**
+   * Results (codec/results.ts) at `buffer[start, end)` for entry or query `offset` and on. Entries:
+   * from `index` on in the log; queries: of the state at `index`.
+   */
   deliver(
     id: number,
     offset: number,
@@ -330,10 +330,12 @@ export class Channel {
     // A batch that expired here was answered already.
     if (batch === undefined) return;
     const results = new ResultReader(buffer, start, end - start);
-    for (let i = offset; results.next(); i += 1) {
+    const step = batch.isRead ? 0 : 1;
+    let resultIndex = index;
+    for (let i = offset; results.next(); i += 1, resultIndex += step) {
       const sink = this.#take(batch, i);
       const { start: from, end: to, rejected } = results;
-      sink.result(batch.tokens[i] as number, buffer, from, to, rejected, index);
+      sink.result(batch.tokens[i] as number, buffer, from, to, rejected, resultIndex);
     }
     this.#forgetDone(id, batch);
   }

@@ -23,6 +23,9 @@ import {
   type ResolvedSnapshot,
 } from './snapshot-settings.js';
 
+/** Whether a write is answered when a quorum has it, or when every voter has applied it. */
+export type Replication = 'quorum' | 'all';
+
 export interface GroupOptions {
   /** Name of the group, unique in the engine. */
   readonly name: string;
@@ -41,6 +44,11 @@ export interface GroupOptions {
    * maxStalenessMs: 500 }`; see `ReadOptions`. Default `{ consistency: 'linearizable' }`.
    */
   readonly reads?: ReadTermsGiven;
+  /**
+   * When writes of this group are answered unless a call says otherwise: see `ProposeOptions`.
+   * Default `quorum`.
+   */
+  readonly replication?: Replication;
   /** When this group's snapshots are taken and what is kept, where it is not as for the engine. */
   readonly snapshot?: GroupSnapshotSettings;
 }
@@ -52,7 +60,9 @@ export type ResolvedGroup = Required<Omit<GroupOptions, 'snapshot' | 'reads'>> &
 
 /** Of a name that is too long. */
 const NAME_SHOWN = 32;
-const GROUP_NAMES = ['name', 'machine', 'machineOptions', 'entryBytesMax', 'reads', 'snapshot'];
+const GROUP_NAMES = [
+  ...['name', 'machine', 'machineOptions', 'entryBytesMax', 'reads', 'replication', 'snapshot'],
+];
 
 function machineProblems({ machine, machineOptions }: GroupOptions, where: string): string[] {
   const problems: string[] = [];
@@ -111,6 +121,11 @@ export function groupProblems(groups: readonly GroupOptions[]): string[] {
       const problem = ruleProblem(`${where}entryBytesMax`, group.entryBytesMax, rule);
       if (problem !== null) problems.push(problem);
     }
+    if (group.replication !== undefined) {
+      const rule: Rule = { kind: 'string', oneOf: ['quorum', 'all'] };
+      const problem = ruleProblem(`${where}replication`, group.replication, rule);
+      if (problem !== null) problems.push(problem);
+    }
     problems.push(...groupReadProblems(group.reads, where));
     problems.push(...ownSnapshotProblems(group.snapshot, where));
   }
@@ -129,6 +144,7 @@ export function resolveGroup(group: GroupOptions, snapshot: ResolvedSnapshot): R
   return {
     machineOptions: null,
     entryBytesMax: LIMITS.entryBytesMaxDefault,
+    replication: 'quorum',
     ...withoutUndefined(group),
     machine: machineUrl(group.machine),
     reads: resolveReads(group.reads),

@@ -53,7 +53,7 @@ export const REMEDIES: Remedies = {
   tcpNoDelay: PEER_SOCKETS,
   tcpKeepAlive: PEER_SOCKETS,
   keepAliveDelay: PEER_SOCKETS,
-  replicationMode: 'every write waits for a majority; syncMode says when it is on disk',
+  replicationMode: 'give it as replication of a group, or of a call: "quorum" or "all"',
   replicationTimeout: 'timeoutMs bounds every call',
   userShards: SHARDS,
   sharedShards: SHARDS,

@@ -18,12 +18,13 @@ import { StatusPage } from '../workers/status-page.js';
 import { deathText } from '../workers/thread-death.js';
 import { Bell, type GroupMemory } from '../workers/topology.js';
 import { checkBounds } from './call-arguments.js';
+import type { BusyHint } from './call-errors.js';
 import { Channel } from './channel.js';
 import { type EngineOptions, type ResolvedOptions, resolveOptions } from './config.js';
 import { Deadline } from './deadline.js';
 import { ErrorNumber, RingraftError } from './errors.js';
 import { shown } from './errors-shown.js';
-import { type BusyHint, Group } from './group.js';
+import { Group } from './group.js';
 import { type HostedMachine, isHostedMachine } from './hosted-machine.js';
 import { HostedRunner } from './hosted-runner.js';
 import type { PartDone, PartRefused } from './runtime/apply-cursor.js';
@@ -201,15 +202,17 @@ export class Engine extends EventEmitter<EngineEvents> {
       flushLater: () => this.#flushLater(),
       hosted: this.#makeRunner(
         id,
-        (batch, offset, _, results) =>
-          channel.deliver(batch, offset, Buffer.from(results), 0, results.length, 0),
+        (batch, offset, _, results, first) =>
+          channel.deliver(batch, offset, Buffer.from(results), 0, results.length, first),
         (batch, offset, code) => channel.refuse(batch, offset, 1, code),
       ),
       onEvent: (json) => this.#groups[id]?.onEvent(json),
     });
     const page = new StatusPage(this.#node.statusPages[id] as SharedArrayBuffer);
     const { timeoutMs, enableReadIndex: readIndex, leaseReads, nodeId } = options;
-    const { reads: byDefault } = options.groups[id] as ResolvedOptions['groups'][number];
+    const { reads: byDefault, replication } = options.groups[
+      id
+    ] as ResolvedOptions['groups'][number];
     const reads = { byDefault, switches: { readIndex, leaseReads } };
     const node = { id: nodeId, incarnation: this.#node.incarnation };
     const { spares, witnesses } = this.#node;
@@ -217,7 +220,7 @@ export class Engine extends EventEmitter<EngineEvents> {
     const fullHint = (): BusyHint => (diskIsFull(spares) ? DISK_FULL_HINT : LOG_FULL_HINT);
     const busyHint = (): BusyHint => (room.isShort ? fullHint() : BUSY_HINT);
     const hosted = isHostedMachine(machine);
-    const own = { name, id, node, channel, page, hosted, timeoutMs, reads };
+    const own = { name, id, node, channel, page, hosted, timeoutMs, reads, replication };
     return new Group({ ...own, witnesses, busyHint });
   }
 
@@ -334,7 +337,7 @@ export class Engine extends EventEmitter<EngineEvents> {
     this.#closed = true;
     for (const group of this.#groups) {
       group.fail(error);
-      group.channel.close(ErrorNumber.storage);
+      group.close(ErrorNumber.storage);
     }
     queueMicrotask(() => {
       if (this.listenerCount('error') > 0) this.emit('error', error);
@@ -374,7 +377,7 @@ export class Engine extends EventEmitter<EngineEvents> {
     this.#drain();
     this.#closed = true;
     clearInterval(this.#sweep);
-    for (const group of this.#groups) group.channel.close(ErrorNumber.closed);
+    for (const group of this.#groups) group.close(ErrorNumber.closed);
     new Doorbell(this.#node.memory.doorbells, Bell.main).ring();
     await this.#node.lock?.release();
     this.#hurry.clear();
@@ -384,7 +387,7 @@ export class Engine extends EventEmitter<EngineEvents> {
   /** What cannot finish, for want of a leader, is not waited for. */
   async #finishInFlight(): Promise<void> {
     const end = monotonicMs() + CLOSE_GRACE_MS;
-    const isWaiting = ({ channel, hasLeader }: Group): boolean => channel.inflight > 0 && hasLeader;
+    const isWaiting = ({ inflight, hasLeader }: Group): boolean => inflight > 0 && hasLeader;
     const { signal } = this.#hurry;
     const waits = (): boolean => !this.#closed && !signal.aborted && monotonicMs() < end;
     while (waits() && this.#groups.some(isWaiting)) {

@@ -30,6 +30,7 @@ export const ErrorNumber = {
   sessionUnknown: 19,
   sessionForgotten: 20,
   witness: 21,
+  notOnAll: 22,
 } as const;
 export type ErrorNumber = (typeof ErrorNumber)[keyof typeof ErrorNumber];
 
@@ -150,6 +151,11 @@ export const ERROR_KINDS: { readonly [N in ErrorNumber]: ErrorKind } = {
       'witness mode: this node answers local reads only, and this was not executed. Ask another ' +
       'node, or leave witness mode here',
   },
+  [ErrorNumber.notOnAll]: {
+    code: 'ERR_NOT_ON_ALL',
+    retryable: false,
+    text: 'not on all: the command is committed and executed, do not repeat it',
+  },
 };
 
 export interface ErrorDetails {
@@ -163,6 +169,9 @@ export interface ErrorDetails {
   readonly data?: Uint8Array;
   /** For `ERR_BUSY`: a good moment to try again. */
   readonly retryAfterMs?: number;
+  /** For `ERR_NOT_ON_ALL`: the index of the command, and the voters that had not applied it. */
+  readonly committedIndex?: number;
+  readonly missingNodes?: readonly number[];
 }
 
 /** The one error class of the public face. Match on `code`. */
@@ -173,6 +182,13 @@ export class RingraftError extends Error {
   readonly leaderHint: number;
   readonly data: Uint8Array | null;
   readonly retryAfterMs: number;
+  /** Of `ERR_NOT_ON_ALL`: where the command is in the log; 0 of any other error. */
+  readonly committedIndex: number;
+  /**
+   * Of `ERR_NOT_ON_ALL`: voters that had not applied it. None: leadership moved, or the group ended
+   * here, and this node does not know.
+   */
+  readonly missingNodes: readonly number[];
 
   constructor(number: ErrorNumber, details: ErrorDetails = {}) {
     const kind = ERROR_KINDS[number];
@@ -191,5 +207,7 @@ export class RingraftError extends Error {
     this.leaderHint = details.leader ?? 0;
     this.data = details.data ?? null;
     this.retryAfterMs = details.retryAfterMs ?? 0;
+    this.committedIndex = details.committedIndex ?? 0;
+    this.missingNodes = details.missingNodes ?? [];
   }
 }

@@ -3,9 +3,11 @@
  */
 
 import type { AdminAnswer } from './admin-calls.js';
+import type { Replication } from './config-groups.js';
 import type { ConsistencyWord } from './config-reads.js';
 import type { ErrorNumber, RingraftError } from './errors.js';
 import type { MemberEvent } from './member-news.js';
+import type { OnAllAnswer } from './replicated-results.js';
 import type { SessionPlace } from './session-calls.js';
 import type { SnapshotAnswer } from './snapshot-calls.js';
 import type { LearnerProgress } from './status.js';
@@ -31,6 +33,13 @@ export interface CallOptions {
 export interface ProposeOptions extends CallOptions {
   /** False: a follower refuses with `ERR_NOT_LEADER` instead of forwarding. Default true. */
   readonly forward?: boolean;
+  /**
+   * `quorum`: answered once it is committed and executed here. `all`: once every voter has executed
+   * it. On the leader only: a follower refuses with `ERR_NOT_LEADER`. When `timeoutMs` is over, or
+   * leadership moves meanwhile, it ends as `ERR_NOT_ON_ALL`, which says that the command is
+   * committed and executed, at which index, and which voters are missing. Default: the group's.
+   */
+  readonly replication?: Replication;
   /**
    * The command's place in a session: sent again with the same place, by any node, it answers what
    * it answered and is executed once at most. `ERR_SESSION_UNKNOWN`: the session is not open any
@@ -85,6 +94,7 @@ export type GroupNews =
   | { readonly kind: 'snapshotWarning'; readonly text: string }
   | SnapshotAnswer
   | AdminAnswer
+  | OnAllAnswer
   | { readonly kind: 'failed'; readonly code: ErrorNumber; readonly text: string };
 
 /** What became of one command of `proposeMany`. */

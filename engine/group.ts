@@ -24,12 +24,15 @@ import {
   checkForward,
   checkIndex,
   checkOptions,
+  checkReplication,
   checkSignal,
   checkTimeout,
 } from './call-arguments.js';
+import { type BusyHint, callError } from './call-errors.js';
 import { type BatchOptions, CHANNEL_BUSY, type Channel, type CompletionSink } from './channel.js';
+import type { Replication } from './config-groups.js';
 import { LINEARIZABLE, type ReadTerms } from './config-reads.js';
-import { type ErrorDetails, ErrorNumber, RingraftError } from './errors.js';
+import { ErrorNumber, RingraftError } from './errors.js';
 import { failureOf } from './failure.js';
 import type {
   CallOptions,
@@ -42,9 +45,11 @@ import type {
 } from './group-calls.js';
 import { MemberNews } from './member-news.js';
 import { lateApplied, lateLeader, pollUntil, type Wait } from './polling.js';
-import { noting, promiseSink, REFUSALS } from './promise-sink.js';
-import { nodeId, Role } from './raft/types.js';
+import { gather, noting } from './promise-sink.js';
+import { Role } from './raft/types.js';
 import { type ReadSwitches, readTerms } from './read-terms.js';
+import { type OperationChannel, ReplicatedResults } from './replicated-results.js';
+import type { AdminRequest } from './runtime/administration.js';
 import {
   type CloseSessionOptions,
   checkPlace,
@@ -56,7 +61,6 @@ import {
   placeAfter,
   type Session,
   type SessionPlace,
-  sessionDetail,
 } from './session-calls.js';
 import { SnapshotCalls, type SnapshotTaken } from './snapshot-calls.js';
 import { type GroupStatus, standingOf } from './status.js';
@@ -65,9 +69,6 @@ import type { WitnessRecord } from './witness-record.js';
 
 /** A large state takes seconds, whether it is stored or fetched by a new member. */
 const SLOW_TIMEOUT_MS = 60_000;
-
-/** What is added to a refusal as busy: when to try again, and the reason when it is known. */
-export type BusyHint = Pick<ErrorDetails, 'retryAfterMs' | 'detail'>;
 
 interface GroupParts {
   readonly name: string;
@@ -79,6 +80,7 @@ interface GroupParts {
   readonly timeoutMs: number;
   readonly reads: GroupReads;
   readonly witnesses: WitnessRecord;
+  readonly replication: Replication;
   readonly busyHint: () => BusyHint;
 }
 
@@ -93,6 +95,10 @@ export class Group extends EventEmitter<GroupEvents> {
   readonly id: number;
   /** The pipelined interface: no promise per operation. See channel.ts. */
   readonly channel: Channel;
+  /** When writes are answered unless a call says otherwise. */
+  readonly replication: Replication;
+  readonly #replicated: ReplicatedResults;
+  readonly #onAll: OperationChannel;
   readonly #node: GroupParts['node'];
   readonly #page: StatusPage;
   readonly #hosted: boolean;
@@ -123,8 +129,12 @@ export class Group extends EventEmitter<GroupEvents> {
     this.#busyHint = parts.busyHint;
     const { channel } = parts;
     this.#snapshots = new SnapshotCalls((id) => channel.ask(InboxKind.snapshot, snapshotAsk(id)));
-    this.#admin = new AdminCalls((request) => channel.ask(InboxKind.admin, adminAsk(request)));
+    const ask = (request: AdminRequest): void => channel.ask(InboxKind.admin, adminAsk(request));
+    this.#admin = new AdminCalls(ask);
     this.#witness = new WitnessMode(parts.witnesses, parts.id, this.#admin, parts.page);
+    this.replication = parts.replication;
+    this.#replicated = new ReplicatedResults(ask, monotonicMs);
+    this.#onAll = this.#replicated.channel(channel);
   }
 
   /** Role, term, leader and indexes of this replica, as of its last turn. */
@@ -133,7 +143,7 @@ export class Group extends EventEmitter<GroupEvents> {
     const { index, members } = this.#members;
     return {
       name: this.name,
-      inflight: this.channel.inflight,
+      inflight: this.inflight,
       ...numbers,
       standingText: standingOf(this.#node, numbers, members),
       configurationIndex: index,
@@ -141,6 +151,15 @@ export class Group extends EventEmitter<GroupEvents> {
       machine: this.#hosted ? 'main' : 'worker',
       failure: this.#failure && { code: this.#failure.code, message: this.#failure.message },
     };
+  }
+
+  get inflight(): number {
+    return this.channel.inflight + this.#replicated.count;
+  }
+
+  /** The channel whose writes are answered as this mode says. */
+  writes(replication: Replication): OperationChannel {
+    return replication === 'all' ? this.#onAll : this.channel;
   }
 
   get hasLeader(): boolean {
@@ -162,7 +181,7 @@ export class Group extends EventEmitter<GroupEvents> {
     options: ProposeOptions = {},
   ): Promise<ProposeResult[]> {
     checkCommands(commands);
-    const batch = this.#writeOptions(options);
+    const { batch, channel } = this.#writeTerms(options);
     const { session, signal } = options;
     if (session !== undefined) checkPlace(session, commands.length);
     const placeOf = (i: number): SessionPlace | undefined => placeAfter(session, i);
@@ -171,9 +190,9 @@ export class Group extends EventEmitter<GroupEvents> {
       const command = commands[i] as Uint8Array;
       // A later one must not be executed without those before it.
       if (busy) return CHANNEL_BUSY;
-      const at = claimCommand(this.channel, command.length, placeOf(i), batch, sink, i);
+      const at = claimCommand(channel, command.length, placeOf(i), batch, sink, i);
       busy = at === CHANNEL_BUSY;
-      if (at >= 0) this.channel.writeBuffer.set(command, at);
+      if (at >= 0) channel.writeBuffer.set(command, at);
       return at;
     };
     return this.#collect(commands.length, signal, COMMANDS_SENT, claim, placeOf);
@@ -184,26 +203,30 @@ export class Group extends EventEmitter<GroupEvents> {
    * restarts. When the outcome is unknown open another: the one that may be there expires.
    */
   async openSession(options: OpenSessionOptions = {}): Promise<Session> {
-    const batch = this.#writeOptions(options);
-    return openSession(this.channel, options.ttlMs, batch, (claim) =>
+    const { batch, channel } = this.#writeTerms(options);
+    return openSession(channel, options.ttlMs, batch, (claim) =>
       this.#collect(1, options.signal, COMMANDS_SENT, claim),
     );
   }
 
   /** Ends a session. False: it was not open any more. May be repeated. */
   async closeSession(id: number, options: CloseSessionOptions = {}): Promise<boolean> {
-    const batch = this.#writeOptions(options);
-    return closeSession(this.channel, id, batch, (claim) =>
+    const { batch, channel } = this.#writeTerms(options);
+    return closeSession(channel, id, batch, (claim) =>
       this.#collect(1, options.signal, COMMANDS_SENT, claim),
     );
   }
 
   /** What writes share; their options are checked here, in every call. */
-  #writeOptions(options: ProposeOptions): BatchOptions {
+  #writeTerms(options: ProposeOptions): { batch: BatchOptions; channel: OperationChannel } {
     checkOptions(options);
-    const { forward = true } = options;
+    const { forward = true, replication = this.replication } = options;
     checkForward(forward);
-    return this.#batchOptions(options, forward, LINEARIZABLE);
+    checkReplication(replication);
+    // Only the leader knows who has applied what.
+    const mayForward = forward && replication === 'quorum';
+    const batch = this.#batchOptions(options, mayForward, LINEARIZABLE);
+    return { batch, channel: this.writes(replication) };
   }
 
   /**
@@ -351,44 +374,9 @@ export class Group extends EventEmitter<GroupEvents> {
   ): Promise<ProposeResult[]> {
     if (signal?.aborted) return Promise.reject(aborted(signal, NOTHING_SENT));
     if (this.#ended !== null) return Promise.reject(this.#ended);
-    return new Promise((resolve, reject) => {
-      const results: ProposeResult[] = new Array(count);
-      let missing = count;
-      const settle = (i: number, result: ProposeResult): void => {
-        results[i] = result;
-        missing -= 1;
-        if (missing > 0) return;
-        signal?.removeEventListener('abort', onAbort);
-        resolve(results);
-      };
-      const onAbort = (): void => reject(aborted(signal as AbortSignal, sent));
-      signal?.addEventListener('abort', onAbort, { once: true });
-      const sink = promiseSink(settle, (i, code, leader, detail) =>
-        this.#errorOf(code, leader, detail, placeOf(i)),
-      );
-      for (let i = 0; i < count; i += 1) {
-        const refusal = REFUSALS[claim(sink, i)];
-        if (refusal !== undefined) sink.refused(i, refusal, 0);
-      }
-      if (count === 0) resolve(results);
-    });
-  }
-
-  #errorOf(
-    code: ErrorNumber,
-    leader: number,
-    detail: string,
-    place: SessionPlace | undefined,
-  ): RingraftError {
-    const inSession = place === undefined ? '' : sessionDetail(place, code);
-    if (inSession !== '')
-      return new RingraftError(code, { leader: nodeId(leader), detail: inSession });
-    if (detail !== '') return new RingraftError(code, { text: NOT_ANSWERED, detail });
-    // The reason of a failed group was told before its refusals: it names index and cause.
-    const isFailure = code === ErrorNumber.stateMachine || code === ErrorNumber.storage;
-    if (isFailure && this.#failure !== null) return this.#failure;
-    const hint = code === ErrorNumber.busy ? this.#busyHint() : {};
-    return new RingraftError(code, { leader: nodeId(leader), ...hint });
+    return gather(count, { signal, sent }, claim, (i, code, leader, detail) =>
+      callError({ code, leader, detail, place: placeOf(i) }, this.#failure, this.#busyHint),
+    );
   }
 
   /** Resolves with the leader's node id once one is known here. */
@@ -424,6 +412,8 @@ export class Group extends EventEmitter<GroupEvents> {
       this.#snapshots.onAnswer(event);
     } else if (event.kind === 'adminDone' || event.kind === 'adminRefused') {
       this.#admin.onAnswer(event);
+    } else if (event.kind === 'onAll') {
+      this.#replicated.onAnswer(event);
     } else if (event.kind === 'snapshotWarning') {
       const { text } = event;
       queueMicrotask(() => this.emit('warning', { text }));
@@ -466,6 +456,7 @@ export class Group extends EventEmitter<GroupEvents> {
     this.#ended = error;
     this.#snapshots.close(error);
     this.#admin.close(error);
+    this.#replicated.close(error);
     queueMicrotask(() => {
       if (this.listenerCount('error') > 0) this.emit('error', error);
     });
@@ -489,11 +480,16 @@ export class Group extends EventEmitter<GroupEvents> {
     await this.#admin.transfer(0, bounds).catch(() => undefined);
   }
 
+  /** Nothing will come back any more. */
+  close(code: ErrorNumber): void {
+    this.channel.close(code);
+    this.#replicated.close(new RingraftError(code));
+  }
+
   get failure(): RingraftError | null {
     return this.#failure;
   }
 }
 
-const NOT_ANSWERED = 'the state machine did not answer this read as it must';
 const NOTHING_SENT = 'nothing was sent';
 const COMMANDS_SENT = 'what was sent may still be executed';

@@ -23,7 +23,7 @@ export {
   TIMING_PRESETS,
   type TimingPreset,
 } from './config.js';
-export type { GroupOptions } from './config-groups.js';
+export type { GroupOptions, Replication } from './config-groups.js';
 export type { ConsistencyWord, ReadTermsGiven } from './config-reads.js';
 export {
   type CloseOptions,

@@ -17,6 +17,7 @@ import {
 import { readU64 } from '../codec/u64.js';
 import { refuseArgument } from './call-arguments.js';
 import type { BatchOptions, Channel, CompletionSink } from './channel.js';
+import type { Replication } from './config-groups.js';
 import { ErrorNumber, RingraftError } from './errors.js';
 import { shown } from './errors-shown.js';
 import type { CallOptions, ProposeResult } from './group-calls.js';
@@ -47,6 +48,8 @@ export interface SessionPlace {
 export interface OpenSessionOptions extends CallOptions {
   /** False: a follower refuses with `ERR_NOT_LEADER` instead of forwarding. Default true. */
   readonly forward?: boolean;
+  /** As of `propose`. */
+  readonly replication?: Replication;
   /**
    * Milliseconds without a command, by the clock of the log, after which the session is gone: from
    * one second to 30 days. Default: one hour.
@@ -91,7 +94,7 @@ export function placeAfter(place: SessionPlace | undefined, i: number): SessionP
 
 /** Room for a command, as `channel.claimWrite`; its place in a session is written already. */
 export function claimCommand(
-  channel: Channel,
+  channel: Pick<Channel, 'claimWrite' | 'claimEntry' | 'writeView'>,
   payloadBytes: number,
   place: SessionPlace | undefined,
   options: BatchOptions,
@@ -124,7 +127,7 @@ type CollectOne = (
 ) => Promise<readonly ProposeResult[]>;
 
 export async function openSession(
-  channel: Channel,
+  channel: Pick<Channel, 'claimEntry' | 'writeView'>,
   ttl: unknown,
   options: BatchOptions,
   collect: CollectOne,
@@ -140,7 +143,7 @@ export async function openSession(
 }
 
 export async function closeSession(
-  channel: Channel,
+  channel: Pick<Channel, 'claimEntry' | 'writeView'>,
   id: unknown,
   options: BatchOptions,
   collect: CollectOne,

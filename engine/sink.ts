@@ -11,7 +11,7 @@ import type { ErrorNumber } from './errors.js';
 export interface CompletionSink {
   /**
    * Bytes at `buffer[start, end)` are lent for the call. Of a read: entries up to `index` are in
-   * the state that answered; of a command it is 0.
+   * the state that answered; of a command it is its own.
    */
   result(
     token: number,
@@ -23,6 +23,11 @@ export interface CompletionSink {
   ): void;
   /** `detail` is a text where the code alone does not tell what failed; mostly there is none. */
   refused(token: number, code: ErrorNumber, leader: number, detail?: string): void;
+  /**
+   * In place of both, of a command that waits for all: it is committed and executed at `index`, and
+   * these voters have not applied it in time. None: who is missing is not known here.
+   */
+  notOnAll?(token: number, index: number, missing: readonly number[]): void;
 }
 
 /** Stands where a sink was that has its answer: nothing is ever answered twice. */

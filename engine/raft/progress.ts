@@ -88,6 +88,7 @@ export class Progress {
    * Incarnation that the peer's connection proved; its word counts only if it is the recorded one.
    */
   incarnation: Incarnation;
+  /** What its state machine had applied when it last answered a heartbeat, in this life. */
   applied: LogIndex = NO_INDEX;
   /** What a peer that catches up is to hold next, and since when; null before it is looked at. */
   catchUp: { readonly target: LogIndex; readonly since: number } | null = null;
@@ -161,6 +162,7 @@ export class Progress {
   /** The peer may have forgotten what it acknowledged: nothing is known to match. */
   restarted(): void {
     this.match = NO_INDEX;
+    this.applied = NO_INDEX;
     this.catchUp = null;
     this.caughtUpAt = Number.NEGATIVE_INFINITY;
     this.pendingSnapshot = null;

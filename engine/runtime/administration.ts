@@ -1,6 +1,7 @@
 /**
  * What is asked of a group besides proposals and reads: to hand leadership over, to change its
- * membership, to be a witness here. Who waits for which end, and what is said of each.
+ * membership, to be a witness here, to say when every voter has applied an entry
+ * (replication-waits.ts). Who waits for which end, and what is said of each.
  *
  * The core decides and carries on by itself; here it is only watched. A change goes on under other
  * leaders, so that it is looked for in the configuration in force, wherever it was asked. Nothing
@@ -25,6 +26,7 @@ import {
 } from './administration-words.js';
 import { CatchUpWatch } from './catch-up-watch.js';
 import type { CompletionPort } from './ports.js';
+import { ReplicationWaits } from './replication-waits.js';
 
 const SWEEP_MS = 25;
 
@@ -34,6 +36,8 @@ export type AdminRequest = { readonly id: number; readonly deadline: number } & 
   | { readonly kind: 'change'; readonly change: MembershipChange; readonly dryRun: boolean }
   /** Durable already, as the core wants it. */
   | { readonly kind: 'witness'; readonly isWitness: boolean }
+  /** Everything up to `index` is applied here: when has every voter done so? */
+  | { readonly kind: 'onAll'; readonly index: number }
 );
 
 /** What came of a request. */
@@ -61,6 +65,7 @@ export class Administration {
   readonly #raft: Raft;
   readonly #completions: CompletionPort;
   readonly #placeCreated: () => void;
+  readonly #waits: ReplicationWaits;
   #transfers: WaitingTransfer[] = [];
   #changes: WaitingChange[] = [];
   /** Ids of requests to become a witness, while this replica still leads. */
@@ -74,10 +79,13 @@ export class Administration {
     this.#completions = completions;
     this.#placeCreated = placeCreated;
     this.#watch = new CatchUpWatch(raft, completions);
+    this.#waits = new ReplicationWaits(raft, (id, missing) =>
+      completions.event({ kind: 'onAll', id, missing }),
+    );
   }
 
   get deadline(): number {
-    return Math.min(this.#sweepAt, this.#watch.deadline);
+    return Math.min(this.#sweepAt, this.#watch.deadline, this.#waits.deadline);
   }
 
   /** The role or the configuration is another one. */
@@ -85,7 +93,16 @@ export class Administration {
     this.#watch.changed(now);
   }
 
+  /** Before the core's output is taken. */
+  turn(now: number): void {
+    this.#waits.turn(now);
+  }
+
   ask(request: AdminRequest, now: number): void {
+    if (request.kind === 'onAll') {
+      this.#waits.add(request, now);
+      return;
+    }
     if (request.kind === 'witness') this.#setWitness(request.id, request.isWitness, now);
     else if (this.#raft.state.isWitness) this.#refuse(request.id, ErrorNumber.witness, '');
     else if (request.kind === 'transfer') this.#transfer(request, now);
@@ -206,6 +223,7 @@ export class Administration {
 
   /** The group ends here: a change that was begun goes on elsewhere. */
   end(code: ErrorNumber): void {
+    this.#waits.end();
     for (const { request } of this.#transfers) this.#refuse(request.id, code, '');
     for (const id of this.#leaving.splice(0)) this.#refuse(id, code, '');
     for (const { request, isBegun } of this.#changes) {
@@ -218,6 +236,8 @@ export class Administration {
   }
 
   refuse(request: AdminRequest, code: ErrorNumber): void {
-    this.#refuse(request.id, code, '');
+    const { kind, id } = request;
+    if (kind === 'onAll') this.#completions.event({ kind, id, missing: null });
+    else this.#refuse(id, code, '');
   }
 }

@@ -54,7 +54,14 @@ export interface EntrySlab {
   readonly term: number;
 }
 
-export type PartDone = (batch: number, offset: number, count: number, results: Uint8Array) => void;
+export type PartDone = (
+  batch: number,
+  offset: number,
+  count: number,
+  results: Uint8Array,
+  /** Of the first of these entries, in the log. */
+  first: number,
+) => void;
 /** One entry of a batch ends with an error, in its order among the results. */
 export type PartRefused = (batch: number, offset: number, code: ErrorNumber) => void;
 
@@ -310,7 +317,9 @@ export class ApplyCursor implements ApplyBatch {
     const part = this.#parts[this.#part];
     const { count } = this.#results;
     if (part === undefined || count === 0) return;
-    this.#partDone(part.batch, part.offset + this.#flushed, count, this.#results.bytes);
+    const offset = part.offset + this.#flushed;
+    const first = part.first + this.#flushed;
+    this.#partDone(part.batch, offset, count, this.#results.bytes, first);
     this.#flushed += count;
     this.#handedOn += this.#results.length;
     if (this.#hasRoom !== null) {

@@ -167,8 +167,7 @@ export class GroupRuntime {
       applied: (last) => {
         if (!this.#failed) this.#applier.onApplied(last as LogIndex);
       },
-      partDone: (batch, offset, count, results) =>
-        this.#ports.completions.results(batch, offset, count, results),
+      partDone: (...part) => this.#ports.completions.results(...part),
       partRefused: (batch, offset, code) => this.#proposals.end(batch, offset, 1, code),
       queried: (batch, offset, count, results) =>
         this.#ports.completions.readResults(batch.id, offset, count, results, this.appliedIndex),
@@ -335,7 +334,7 @@ export class GroupRuntime {
     }
   }
 
-  /** Somebody asks for a transfer or a change of the membership. */
+  /** Somebody asks for a transfer or a change of the membership, or who has applied an entry. */
   onAdmin(request: AdminRequest, now: number): void {
     if (this.#endedBy === null) this.#administration.ask(request, now);
     else this.#administration.refuse(request, this.#endedBy);
@@ -394,6 +393,7 @@ export class GroupRuntime {
   turn(now: number): boolean {
     if (this.#failed) return false;
     this.#proposals.announceCommits();
+    this.#administration.turn(now);
     this.#now = now;
     this.#reads.readClocks();
     this.#perform(this.raft.take(), now);
@@ -454,7 +454,7 @@ export class GroupRuntime {
     if (ready.soft !== null || ready.configuration !== null) this.#administration.changed(now);
     if (ready.persist !== null) this.#submitter.submit(ready.persist);
     this.#proposals.submitted();
-    for (const message of ready.messages) this.#sender.send(message);
+    for (const message of this.snapshots.asHeld(ready.messages)) this.#sender.send(message);
     if (ready.committed !== null) this.#applier.commit(ready.committed.last);
     for (const grant of ready.reads) this.#reads.grant(grant.id, grant.index);
     if (ready.snapshotWanted !== null) {

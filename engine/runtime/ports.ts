@@ -12,6 +12,7 @@ import type { NodeId, Role, Term } from '../raft/types.js';
 import type { LearnerProgress } from '../status.js';
 import type { AdminResult } from './administration.js';
 import type { LogPiece } from './log-index.js';
+import type { Lagging } from './replication-waits.js';
 import type { SnapshotPort } from './snapshot-port.js';
 
 /** A run of entries of one term that lies contiguously in the arena. */
@@ -127,11 +128,16 @@ export type RuntimeEvent =
       readonly text: string;
       readonly leader: NodeId;
     }
+  /** No voter is missing at the index that was asked for, or these are; null: nobody here knows. */
+  | { readonly kind: 'onAll'; readonly id: number; readonly missing: readonly Lagging[] | null }
   | { readonly kind: 'failed'; readonly code: ErrorNumber; readonly text: string };
 
 export interface CompletionPort {
-  /** Results of entries `[offset, offset + count)` of a batch (codec/results.ts): copied. */
-  results(batch: number, offset: number, count: number, bytes: Uint8Array): void;
+  /**
+   * Results of entries `[offset, offset + count)` of a batch (codec/results.ts): copied. In the log
+   * they are those from `first` on.
+   */
+  results(batch: number, offset: number, count: number, bytes: Uint8Array, first: number): void;
   /** Entries of a batch that end with an error. */
   refused(batch: number, offset: number, count: number, code: ErrorNumber, leader: NodeId): void;
   /**

@@ -7,12 +7,18 @@
  */
 
 import type { SnapshotSection } from '../../codec/snapshot-section.js';
-import type { LogIndex, SnapshotPoint } from '../raft/types.js';
+import { type Message, MessageKind } from '../raft/message.js';
+import { type LogIndex, NO_INDEX, type SnapshotPoint } from '../raft/types.js';
 import type { MachineHost } from './machine-host.js';
 import type { SnapshotChunk, SnapshotPort } from './snapshot-port.js';
 
 /** What a machine is given at once: a large chunk would take it several milliseconds. */
 const SLICE_BYTES = 64 * 1024;
+
+/** A message as it leaves meanwhile: the log is as far as it says, the machine has no state. */
+export function withoutState(message: Message): Message {
+  return message.kind === MessageKind.heartbeatReply ? { ...message, applied: NO_INDEX } : message;
+}
 
 /** A chunk of an image on its way to the machine. */
 interface Piece {

@@ -9,6 +9,7 @@
 import { decodeConfiguration, encodeConfiguration } from '../../codec/configuration.js';
 import type { SnapshotSection } from '../../codec/snapshot-section.js';
 import { ErrorNumber } from '../errors.js';
+import type { Message } from '../raft/message.js';
 import type { Raft } from '../raft/raft.js';
 import {
   isSamePoint,
@@ -23,7 +24,7 @@ import type { CompletionPort } from './ports.js';
 import { SnapshotFetcher } from './snapshot-fetcher.js';
 import { type Pressure, type SnapshotOptions, SnapshotPolicy } from './snapshot-policy.js';
 import type { SnapshotNews, SnapshotPort, StoredSnapshot } from './snapshot-port.js';
-import { SnapshotRestorer } from './snapshot-restorer.js';
+import { SnapshotRestorer, withoutState } from './snapshot-restorer.js';
 import { SnapshotTaker } from './snapshot-taker.js';
 
 export interface SnapshotsParts {
@@ -110,6 +111,11 @@ export class Snapshots {
 
   get isRestoring(): boolean {
     return this.#restorer.isRestoring;
+  }
+
+  /** Messages as they may leave now. */
+  asHeld(messages: readonly Message[]): readonly Message[] {
+    return this.isRestoring ? messages.map(withoutState) : messages;
   }
 
   /** The snapshot that the machine is being given; null when none is. */

@@ -48,6 +48,7 @@ const GROUP_OPTIONS: Readonly<Record<keyof GroupOptions, true>> = {
   machineOptions: true,
   entryBytesMax: true,
   reads: true,
+  replication: true,
   snapshot: true,
 };
 

@@ -25,6 +25,7 @@ import { RECORD_TAKEN, RingConsumer, RingProducer } from '../../workers/ring/sps
 const RING_BYTES = 1024 * 1024;
 const LEADER = nodeId(3);
 const READ_AT = 41;
+const WRITTEN_AT = 7;
 const OPTIONS: BatchOptions = {
   deadline: 1000,
   mayForward: true,
@@ -97,7 +98,7 @@ class Bench implements CompletionSink {
   results(id: number, offset: number, texts: readonly string[]): void {
     const results = new ResultWriter();
     for (const text of texts) results.add(Buffer.from(text), text.startsWith('no'));
-    this.worker.results(id, offset, texts.length, results.bytes);
+    this.worker.results(id, offset, texts.length, results.bytes, WRITTEN_AT + offset);
   }
 
   read(token: number): void {

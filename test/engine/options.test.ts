@@ -98,7 +98,7 @@ test('a name of the guides that is no option here is answered with what does its
     ['onLeaderChange', /group\.on\('leader'/],
     ['onCommit', /group\.on\('commit'/],
     ['onMembershipChange', /status\(\)\.members/],
-    ['replicationMode', /syncMode says when it is on disk/],
+    ['replicationMode', /replication of a group, or of a call/],
     ['tcpNoDelay', /leave it out/],
     ['userShards', /sharding is not there yet/],
   ];

@@ -32,6 +32,23 @@ test('--on-follower redirect redirects arrays too; local reads survive alone', a
   assert.deepEqual(await exchange(follower.clientPort, 'GET a\r\n', 1), [bulk('1')]);
 });
 
+test('--replication all answers what every node has executed, and names who has not', async (t) => {
+  const nodes = await startCluster(t, 3, { args: ['--replication', 'all', '--timeout', '1s'] });
+  const leader = await leaderOf(nodes);
+  const [follower, other] = (await followersOf(nodes)) as [Node, Node];
+  assert.deepEqual(await exchange(leader.clientPort, array('SET', 'a', '1'), 1), ['+OK\r\n']);
+  for (const node of nodes) {
+    assert.deepEqual(await exchange(node.clientPort, 'GET a LOCAL\r\n', 1), [bulk('1')]);
+  }
+  const [elsewhere] = await exchange(follower.clientPort, array('SET', 'a', '2'), 1);
+  assert.equal(elsewhere, `-REDIRECT ${leader.id}\r\n`);
+  await other.kill();
+  const [refusal] = await exchange(leader.clientPort, array('SET', 'a', '3'), 1);
+  const missing = `^-ERR not on all: committed at \\d+, missing node ${other.id}\r\n$`;
+  assert.match(refusal as string, new RegExp(missing));
+  assert.deepEqual(await exchange(leader.clientPort, 'GET a\r\n', 1), [bulk('3')]);
+});
+
 test('each GET may say what it must see, on every node; --reads says it for the others', async (t) => {
   const args = ['--reads', 'bounded:60000', '--lease-reads', 'on', '--timeout', '2s'];
   const nodes = await startCluster(t, 3, { args });

@@ -26,8 +26,8 @@ import { requestRecordBytes } from '../../io/wal/request-record.js';
 import { requestBytesMax } from '../../io/wal/segment-start.js';
 import { GroupAgent } from '../../workers/consensus-loop.js';
 import {
-  COMPLETION_HEADER_BYTES,
   CompletionKind,
+  RESULT_HEADER_BYTES,
   readCompletionHeader,
 } from '../../workers/records/completion.js';
 import {
@@ -174,7 +174,7 @@ class Bench {
     this.largestRecord = Math.max(this.largestRecord, bytes);
     if (kind === CompletionKind.readResults) this.readsAnswered.push(batch);
     if (kind !== CompletionKind.results) return RECORD_TAKEN;
-    const start = at + COMPLETION_HEADER_BYTES;
+    const start = at + RESULT_HEADER_BYTES;
     const reader = new ResultReader(buffer, start, at + bytes - start);
     const lengths = this.results.get(batch) ?? [];
     assert.equal(lengths.length, offset, 'portions of a batch come in order, each result once');

@@ -145,7 +145,7 @@ class Host implements ConnectionHost {
 
   constructor(engine: Engine, group: Group, view: NodeView, options: ClientPortOptions) {
     this.group = group;
-    this.channel = group.channel;
+    this.channel = group.writes(group.replication);
     this.limits = options.limits;
     this.budget = new ByteBudget(options.limits.budgetBytes);
     const reads = resolveReads(options.reads);
@@ -185,7 +185,9 @@ class Host implements ConnectionHost {
     this.connections.add(new ClientConnection(this, socket, session));
   }
 
+  /** A write that waits for all goes to the leader itself, which alone knows. */
   forwards(inline: boolean): boolean {
+    if (this.group.replication === 'all') return false;
     return this.#onFollower === 'auto' ? !inline : this.#onFollower === 'forward';
   }
 

@@ -10,13 +10,9 @@
 import { EntryMark } from '../../codec/entry.js';
 import type { RequestParser } from '../../codec/resp/request-parser.js';
 import { writeSessionHead } from '../../codec/session-entry.js';
-import {
-  type BatchOptions,
-  CHANNEL_BUSY,
-  CHANNEL_TOO_LARGE,
-  type Channel,
-} from '../../engine/channel.js';
+import { type BatchOptions, CHANNEL_BUSY, CHANNEL_TOO_LARGE } from '../../engine/channel.js';
 import { ErrorNumber } from '../../engine/errors.js';
+import type { OperationChannel } from '../../engine/replicated-results.js';
 import type { BatchTerms } from './batch-terms.js';
 import type { ClientLimits } from './client-limits.js';
 import type { AskedGroup, Asker } from './commands/asked.js';
@@ -37,12 +33,6 @@ import type { StatusReplies } from './status-replies.js';
 const VALUE_PART_OF_ENTRY = 1 / 16;
 const VALUES_PART_OF_BUDGET = 1 / 2;
 const MATCH_ALL = Buffer.from('*');
-
-/** What of a group's channel is needed here. */
-export type OperationChannel = Pick<
-  Channel,
-  'claimWrite' | 'claimEntry' | 'writeBuffer' | 'writeView' | 'claimRead' | 'readBuffer'
->;
 
 /** What all connections share to carry out requests. */
 export interface RequestHost {

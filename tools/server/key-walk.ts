@@ -9,8 +9,8 @@
 
 import type { BatchOptions, CompletionSink } from '../../engine/channel.js';
 import { ErrorNumber } from '../../engine/errors.js';
+import type { OperationChannel } from '../../engine/replicated-results.js';
 import type { BatchTerms } from './batch-terms.js';
-import type { OperationChannel } from './client-requests.js';
 import { KeyPages, PageOutcome } from './key-pages.js';
 import type { OwedReplies } from './owed-replies.js';
 

@@ -15,7 +15,7 @@ import type { Plan } from './commands/plan.js';
 import { renderRejection, renderResult } from './commands/render-result.js';
 import type { Session } from './commands/session.js';
 import { FENCE_NONE, FENCE_WIDE, type ReadFence } from './read-fence.js';
-import { readRefusal, writeRefusal } from './refusals.js';
+import { notOnAllRefusal, readRefusal, writeRefusal } from './refusals.js';
 import { ReplyQueue, SlotFlag } from './reply-queue.js';
 import { isFiguresShape, type StatusReplies } from './status-replies.js';
 
@@ -191,6 +191,14 @@ export class OwedReplies implements CompletionSink {
       const inSession = (flags & SlotFlag.inSession) !== 0;
       writer.error(writeRefusal(code, leader, (flags & SlotFlag.redirects) !== 0, inSession));
     }
+    this.#written(token, isHead);
+  }
+
+  notOnAll(token: number, index: number, missing: readonly number[]): void {
+    this.#settle(token, 0);
+    const isHead = this.#queue.isHead(token);
+    const writer = isHead ? this.out : this.#aside;
+    writer.error(notOnAllRefusal(index, missing));
     this.#written(token, isHead);
   }
 

@@ -7,6 +7,7 @@
  */
 
 import { ERROR_KINDS, ErrorNumber, type RingraftError } from '../../engine/errors.js';
+import { notOnAllInWords } from '../../engine/replicated-results.js';
 
 /** How the reply to whatever a witness does not do begins, behind its code. */
 export const WITNESS_MODE =
@@ -73,6 +74,8 @@ export function writeRefusalOf(
   // A promise is refused by size before anything is sent, but for a reply that is too large.
   const unsent = numberOf(error) === ErrorNumber.tooLarge && payloadBytes > entryBytesMax;
   if (unsent) return tooLargeToSend(payloadBytes, entryBytesMax);
+  const { committedIndex, missingNodes } = error;
+  if (committedIndex > 0) return notOnAllRefusal(committedIndex, missingNodes);
   return writeRefusal(numberOf(error), error.leaderHint, redirects, inSession);
 }
 
@@ -86,6 +89,11 @@ export function readRefusal(code: ErrorNumber): string {
     return 'ERR the reply is too large to be sent: ask for less';
   }
   return `ERR ${TEXTS[code] ?? ERROR_KINDS[code].text}`;
+}
+
+/** A write that is committed and executed, and not on every voter in time. */
+export function notOnAllRefusal(index: number, missing: readonly number[]): string {
+  return `ERR not on all: ${notOnAllInWords(index, missing)}`;
 }
 
 /** A request was given up, half arrived, because all clients together hold too much. */

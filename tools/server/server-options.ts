@@ -72,6 +72,12 @@ export const serverOptions = {
     'what a read sees unless a GET says otherwise: every write acknowledged before it, by a ' +
       "quorum round or by the leader's lease; every one acknowledged MS before; what is here",
   ),
+  replication: value(
+    oneOf(['quorum', 'all']),
+    'quorum',
+    'when a write is answered: once a majority has it, or once every voter has executed it; then ' +
+      'it is served by the leader only, and an error names who is missing after --timeout',
+  ),
   'lease-reads': value(
     oneOf(['off', 'on']),
     'off',

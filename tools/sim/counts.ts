@@ -95,6 +95,8 @@ export const COUNT_SPECS = {
   isolations: must('leaders cut off while their clock ran slow'),
   memberChanges: must('changes of a membership that were asked for'),
   changesMade: must('of these, such that came to their end'),
+  onAll: must('entries of which a leader said that every voter has applied them'),
+  notOnAll: must('such where it named those that had not, in time'),
   promotions: must('learners that became voters'),
   leadersRemoved: must('leaders that led until they were no voters any more'),
   transfers: must('requests to hand leadership over'),

@@ -8,9 +8,8 @@
 
 import type { FrameKind } from '../../codec/frames/frame-format.js';
 import { ERROR_KINDS } from '../../engine/errors.js';
-import { describeConfiguration, describeMessage } from '../../engine/raft/describe.js';
+import { describeMessage } from '../../engine/raft/describe.js';
 import { snapshotOf } from '../../engine/raft/invariants.js';
-import { isErased, isVoter } from '../../engine/raft/membership.js';
 import type { MembershipChange } from '../../engine/raft/membership-change.js';
 import type { Message } from '../../engine/raft/message.js';
 import { type Incarnation, nodeId, Role } from '../../engine/raft/types.js';
@@ -26,11 +25,13 @@ import type {
 } from '../../engine/runtime/ports.js';
 import type { SnapshotNews, SnapshotPort } from '../../engine/runtime/snapshot-port.js';
 import type { MovedEntries, PersistAck } from '../../io/wal/wal-types.js';
+import { AllWatch } from './all-watch.js';
 import { Answers, type Waiter } from './answers.js';
 import { DurableRecord } from './durable-record.js';
 import { takeFrame } from './frame-intake.js';
 import { encodeGet, encodeWrite } from './kv-wire.js';
 import type { LogDevice } from './log-device.js';
+import { noteMembers } from './member-notes.js';
 import type { ProcessTimer, SimProcess } from './process.js';
 import { ReadWatch } from './read-watch.js';
 import { SimClocks } from './sim-clocks.js';
@@ -79,6 +80,7 @@ export class SimGroup {
   readonly #writes = new Answers('write batch', (reply) => this.#replies.push(reply));
   readonly #reads = new Answers('read batch', (reply) => this.#replies.push(reply));
   readonly #readWatch: ReadWatch;
+  readonly #allWatch: AllWatch;
   #isWoken = false;
   #stallUs = 0;
   #timer: ProcessTimer | null = null;
@@ -100,6 +102,10 @@ export class SimGroup {
     this.#readWatch = new ReadWatch({
       ...parts,
       isWaiting: (batch) => this.#reads.isWaiting(batch),
+    });
+    this.#allWatch = new AllWatch({
+      ...parts,
+      ask: (request) => this.#put(this.#inbox, 0, (now) => this.runtime.onAdmin(request(now), now)),
     });
     const { log } = parts;
     const ports = {
@@ -166,7 +172,10 @@ export class SimGroup {
 
   #completions(): CompletionPort {
     return {
-      results: (...result) => this.#writes.results(...result),
+      results: (batch, offset, count, bytes, first) => {
+        this.#writes.results(batch, offset, count, bytes);
+        this.#allWatch.answered(first + count - 1, this.runtime.raft);
+      },
       refused: (...refusal) => this.#writes.refused(...refusal),
       readResults: (batch, offset, count, bytes, index) => {
         this.#readWatch.answered(batch, count, index, this.runtime.raft);
@@ -190,8 +199,7 @@ export class SimGroup {
       world.event(node, `g${group} ${event.role}${of} in term ${event.term}`);
     } else if (event.kind === 'configuration') {
       if (event.index > 0) world.counts.configurations += 1;
-      this.#noteMembers();
-      this.#noteErasure();
+      noteMembers(world, node, group, this.runtime.raft);
     } else if (event.kind === 'snapshot' || event.kind === 'catchUp') {
       return;
     } else if (!this.#parts.process.isAlive) {
@@ -204,27 +212,11 @@ export class SimGroup {
       world.event(node, `g${group} ${event.text}`);
     } else if (event.kind === 'unreadable') {
       throw new SimFailure(`group ${group} on node ${node}: ${event.text}`);
+    } else if (event.kind === 'onAll') {
+      this.#allWatch.onAnswer(event, this.runtime.raft);
     } else if (!this.#parts.stopped(event.text)) {
       throw new SimFailure(`group ${group} stopped on node ${node}: ${event.text}`);
     }
-  }
-
-  #noteMembers(): void {
-    const { world, node } = this.#parts;
-    const { role, configuration } = this.runtime.raft;
-    world.event(node, `g${this.group} goes by ${describeConfiguration(configuration)}`);
-    if (role !== Role.leader) return;
-    if (!isVoter(configuration, nodeId(node))) world.counts.leadersRemoved += 1;
-    const { outgoing, voters } = configuration;
-    const promoted = outgoing.length === 0 ? [] : voters.filter((id) => !outgoing.includes(id));
-    world.counts.promotions += promoted.length;
-  }
-
-  #noteErasure(): void {
-    const { role, configuration } = this.runtime.raft;
-    const erased = configuration.voters.filter((id) => isErased(configuration, id));
-    const { world, node } = this.#parts;
-    if (role === Role.leader && erased.length > 0) world.onErasure(node, erased);
   }
 
   stored(ack: PersistAck, submission: Submission): void {
@@ -425,7 +417,10 @@ export class SimGroup {
     const before = snapshotOf(state);
     const kept = this.#keptForTransfers();
     act();
-    world.witnessOf(this.group).step(node, before, state);
+    const witness = world.witnessOf(this.group);
+    witness.step(node, before, state);
+    const { appliedIndex, snapshots } = this.runtime;
+    if (!snapshots.isRestoring) witness.hasApplied(node, appliedIndex);
     this.#checkKept(kept);
     this.#parts.stepped();
     // One that was taken here covers what had been applied here.

@@ -55,6 +55,8 @@ export class GroupWitness {
   readonly #configurations = new Map<number, Configuration>();
   /** Told of each replica that counts again. */
   readonly #readmitted: (node: number) => void;
+  /** How far the state machine of each replica has ever been. */
+  readonly #applied = new Map<number, number>();
   readonly #states = new StateWitness();
   readonly #sessions = new SessionWitness();
   readonly #committedConfigurations = new ConfigurationWitness();
@@ -69,6 +71,15 @@ export class GroupWitness {
   constructor(group: number, readmitted: (node: number) => void = () => {}) {
     this.group = group;
     this.#readmitted = readmitted;
+  }
+
+  /** The state machine of a replica has applied the log up to `index`. */
+  hasApplied(node: number, index: number): void {
+    if (index > this.appliedBy(node)) this.#applied.set(node, index);
+  }
+
+  appliedBy(node: number): number {
+    return this.#applied.get(node) ?? 0;
   }
 
   /** A replica begins a life with what recovery found. */

@@ -30,11 +30,10 @@ import type {
   Submission,
 } from '../../engine/runtime/ports.js';
 import {
-  COMPLETION_HEADER_BYTES,
   CompletionKind,
   DETAIL_BYTES_MAX,
-  READ_HEADER_BYTES,
   REFUSED_BYTES,
+  RESULT_HEADER_BYTES,
   writeCompletionHeader,
   writeIndex,
   writeLeader,
@@ -122,8 +121,8 @@ export class RingCompletionPort implements CompletionPort {
     this.#payloadBytesMax = ring.payloadBytesMax;
   }
 
-  results(batch: number, offset: number, count: number, results: Uint8Array): void {
-    const length = COMPLETION_HEADER_BYTES + results.length;
+  results(batch: number, offset: number, count: number, results: Uint8Array, first: number): void {
+    const length = RESULT_HEADER_BYTES + results.length;
     if (length > this.#payloadBytesMax) {
       this.#putTooLarge(CompletionKind.refused, batch, offset, count);
       return;
@@ -132,7 +131,8 @@ export class RingCompletionPort implements CompletionPort {
       (source: Uint8Array) =>
       (bytes: Buffer, view: DataView, at: number): void => {
         writeCompletionHeader(view, at, { batch, offset, count, code: 0 });
-        bytes.set(source, at + COMPLETION_HEADER_BYTES);
+        writeIndex(view, at, first);
+        bytes.set(source, at + RESULT_HEADER_BYTES);
       };
     const later = (): Fill => fillWith(Uint8Array.from(results));
     this.producer.put(CompletionKind.results, length, fillWith(results), later);
@@ -149,7 +149,7 @@ export class RingCompletionPort implements CompletionPort {
     results: Uint8Array,
     index: number,
   ): void {
-    const length = READ_HEADER_BYTES + results.length;
+    const length = RESULT_HEADER_BYTES + results.length;
     if (length > this.#payloadBytesMax) {
       this.#putLarge(batch, offset, count, results, index);
       return;
@@ -159,7 +159,7 @@ export class RingCompletionPort implements CompletionPort {
       (bytes: Buffer, view: DataView, at: number): void => {
         writeCompletionHeader(view, at, { batch, offset, count, code: 0 });
         writeIndex(view, at, index);
-        bytes.set(source, at + READ_HEADER_BYTES);
+        bytes.set(source, at + RESULT_HEADER_BYTES);
       };
     const later = (): Fill => fillWith(Uint8Array.from(results));
     this.producer.put(CompletionKind.readResults, length, fillWith(results), later);
@@ -177,7 +177,7 @@ export class RingCompletionPort implements CompletionPort {
       this.#putTooLarge(CompletionKind.readRefused, batch, offset, count);
       return;
     }
-    const partBytes = Math.min(PART_BYTES_MAX, this.#payloadBytesMax - READ_HEADER_BYTES);
+    const partBytes = Math.min(PART_BYTES_MAX, this.#payloadBytesMax - RESULT_HEADER_BYTES);
     for (let from = 0; from < results.length; from += partBytes) {
       const part = results.subarray(from, from + partBytes);
       const fillWith =
@@ -186,9 +186,9 @@ export class RingCompletionPort implements CompletionPort {
           const header = { batch, offset, count: results.length, code: from };
           writeCompletionHeader(view, at, header);
           writeIndex(view, at, index);
-          bytes.set(source, at + READ_HEADER_BYTES);
+          bytes.set(source, at + RESULT_HEADER_BYTES);
         };
-      const length = READ_HEADER_BYTES + part.length;
+      const length = RESULT_HEADER_BYTES + part.length;
       const later = (): Fill => fillWith(Uint8Array.from(part));
       this.producer.put(CompletionKind.readPart, length, fillWith(part), later);
     }

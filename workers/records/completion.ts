@@ -1,8 +1,7 @@
 /**
  * Records of the completion ring: what a consensus worker tells the main thread.
  *
- *   RESULTS               │ batch u32 │ offset u32 │ count u32 │ 0 u32    │ codec/results.ts
- *   READ_RESULTS          │ batch u32 │ offset u32 │ count u32 │ 0 u32    │ index f64 │
+ *   RESULTS, READ_RESULTS │ batch u32 │ offset u32 │ count u32 │ 0 u32    │ index f64 │
  *                         │ codec/results.ts
  *   REFUSED, READ_REFUSED │ batch u32 │ offset u32 │ count u32 │ code u32 │ leader f64 │ detail
  *   READ_PART             │ batch u32 │ offset u32 │ total u32 │ at u32   │ index f64 │ bytes
@@ -10,7 +9,8 @@
  *   APPLY, QUERY          │ for a machine hosted on the main thread: see hosted.ts
  *   IMAGE, RESTORE        │ likewise: see hosted-image.ts
  *
- * `index`: entries up to there are in the state that answers a read.
+ * `index`: entries up to there are in the state that answers a read; of RESULTS it is that of the
+ * first entry.
  * `detail` is UTF-8, mostly empty: what failed, where the code alone does not tell.
  * One answer to a read that is larger than a record comes in parts, back to back: `bytes` belong at
  * byte `at` of the `total` bytes that codec/results.ts lays out. Events are rare (role changes,
@@ -34,10 +34,10 @@ const OFFSET_BATCH = 0;
 const OFFSET_FIRST = OFFSET_BATCH + 4;
 const OFFSET_COUNT = OFFSET_FIRST + 4;
 const OFFSET_CODE = OFFSET_COUNT + 4;
-export const COMPLETION_HEADER_BYTES = OFFSET_CODE + 4;
+const COMPLETION_HEADER_BYTES = OFFSET_CODE + 4;
 const OFFSET_INDEX = COMPLETION_HEADER_BYTES;
-/** Of READ_RESULTS and READ_PART. */
-export const READ_HEADER_BYTES = OFFSET_INDEX + 8;
+/** Of RESULTS, READ_RESULTS and READ_PART. */
+export const RESULT_HEADER_BYTES = OFFSET_INDEX + 8;
 const OFFSET_LEADER = COMPLETION_HEADER_BYTES;
 /** Without the detail. */
 export const REFUSED_BYTES = OFFSET_LEADER + 8;
