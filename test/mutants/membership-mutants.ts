@@ -55,13 +55,6 @@ const MUTANTS: readonly Mutant[] = [
     find: 'return isWaiting || this.#lost.some((isLost) => isLost);',
     replace: 'return isWaiting;',
   },
-  {
-    name: 'transfer-never-ends',
-    what: 'a transfer whose target does not take over never ends',
-    file: 'engine/raft/transfer.ts',
-    find: 'state.transfer = null;\n    const',
-    replace: 'const',
-  },
 ];
 
 export const MEMBERSHIP_MUTANTS: readonly Mutant[] = MUTANTS.map((mutant) => ({
