@@ -5,38 +5,8 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Cluster } from '../../tools/cluster/cluster.js';
-import { freeBasePort } from '../../tools/cluster/free-ports.js';
-import { type Owner, Run, temporaryDirectory } from './processes.js';
-
-const PATIENT = ['--timeout', '60s'];
-
-interface Called {
-  readonly code: number | null;
-  readonly output: string;
-}
-
-type Command = (words: string) => Promise<Called>;
-
-/** Three nodes of a directory, ended with their owner, and `ringraft cluster …` for them. */
-async function started(owner: Owner): Promise<{ cluster: Cluster; command: Command }> {
-  const directory = temporaryDirectory(owner, async (path) => {
-    const cluster = new Cluster(path);
-    if (!cluster.exists()) return;
-    await Promise.all(cluster.running().map((id) => cluster.kill(id)));
-  });
-  const cluster = new Cluster(directory);
-  const command: Command = async (words) => {
-    const run = new Run(['cluster', ...words.split(' '), '--data', directory]);
-    const { code } = await run.ended;
-    return { code, output: run.output };
-  };
-  const base = await freeBasePort(4, process.pid);
-  const calm = '--timing wide-area';
-  const start = await command(`start 3 --base-port ${base} ${calm} ${PATIENT.join(' ')}`);
-  assert.equal(start.code, 0, start.output);
-  return { cluster, command };
-}
+import type { Cluster } from '../../tools/cluster/cluster.js';
+import { startedCluster } from './local-cluster.js';
 
 const leaderIn = async (cluster: Cluster): Promise<number> => {
   const views = await cluster.views();
@@ -44,7 +14,7 @@ const leaderIn = async (cluster: Cluster): Promise<number> => {
 };
 
 test('a node is added, leads, restarts, is removed and added again', async (t) => {
-  const { cluster, command } = await started(t);
+  const { cluster, command } = await startedCluster(t);
   const plan = await command('add --dry-run');
   assert.match(plan.output, /1, 2, 3 and 4|1, 2, 3, 4/);
   assert.equal(plan.code, 0);
@@ -79,7 +49,7 @@ test('a node is added, leads, restarts, is removed and added again', async (t) =
 });
 
 test('what cannot be done is told, with a code that says what kind it is', async (t) => {
-  const { cluster, command } = await started(t);
+  const { cluster, command } = await startedCluster(t);
   const other = await command('transfer 9');
   assert.deepEqual([other.code, /there is no node 9/.test(other.output)], [2, true]);
   assert.equal((await command('remove two')).code, 2);

@@ -9,12 +9,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CommandError, ExitCode } from '../cli/exit-codes.js';
 import { type Address, printAddress } from '../cli/value-rules.js';
+import type { ConnectionEvents, DrivenConnection } from './driven-connection.js';
 import { askAll, chooseLeader, findLeader } from './leader-finder.js';
 import { LoadConnection } from './load-connection.js';
 import type { LoadOptions } from './load-options.js';
 import type { NodeStatus } from './node-status.js';
 import { Pace } from './pace.js';
 import { type RequestOrder, RequestRing } from './request-ring.js';
+import { SessionConnection } from './session-connection.js';
 import type { Tally } from './tally.js';
 
 const WATCH_MS = 1000;
@@ -34,14 +36,23 @@ export interface LeaderSighting {
 
 export type DriverOptions = Pick<
   LoadOptions,
-  'targets' | 'connections' | 'inFlight' | 'rate' | 'valueSize' | 'keys' | 'readShare' | 'timeoutMs'
+  | 'targets'
+  | 'connections'
+  | 'inFlight'
+  | 'rate'
+  | 'valueSize'
+  | 'keys'
+  | 'readShare'
+  | 'timeoutMs'
+  | 'sessions'
 > & { readonly spread: boolean; readonly order: 'uniform' | 'fill' };
 
 export class Driver {
   readonly sightings: LeaderSighting[] = [];
   reconnects = 0;
   readonly #options: DriverOptions;
-  readonly #connections: LoadConnection[];
+  readonly #tally: Tally;
+  readonly #connections: DrivenConnection[];
   readonly #timers: NodeJS.Timeout[] = [];
   #leader: Address | undefined;
   #searching = false;
@@ -49,9 +60,11 @@ export class Driver {
 
   constructor(options: DriverOptions, tally: Tally) {
     this.#options = options;
-    const events = { closed: () => this.#onClosed() };
+    this.#tally = tally;
+    const events: ConnectionEvents = { closed: () => this.#onClosed() };
+    const Connection = options.sessions ? SessionConnection : LoadConnection;
     this.#connections = shares(options).map(
-      (window, at) => new LoadConnection(window, ringFor(options, window, at), tally, events),
+      (window, at) => new Connection(window, ringFor(options, window, at), tally, events),
     );
   }
 
@@ -82,15 +95,19 @@ export class Driver {
 
   /** Sends no more, waits for replies on their way, closes. */
   async stop(): Promise<void> {
+    const deadline = performance.now() + this.#options.timeoutMs;
+    for (const connection of this.#connections) connection.drain();
+    // What is to be sent again may need another leader first.
+    while (this.outstanding > 0 && performance.now() < deadline) await sleep(1);
     this.#stopping = true;
     for (const connection of this.#connections) connection.leave();
-    const deadline = performance.now() + this.#options.timeoutMs;
     while (this.#connections.some((one) => !one.closed)) {
       if (performance.now() >= deadline) {
         for (const connection of this.#connections) connection.abandon('timeout');
       }
       await sleep(1);
     }
+    if (this.outstanding > 0) this.#tally.fail('timeout', this.outstanding);
     for (const timer of this.#timers) clearInterval(timer);
   }
 

@@ -2,8 +2,6 @@
  * One connection of the load generator: keeps its share of commands in flight, counts replies as
  * they come and sends as many new requests in one write.
  *
- *   closed ─connect─▶ opening ─▶ open ─leave─▶ leaving ─(last reply)─▶ closed
- *
  * With a pace it sends a command when its time has come, and later only while too many are in
  * flight. Nothing here is allocated per command: requests come from a ring, replies are counted by
  * a scanner, and a batch has one time stamp. It must never send a command again: what was lost is
@@ -12,22 +10,18 @@
 
 import { connect, type Socket } from 'node:net';
 import type { Address } from '../cli/value-rules.js';
+import type { ConnectionEvents, DrivenConnection } from './driven-connection.js';
 import { type ErrorKind, errorKindOf } from './error-kinds.js';
 import type { Pace } from './pace.js';
 import { ReplyScanner } from './reply-scanner.js';
 import type { RequestRing } from './request-ring.js';
 import type { Tally } from './tally.js';
 
-export interface ConnectionEvents {
-  /** The connection has ended, or could not be made. */
-  closed(): void;
-}
-
 /** What was refused as busy is sent anew only after this, or a full node would be drowned. */
 const BUSY_PAUSE_MS = 5;
 const RECEIVE_BYTES = 64 * 1024;
 
-export class LoadConnection {
+export class LoadConnection implements DrivenConnection {
   readonly #window: number;
   readonly #ring: RequestRing;
   readonly #tally: Tally;
@@ -47,6 +41,7 @@ export class LoadConnection {
   #socket: Socket | undefined;
   #state: 'closed' | 'opening' | 'open' | 'leaving' = 'closed';
   #outstanding = 0;
+  #isDraining = false;
   #held = 0;
   #refused = 0;
   #now = 0;
@@ -79,28 +74,23 @@ export class LoadConnection {
     return this.#outstanding;
   }
 
-  /** Nothing is in flight and the ring has no more to send. */
   get finished(): boolean {
     return this.#outstanding === 0 && this.#ring.left === 0;
   }
 
-  /** Since when the other side owes something, a reply or the connection; Infinity if nothing. */
   get waitingSince(): number {
     if (this.#outstanding > 0) return this.#sentAt[this.#batchTail & this.#batchMask]!;
     return this.#state === 'opening' ? this.#openedAt : Number.POSITIVE_INFINITY;
   }
 
-  /** From now on commands go by this timetable. */
   keepPace(pace: Pace): void {
     this.#pace = pace;
   }
 
-  /** Commands whose time has come and that are not sent. */
   behind(now: number): number {
     return this.#pace?.due(now) ?? 0;
   }
 
-  /** Sends what is due. */
   goOn(): void {
     this.#send();
   }
@@ -124,21 +114,23 @@ export class LoadConnection {
     socket.on('close', () => this.#onClose());
   }
 
-  /** Sends no more and closes once every command in flight has its reply. */
+  drain(): void {
+    this.#isDraining = true;
+  }
+
   leave(): void {
     if (this.#state === 'closed') return;
     this.#state = 'leaving';
     if (this.#outstanding === 0) this.#socket?.destroy();
   }
 
-  /** Ends at once; commands in flight count as failures of this kind. */
   abandon(kind: ErrorKind): void {
     this.#endedBy = kind;
     this.#socket?.destroy();
   }
 
   #send(): void {
-    if (this.#state !== 'open') return;
+    if (this.#state !== 'open' || this.#isDraining) return;
     const room = this.#window - this.#outstanding - this.#held;
     const count = Math.min(room, this.#ring.left);
     if (count <= 0) return;

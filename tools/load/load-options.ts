@@ -12,6 +12,8 @@ import { addresses, bytes, duration, integer, text, type ValueRule } from '../cl
 export const KEYS_MAX = 100_000_000;
 export const IN_FLIGHT_MAX = 1_000_000;
 const CONNECTIONS_MAX = 10_000;
+/** A session remembers 1,024 sequences: nothing without an answer may lie further back. */
+export const SESSION_WINDOW_MAX = 512;
 const VALUE_BYTES_MAX = 64 * 1024 * 1024;
 const RATE_MAX = 100_000_000;
 const TIME_MS_MAX = 24 * 3_600_000;
@@ -66,6 +68,9 @@ export const loadOptions = {
   ),
   fill: flag('write every key once before the warm-up, so that reads find values'),
   spread: flag('connect to all targets in turn instead of to the leader only'),
+  sessions: flag(
+    'write in a session per connection, and send what got no answer again until it gets one',
+  ),
   json: optional(
     text('FILE', 'a file to write, or - for the standard output', 'report.json'),
     'write the report as JSON to FILE, or to the standard output',
@@ -92,6 +97,8 @@ export interface LoadOptions {
   readonly timeoutMs: number;
   readonly fill: boolean;
   readonly spread: boolean;
+  /** Each connection writes in a session, and sends again what got no answer. */
+  readonly sessions: boolean;
 }
 
 export const LOAD_DEFAULTS: Omit<LoadOptions, 'targets'> = {
@@ -106,6 +113,7 @@ export const LOAD_DEFAULTS: Omit<LoadOptions, 'targets'> = {
   timeoutMs: loadOptions.timeout.default,
   fill: false,
   spread: false,
+  sessions: false,
 };
 
 export function fromCommandLine(given: CommandLine): LoadOptions {
@@ -122,5 +130,6 @@ export function fromCommandLine(given: CommandLine): LoadOptions {
     timeoutMs: given.timeout,
     fill: given.fill,
     spread: given.spread,
+    sessions: given.sessions,
   };
 }

@@ -43,6 +43,8 @@ export interface LoadReport {
   readonly behind: number;
   /** The longest time in which no command succeeded. */
   readonly gapMsMax: number;
+  /** Commands that `--sessions` sent again; those it got no answer for are errors as well. */
+  readonly retries: number;
   readonly reconnects: number;
   readonly leaders: readonly LeaderNote[];
   readonly cpu: GeneratorCpu;
@@ -149,6 +151,8 @@ export function describeReport(report: LoadReport): string {
         ` ${COUNT.format(report.behind)} were due and not sent at the end`,
     );
   }
+  if (config.sessions)
+    lines.push(`sessions    ${COUNT.format(report.retries)} commands sent again`);
   if (report.misses > 0)
     lines.push(`misses      ${COUNT.format(report.misses)} reads found nothing`);
   if (report.fillErrors > 0) {

@@ -11,7 +11,7 @@ import { CommandError, ExitCode } from '../cli/exit-codes.js';
 import { printAddress } from '../cli/value-rules.js';
 import { Driver, type LeaderSighting } from './driver.js';
 import { totalErrors } from './error-kinds.js';
-import { LOAD_DEFAULTS, type LoadOptions } from './load-options.js';
+import { LOAD_DEFAULTS, type LoadOptions, SESSION_WINDOW_MAX } from './load-options.js';
 import {
   configOf,
   cpuOf,
@@ -44,6 +44,7 @@ export interface LoadHooks {
 export async function runLoad(request: LoadRequest, hooks: LoadHooks = {}): Promise<LoadReport> {
   const options: LoadOptions = { ...LOAD_DEFAULTS, ...request };
   requireRoom(options);
+  if (options.sessions) requireSessionRoom(options);
   const fillErrors = options.fill ? await fill(options, hooks) : 0;
   const tally = new Tally(performance.now());
   const driver = new Driver({ ...options, order: 'uniform' }, tally);
@@ -67,6 +68,7 @@ export async function runLoad(request: LoadRequest, hooks: LoadHooks = {}): Prom
     errorSamples: [...tally.errorSamples],
     fillErrors,
     behind,
+    retries: tally.retries,
     reconnects: driver.reconnects,
     leaders: driver.sightings.map((sighting) => leaderNote(sighting, begin)),
     interrupted: hooks.signal?.aborted === true,
@@ -80,6 +82,17 @@ function requireRoom({ inFlight, valueSize }: LoadOptions): void {
     ExitCode.usage,
     `--in-flight ${inFlight} with --value-size ${valueSize} needs ${needed} bytes of requests, ` +
       `at most ${REQUEST_BYTES_MAX} are allowed: lower one of them`,
+  );
+}
+
+function requireSessionRoom({ inFlight, connections }: LoadOptions): void {
+  const inFlightMax = connections * SESSION_WINDOW_MAX;
+  if (inFlight <= inFlightMax) return;
+  const needed = Math.ceil(inFlight / SESSION_WINDOW_MAX);
+  throw new CommandError(
+    ExitCode.usage,
+    `--in-flight ${inFlight} with --sessions needs ${needed} connections, one for each ` +
+      `${SESSION_WINDOW_MAX} in flight: set --connections ${needed} or --in-flight ${inFlightMax}`,
   );
 }
 

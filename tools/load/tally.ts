@@ -67,6 +67,8 @@ export class Tally {
   reads = 0;
   /** Reads that found no value; they count as operations. */
   misses = 0;
+  /** Commands sent again in their sessions. */
+  retries = 0;
   readonly errors: ErrorCounts = noErrors();
   /** A few error replies of kind `redirect` and `other`, word by word. */
   readonly errorSamples: string[] = [];
@@ -97,6 +99,7 @@ export class Tally {
     this.writes = 0;
     this.reads = 0;
     this.misses = 0;
+    this.retries = 0;
     Object.assign(this.errors, noErrors());
     this.errorSamples.length = 0;
     this.series.length = 0;
