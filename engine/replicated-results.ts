@@ -20,6 +20,8 @@ export type OnAllAnswer = Extract<RuntimeEvent, { kind: 'onAll' }>;
 /** Whatever waits here is in memory: a voter that is away for the whole wait must not fill it. */
 const RESULTS_MAX = 1 << 16;
 const BYTES_MAX = 64 * 1024 * 1024;
+/** Deadlines are exact to this: calls of one moment are one question. */
+const GRAIN_MS = 16;
 /** The group's thread answers by the deadline; should it not, the wait ends this much later. */
 const GRACE_MS = 250;
 
@@ -98,7 +100,8 @@ export class ReplicatedResults {
     };
   }
 
-  #hold(held: Held, deadline: number): void {
+  #hold(held: Held, exact: number): void {
+    const deadline = Math.ceil(exact / GRAIN_MS) * GRAIN_MS;
     this.#count += 1;
     this.#bytes += held.bytes.length;
     if (this.#gathered.size === 0) queueMicrotask(() => this.#askForRound());

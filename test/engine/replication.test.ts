@@ -32,6 +32,18 @@ test('a write that waits for all is on every node when it is answered', async ()
   assert.equal(leader.status().inflight, 0);
 });
 
+test('thousands that wait for all at once are all answered, and leave nothing behind', async () => {
+  await using cluster = await TestCluster.start();
+  const leader = cluster.group(await cluster.leader());
+  const calls = Array.from({ length: 5000 }, () => leader.propose(bytes('add 1'), ALL));
+  const sums = (await Promise.all(calls)).map(Number);
+  assert.deepEqual(
+    sums,
+    [...sums.keys()].map((at) => at + 1),
+  );
+  assert.equal(leader.status().inflight, 0);
+});
+
 test('a batch that waits for all keeps its order, and a rejection waits as well', async () => {
   const groups = [{ name: 'ledger', machine: LEDGER, ...ALL }];
   await using cluster = await TestCluster.start({ groups });

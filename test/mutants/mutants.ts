@@ -22,6 +22,13 @@ const CORE_MUTANTS: readonly Mutant[] = [
     inTests: true,
   },
   {
+    name: 'held-taken-for-applied',
+    what: 'a write that waits for all is answered when every voter has it in its log',
+    file: 'engine/runtime/replication-waits.ts',
+    find: 'return progress.applied;',
+    replace: 'return progress.match;',
+  },
+  {
     name: 'vote-forgotten',
     what: 'term and vote are never written',
     file: 'engine/raft/state.ts',
