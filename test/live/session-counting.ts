@@ -8,6 +8,7 @@ import assert from 'node:assert/strict';
 import { NodeClient } from '../../tools/cluster/node-client.js';
 
 const TRY_MS = 5000;
+const PATIENCE_MS = 30_000;
 
 export class SessionCounting {
   acknowledged = 0;
@@ -20,6 +21,8 @@ export class SessionCounting {
   constructor(ports: readonly number[]) {
     this.#ports = ports;
     this.#done = this.#run();
+    // Whoever stops it learns of a failure.
+    this.#done.catch(() => undefined);
   }
 
   async #run(): Promise<void> {
@@ -32,9 +35,11 @@ export class SessionCounting {
     }
   }
 
-  /** The number that is answered, at last. */
+  /** The number that is answered. Throws when none is in time. */
   async ask(words: readonly string[]): Promise<number> {
+    const deadline = performance.now() + PATIENCE_MS;
     for (;;) {
+      assert.ok(performance.now() < deadline, `${words.join(' ')} has no answer`);
       const port = this.#ports[this.#at % this.#ports.length] as number;
       this.#client ??= new NodeClient({ host: '127.0.0.1', port });
       const reply = await this.#client.ask(words, TRY_MS).catch(() => null);

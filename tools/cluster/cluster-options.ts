@@ -23,7 +23,7 @@ const data = value(
 );
 
 const { sync, reads, 'on-follower': onFollower, timing, 'max-log': maxLog } = serverOptions;
-const { 'lease-reads': leaseReads, 'lease-drift': leaseDrift } = serverOptions;
+const { 'lease-reads': leaseReads, 'lease-drift': leaseDrift, replication } = serverOptions;
 
 /** Flags that are handed on to every node as they are. */
 export const nodeFlags = handedOn({
@@ -31,6 +31,7 @@ export const nodeFlags = handedOn({
   reads,
   'lease-reads': leaseReads,
   'lease-drift': leaseDrift,
+  replication,
   'on-follower': onFollower,
   timing,
   'max-log': maxLog,
