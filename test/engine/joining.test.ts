@@ -67,6 +67,26 @@ test('a node that joins by an address where nobody answers says so, and can be t
   assert.equal(node.status().clusterId, 5);
 });
 
+test('who founds alone leads at once, without a vote of anybody, and others are added', async () => {
+  await using cluster = await TestCluster.start({ nodes: 1, options: { clusterId: 77 } });
+  const founder = cluster.group(1);
+  assert.equal(await founder.waitForLeader(), 1);
+  await founder.propose(bytes('before anybody came'));
+  const options = await joining(cluster, [cluster.members[1] as string], true);
+  await using node = await Engine.open(options);
+  await founder.addMember({ id: 4, address: options.listen as string });
+  await founder.transferLeadership(4);
+  const { members } = node.group('ledger').status();
+  assert.deepEqual(
+    members.map(({ id, voter }) => [id, voter]),
+    [
+      [1, true],
+      [4, true],
+    ],
+  );
+  await founder.propose(bytes('under another leader'));
+});
+
 test('a node that joins is added, takes part, is removed and told, and is added again', async () => {
   await using cluster = await TestCluster.start({ nodes: 3, options: { clusterId: 77 } });
   const options = await joining(cluster, [cluster.members[2] as string], true);
