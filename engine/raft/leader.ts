@@ -117,6 +117,7 @@ function heard(state: CoreState, from: NodeId, proved: Incarnation): Progress | 
   const progress = state.progress.get(from);
   if (progress === undefined) return null;
   progress.heardAt = state.now;
+  progress.hasAnswered = true;
   // Another life has acknowledged nothing yet.
   if (progress.incarnation !== proved) progress.restarted();
   progress.incarnation = proved;

@@ -99,7 +99,11 @@ export function isWithdrawal(configuration: Configuration, change: MembershipCha
   return change.remove.every((id) => promoted.includes(id));
 }
 
-/** The first step of a change: learners and addresses at once, all that votes as a plan. */
+/**
+ * The first step of a change: learners and addresses at once, all that votes as a plan. Who takes
+ * back all that were to come takes back the whole change: nobody leaves without who was to replace
+ * it.
+ */
 export function planChange(configuration: Configuration, change: MembershipChange): Configuration {
   const isRemoved = (id: NodeId): boolean => change.remove.includes(id);
   const isGone = (id: NodeId): boolean => isRemoved(id) && !isVoter(configuration, id);
@@ -111,9 +115,17 @@ export function planChange(configuration: Configuration, change: MembershipChang
     return { ...member, address, plan: planFor(isVoter(configuration, id), as) };
   });
   const isPut = (id: NodeId): boolean => put.some((member) => member.id === id);
-  const members = [...kept.filter(({ id }) => !isPut(id)), ...put].sort((a, b) => a.id - b.id);
+  const asked = [...kept.filter(({ id }) => !isPut(id)), ...put].sort((a, b) => a.id - b.id);
+  const isTakenBack = hasPlans(configuration) && !asked.some(isPromoted);
+  const members = isTakenBack
+    ? asked.map((member) => ({ ...member, plan: MemberPlan.stay }))
+    : asked;
   const learners = members.map(({ id }) => id).filter((id) => !isVoter(configuration, id));
   return { ...configuration, learners, members };
+}
+
+function isPromoted({ plan }: Member): boolean {
+  return plan === MemberPlan.promote;
 }
 
 function planFor(isVoterNow: boolean, as: 'voter' | 'learner'): MemberPlan {

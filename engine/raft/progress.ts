@@ -80,8 +80,10 @@ export class Progress {
   readonly inflight = new Inflight();
   /** The snapshot it is offered. One that is being fetched does not give way to a newer one. */
   pendingSnapshot: SnapshotPoint | null = null;
-  /** When the peer last answered in this term, on the leader's clock. */
+  /** When the peer last answered in this term, on the leader's clock; before that, since when. */
   heardAt: number;
+  /** Whether it has answered in this term at all: until then `heardAt` is the leader's patience. */
+  hasAnswered = false;
   /** The newest read round that the peer has answered. */
   round = 0;
   /**

@@ -92,7 +92,11 @@ export function changeMembership(
   const planned = planChange(configuration, change);
   const quorum = quorumToBe(state, planned);
   if (quorum.needed === 0) return { refused: { why: 'noVoters' } };
-  if (quorum.answering.length < quorum.needed) return { refused: { why: 'losesQuorum', quorum } };
+  if (quorum.answering.length < quorum.needed) {
+    const awaited = quorum.voters.filter((id) => isAwaited(state, id)).length;
+    const mayBeEnough = quorum.answering.length + awaited >= quorum.needed;
+    return { refused: mayBeEnough ? { why: 'notReady' } : { why: 'losesQuorum', quorum } };
+  }
   if (state.transfer !== null) {
     return { refused: { why: 'transferring', to: state.transfer.target } };
   }
@@ -129,9 +133,20 @@ function quorumToBe(state: CoreState, planned: Configuration): QuorumToBe {
   return { voters, needed: voters.length === 0 ? 0 : majority(voters.length), answering };
 }
 
-/** Whether what this voter says counts, and it said something within an election timeout. */
+/**
+ * Whether what this voter says counts, and it said something within an election timeout, to this
+ * leader: that it was there under an earlier one says nothing.
+ */
 export function answers(state: CoreState, id: NodeId): boolean {
-  if (id === state.id) return true;
+  return id === state.id || (isHeard(state, id) && state.progress.get(id)?.hasAnswered === true);
+}
+
+/** This leader is so new that the voter cannot have answered yet. */
+function isAwaited(state: CoreState, id: NodeId): boolean {
+  return id !== state.id && isHeard(state, id) && state.progress.get(id)?.hasAnswered === false;
+}
+
+function isHeard(state: CoreState, id: NodeId): boolean {
   const progress = state.progress.get(id);
   if (progress === undefined || !state.isIntact(id, progress.incarnation)) return false;
   return progress.heardAt + state.options.electionTimeoutMax >= state.now;

@@ -69,6 +69,10 @@ export function changeGoesOn(configuration: Configuration): string {
   return `it was begun and goes on by itself: ${changeInWords(configuration)}. status() shows it`;
 }
 
+export function changeTakenBack(): string {
+  return 'it was begun and taken back, by another call or by another leader: status() shows the members';
+}
+
 export function refusedTransfer(
   target: NodeId,
   refusal: Exclude<TransferRefusal, { why: 'notLeader' }>,

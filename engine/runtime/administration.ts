@@ -11,7 +11,12 @@
 import { encodeConfiguration } from '../../codec/configuration.js';
 import { ErrorNumber } from '../errors.js';
 import { LIMITS } from '../limits.js';
-import { isFulfilled, type MembershipChange, planChange } from '../raft/membership-change.js';
+import {
+  isFulfilled,
+  isUnderWay,
+  type MembershipChange,
+  planChange,
+} from '../raft/membership-change.js';
 import type { Raft } from '../raft/raft.js';
 import type { ChangeRefusal, QuorumToBe } from '../raft/reconfigure.js';
 import type { TransferRefusal } from '../raft/transfer.js';
@@ -19,6 +24,7 @@ import { NOBODY, type NodeId, Role, type Term } from '../raft/types.js';
 import {
   changeGoesOn,
   changeNotBegun,
+  changeTakenBack,
   refusedChange,
   refusedTransfer,
   tooManyMembers,
@@ -184,8 +190,11 @@ export class Administration {
   #lookAt(waiting: WaitingChange, now: number): void {
     const { id, deadline, change } = waiting.request;
     const { index, configuration } = this.#raft.state.membership.entry;
-    if (waiting.isBegun && index <= this.#raft.commitIndex && isFulfilled(configuration, change)) {
+    const isSettled = waiting.isBegun && index <= this.#raft.commitIndex;
+    if (isSettled && isFulfilled(configuration, change)) {
       this.#done(id, { kind: 'changed', index });
+    } else if (isSettled && !isUnderWay(configuration, change)) {
+      this.#refuse(id, ErrorNumber.outcomeUnknown, changeTakenBack());
     } else if (now < deadline) {
       if (waiting.isBegun) this.#changes.push(waiting);
       else this.#change(waiting, now);

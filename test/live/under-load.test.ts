@@ -6,11 +6,24 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { keyName } from '../../tools/load/request-ring.js';
 import { runLoad } from '../../tools/load/run-load.js';
 import { startedCluster } from './local-cluster.js';
+import { exchange } from './raw-client.js';
 import { SessionCounting } from './session-counting.js';
 
 const RATE = 1000;
+const KEYS = 500;
+const READ_ALL = Array.from({ length: KEYS }, (_, at) => `GET ${keyName(at)}\r\n`).join('');
+
+const PLAN = {
+  sessions: true,
+  rate: RATE,
+  keys: KEYS,
+  readShare: 0.2,
+  warmupMs: 0,
+  durationMs: 600_000,
+} as const;
 
 test('members change, leadership moves and nodes restart under load: no request fails', async (t) => {
   const { cluster, command } = await startedCluster(t);
@@ -23,10 +36,7 @@ test('members change, leadership moves and nodes restart under load: no request 
   const targets = ports.map((port) => ({ host: '127.0.0.1', port }));
   const ending = new AbortController();
   t.after(() => ending.abort());
-  const load = runLoad(
-    { targets, sessions: true, rate: RATE, readShare: 0.2, warmupMs: 0, durationMs: 600_000 },
-    { signal: ending.signal },
-  );
+  const load = runLoad({ ...PLAN, targets }, { signal: ending.signal });
   const counting = new SessionCounting(ports);
   await done('add', /node 4 at .* is a voter/);
   await done('transfer 2', /node 2 leads/);
@@ -43,4 +53,7 @@ test('members change, leadership moves and nodes restart under load: no request 
   assert.deepEqual(failed, [], report.errorSamples.join('; '));
   assert.ok(report.writes > 0 && report.reads > 0);
   assert.ok(counting.acknowledged > 10);
+  const held = await Promise.all(ports.map((port) => exchange(port, READ_ALL, KEYS)));
+  assert.ok(held[0]?.every((value) => value !== '$-1\r\n'));
+  for (const others of held.slice(1)) assert.deepEqual(others, held[0]);
 });

@@ -134,6 +134,16 @@ test('only members that were still to be promoted are taken back while a change 
   assert.equal(describeConfiguration(without), '(1 2 3) learners=(5) promote=(5) remove=(2)');
 });
 
+test('who takes back all that were to come takes back the whole change', () => {
+  const replaced = planChange(THREE, change([[4, 'voter']], 2));
+  assert.deepEqual(planChange(replaced, change([], 4)), THREE);
+  const asked = change([
+    [4, 'voter'],
+    [2, 'learner'],
+  ]);
+  assert.deepEqual(planChange(planChange(THREE, asked), change([], 4)), THREE);
+});
+
 test('any change of any configuration ends as it was asked for', () => {
   const roles = fc.array(fc.constantFrom('voter', 'learner', 'none'), {
     minLength: 6,

@@ -29,7 +29,10 @@ export function totalErrors(counts: ErrorCounts): number {
 
 const PATTERNS: readonly (readonly [RegExp, ErrorKind])[] = [
   [/^(?:ERR )?busy\b/i, 'busy'],
-  [/^(?:REDIRECT|READONLY|MOVED|NOTLEADER)\b|^ERR not (?:the )?leader\b/i, 'redirect'],
+  [
+    /^(?:REDIRECT|READONLY|MOVED|NOTLEADER)\b|^ERR (?:not (?:the )?leader|witness mode)\b/i,
+    'redirect',
+  ],
   [/^ERR no leader\b|^(?:NOLEADER|CLUSTERDOWN)\b/i, 'noLeader'],
   [/^(?:ERR outcome )?unknown\b(?! command)/i, 'unknown'],
 ];

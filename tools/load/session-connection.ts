@@ -31,6 +31,8 @@ const ARRAY_HEAD_BYTES = '*3\r\n'.length;
 const GET_MARK = '2'.charCodeAt(0);
 /** A node that shuts down executes nothing more. */
 const CLOSING = /^ERR closing\b/;
+/** Executed, and not by every voter yet: the answer to another try says when it is. */
+const NOT_ON_ALL = /^ERR not on all\b/;
 
 function bulk(text: string): string {
   return `$${text.length}\r\n${text}\r\n`;
@@ -225,7 +227,7 @@ export class SessionConnection implements DrivenConnection {
     const isClosing = CLOSING.test(text);
     // This node does not lead, or ends: nothing more is sent here.
     if ((kind === 'redirect' || isClosing) && this.#state === 'open') this.#state = 'leaving';
-    return kind !== 'other' || isClosing;
+    return kind !== 'other' || isClosing || NOT_ON_ALL.test(text);
   }
 
   #repeat(commands: readonly Command[]): void {

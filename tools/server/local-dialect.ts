@@ -57,7 +57,9 @@ export class LocalDialect {
   constructor(group: Group, view: NodeView, options: DialectOptions) {
     this.#group = group;
     this.#view = view;
-    this.#options = options;
+    // Who waits for all asks the leader itself, which alone knows.
+    const forward = options.forward && group.replication !== 'all';
+    this.#options = { ...options, forward };
     this.#plan = new Plan(view, idleRequest(), this.#session);
   }
 
@@ -88,7 +90,7 @@ export class LocalDialect {
   #help(): string {
     const elsewhere = this.#options.forward
       ? 'is forwarded to the leader'
-      : 'answers REDIRECT and the id of the leader, and is not executed (--on-follower redirect)';
+      : 'answers REDIRECT and the id of the leader, and is not executed (--on-follower redirect or --replication all)';
     const rule = `A write on a node that does not lead ${elsewhere}; a read is answered here.`;
     return `${commandHelp(COMMANDS)}\n\n${rule}`;
   }

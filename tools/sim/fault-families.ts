@@ -14,7 +14,7 @@ export const FAULT_FAMILIES = [
   'snapshot',
   'wipe',
   'transfer',
-  /** Members are added, removed, moved and demoted; nodes that are none wait. */
+  /** Members are added, removed and demoted; nodes that are none wait. */
   'membership',
   /** Clients with sessions, which send what they have sent again. */
   'session',
