@@ -70,7 +70,7 @@ export function changeGoesOn(configuration: Configuration): string {
 }
 
 export function changeTakenBack(): string {
-  return 'it was begun and taken back, by another call or by another leader: status() shows the members';
+  return 'it was begun, and taken back by another call or leader: status() shows the members';
 }
 
 export function refusedTransfer(

@@ -20,7 +20,7 @@ const TTL_MS = 3_600_000;
 
 /** What may be sent again: nothing happened, or the session makes it happen once. */
 const RETRYABLE =
-  /^(?:REDIRECT \d+|ERR (?:busy|no leader|not leader|not on all|outcome unknown|closing|witness mode))/;
+  /^(?:REDIRECT \d+|ERR (?:busy|not? leader|not on all|outcome unknown|closing|witness mode))/;
 
 type Ports = readonly Pick<NodeRecord, 'id' | 'clientPort'>[];
 

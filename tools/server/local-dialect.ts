@@ -90,7 +90,8 @@ export class LocalDialect {
   #help(): string {
     const elsewhere = this.#options.forward
       ? 'is forwarded to the leader'
-      : 'answers REDIRECT and the id of the leader, and is not executed (--on-follower redirect or --replication all)';
+      : 'answers REDIRECT and the id of the leader, and is not executed ' +
+        '(--on-follower redirect or --replication all)';
     const rule = `A write on a node that does not lead ${elsewhere}; a read is answered here.`;
     return `${commandHelp(COMMANDS)}\n\n${rule}`;
   }
