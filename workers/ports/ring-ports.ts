@@ -122,20 +122,31 @@ export class RingCompletionPort implements CompletionPort {
   }
 
   results(batch: number, offset: number, count: number, results: Uint8Array, first: number): void {
-    const length = RESULT_HEADER_BYTES + results.length;
-    if (length > this.#payloadBytesMax) {
+    if (RESULT_HEADER_BYTES + results.length > this.#payloadBytesMax) {
       this.#putTooLarge(CompletionKind.refused, batch, offset, count);
       return;
     }
+    this.#putResults(CompletionKind.results, batch, offset, count, results, first);
+  }
+
+  /** `index`: of the first command, or the one that all reads reflect. */
+  #putResults(
+    kind: number,
+    batch: number,
+    offset: number,
+    count: number,
+    results: Uint8Array,
+    index: number,
+  ): void {
     const fillWith =
       (source: Uint8Array) =>
       (bytes: Buffer, view: DataView, at: number): void => {
         writeCompletionHeader(view, at, { batch, offset, count, code: 0 });
-        writeIndex(view, at, first);
+        writeIndex(view, at, index);
         bytes.set(source, at + RESULT_HEADER_BYTES);
       };
     const later = (): Fill => fillWith(Uint8Array.from(results));
-    this.producer.put(CompletionKind.results, length, fillWith(results), later);
+    this.producer.put(kind, RESULT_HEADER_BYTES + results.length, fillWith(results), later);
   }
 
   #putTooLarge(kind: number, batch: number, offset: number, count: number): void {
@@ -149,20 +160,11 @@ export class RingCompletionPort implements CompletionPort {
     results: Uint8Array,
     index: number,
   ): void {
-    const length = RESULT_HEADER_BYTES + results.length;
-    if (length > this.#payloadBytesMax) {
+    if (RESULT_HEADER_BYTES + results.length > this.#payloadBytesMax) {
       this.#putLarge(batch, offset, count, results, index);
       return;
     }
-    const fillWith =
-      (source: Uint8Array) =>
-      (bytes: Buffer, view: DataView, at: number): void => {
-        writeCompletionHeader(view, at, { batch, offset, count, code: 0 });
-        writeIndex(view, at, index);
-        bytes.set(source, at + RESULT_HEADER_BYTES);
-      };
-    const later = (): Fill => fillWith(Uint8Array.from(results));
-    this.producer.put(CompletionKind.readResults, length, fillWith(results), later);
+    this.#putResults(CompletionKind.readResults, batch, offset, count, results, index);
   }
 
   /** An answer to one read goes in parts; what a command replied has to fit one record. */
