@@ -97,6 +97,18 @@ test('an address where nobody listens costs nothing, one change at a time, and i
   assert.equal(group.status().members.length, 3);
 });
 
+test('who asked for a member that another call takes back is told so', async () => {
+  await using cluster = await TestCluster.start();
+  const group = cluster.group(await cluster.leader());
+  const added = group.addMember({ id: 4, address: '127.0.0.1:1' });
+  await eventually('the learner', () => (group.status().members.length === 4 ? true : null));
+  await Promise.all([
+    assert.rejects(added, { code: 'ERR_OUTCOME_UNKNOWN', message: /taken back/ }),
+    group.removeMember(4),
+  ]);
+  assert.equal(group.status().members.length, 3);
+});
+
 test('what is asked in a wrong way is told by value, rule and remedy', async () => {
   await using cluster = await TestCluster.start({ nodes: 1 });
   const group = cluster.group(1);
